@@ -1,0 +1,85 @@
+/**
+ * Shows what is going on while long work runs: one line per activity, repainted in place on a terminal, and one plain
+ * line per change when output is piped.
+ */
+
+import { renderDuration } from "./table.ts";
+import { type Terminal, widthOf } from "./terminal.ts";
+
+const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
+const REPAINT_MS = 100;
+
+interface Activity {
+  text: string;
+  readonly startedMs: number;
+}
+
+export class Progress {
+  readonly #terminal: Terminal;
+  readonly #activities = new Map<string, Activity>();
+  #timer: NodeJS.Timeout | undefined;
+  #painted = 0;
+  #frame = 0;
+
+  constructor(terminal: Terminal) {
+    this.#terminal = terminal;
+  }
+
+  /** Says what `key` (a host, a download) is doing now. `minor` changes are shown only on a live display. */
+  update(key: string, text: string, options: { readonly minor?: boolean } = {}): void {
+    const known = this.#activities.get(key);
+    if (known?.text === text) return;
+    if (known === undefined) this.#activities.set(key, { text, startedMs: performance.now() });
+    else known.text = text;
+    if (!this.#terminal.live) {
+      if (options.minor !== true) this.#terminal.err(`${key}: ${text}`);
+      return;
+    }
+    this.#timer ??= setInterval(() => this.#paint(), REPAINT_MS).unref();
+  }
+
+  /** Ends an activity with a last line. */
+  done(key: string, text: string, outcome: "ok" | "failed" | "info" = "ok"): void {
+    const { colors } = this.#terminal;
+    const mark = { ok: colors.green("✓"), failed: colors.red("✗"), info: colors.dim("·") }[outcome];
+    const activity = this.#activities.get(key);
+    const took = activity === undefined ? "" : colors.dim(` (${renderDuration(performance.now() - activity.startedMs)})`);
+    this.#activities.delete(key);
+    this.line(`${mark} ${colors.bold(key)}: ${text}${took}`);
+  }
+
+  /** Prints a line above the live display. */
+  line(text: string): void {
+    this.#clear();
+    this.#terminal.err(text);
+    if (this.#activities.size > 0 && this.#terminal.live) this.#paint();
+  }
+
+  /** Removes the live display. */
+  close(): void {
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+    this.#clear();
+    this.#activities.clear();
+  }
+
+  #clear(): void {
+    if (this.#painted > 0) process.stderr.write(`\u001b[${this.#painted}A\u001b[J`);
+    this.#painted = 0;
+  }
+
+  #paint(): void {
+    const { colors, columns } = this.#terminal;
+    this.#clear();
+    this.#frame = (this.#frame + 1) % FRAMES.length;
+    const spinner = colors.cyan(FRAMES[this.#frame] ?? "·");
+    for (const [key, { text, startedMs }] of this.#activities) {
+      const head = `${spinner} ${colors.bold(key)}: `;
+      const tail = ` ${renderDuration(performance.now() - startedMs)}`;
+      const room = Math.max(10, columns - 1 - widthOf(head) - tail.length);
+      const body = text.length > room ? `${text.slice(0, room - 1)}…` : text;
+      process.stderr.write(`${head}${body}${colors.dim(tail)}\n`);
+      this.#painted++;
+    }
+  }
+}

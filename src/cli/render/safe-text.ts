@@ -1,0 +1,12 @@
+/** The one place that makes text from elsewhere safe to print on a terminal. */
+
+// eslint-disable-next-line no-control-regex -- control characters are what this looks for
+const CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+const URL_CREDENTIALS = /([a-z][a-z0-9+.-]*:\/\/)[^/\s@]+@/gi;
+
+/** Escapes control characters (newline and tab stay) and removes credentials from URLs. */
+export function safeText(text: string): string {
+  return text
+    .replace(URL_CREDENTIALS, "$1[redacted]@")
+    .replace(CONTROL, (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, "0")}`);
+}

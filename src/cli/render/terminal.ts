@@ -1,0 +1,35 @@
+/** What the terminal can do, and the few styles that are used. */
+
+import { createColors } from "picocolors";
+import picocolors from "picocolors";
+
+export interface Terminal {
+  /** Writes a whole line to standard output. */
+  out(line: string): void;
+  /** Writes a whole line to standard error. */
+  err(line: string): void;
+  /** Whether a live display can be drawn on standard error. */
+  readonly live: boolean;
+  readonly columns: number;
+  readonly colors: typeof picocolors;
+}
+
+/** The terminal of this process. Colour follows `NO_COLOR`, `FORCE_COLOR` and whether output is a terminal. */
+export function processTerminal(options: { readonly color?: boolean | undefined } = {}): Terminal {
+  const color = options.color ?? (picocolors.isColorSupported && (process.stdout.isTTY || "FORCE_COLOR" in process.env));
+  return {
+    out: (line) => void process.stdout.write(`${line}\n`),
+    err: (line) => void process.stderr.write(`${line}\n`),
+    live: process.stderr.isTTY && process.env["TERM"] !== "dumb" && process.env["CI"] === undefined,
+    columns: process.stderr.columns ?? 100,
+    colors: createColors(color),
+  };
+}
+
+// eslint-disable-next-line no-control-regex -- escape sequences are what this looks for
+const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
+
+/** The number of columns a styled text takes. */
+export function widthOf(text: string): number {
+  return text.replace(ESCAPES, "").length;
+}

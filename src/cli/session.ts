@@ -1,0 +1,62 @@
+/** What every command gets: the terminal, the global options, cancellation, and lazily the store and the fleet. */
+
+import type { Command } from "commander";
+import { resolve } from "node:path";
+import { Progress } from "./render/progress.ts";
+import { processTerminal, type Terminal } from "./render/terminal.ts";
+
+/** The options that stand before or after any command. */
+export interface GlobalOptions {
+  readonly fleet: string;
+  readonly store: string;
+  readonly json: boolean;
+  readonly verbose: boolean;
+  readonly showCommands: boolean;
+  readonly color: boolean;
+  readonly lab: string | boolean | undefined;
+  readonly sshConfig: string | undefined;
+}
+
+export interface Session {
+  readonly options: GlobalOptions;
+  readonly fleetFile: string;
+  readonly terminal: Terminal;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a command's action: sets up the session, reports errors, and sets the exit status that the action returns. */
+export function action<Args extends unknown[]>(
+  run: (session: Session, ...args: Args) => Promise<number>,
+): (this: Command, ...args: [...Args, ...unknown[]]) => Promise<void> {
+  return async function (this: Command, ...args) {
+    const options = this.optsWithGlobals<GlobalOptions>();
+    const terminal = processTerminal({ color: options.color ? undefined : false });
+    const progress = new Progress(terminal);
+    const abort = new AbortController();
+    const interrupt = (): void => {
+      if (abort.signal.aborted) return;
+      progress.line("interrupted: ending what can be ended safely…");
+      abort.abort(Object.assign(new Error("interrupted"), { name: "AbortError", code: "INTERRUPTED" }));
+    };
+    process.on("SIGINT", interrupt);
+    process.on("SIGTERM", interrupt);
+    process.on("SIGHUP", interrupt);
+    const session = { options, fleetFile: resolve(options.fleet), terminal, progress, signal: abort.signal };
+    try {
+      process.exitCode = await run(session, ...(args.slice(0, run.length - 1) as Args));
+    } catch (error) {
+      progress.close();
+      const { renderError, errorRecord } = await import("./render/error.ts");
+      const { exitCodeOf } = await import("./exit-codes.ts");
+      if (options.json) terminal.out(JSON.stringify({ error: errorRecord(error) }));
+      renderError(terminal, error, { verbose: options.verbose });
+      process.exitCode = abort.signal.aborted ? 130 : exitCodeOf(error);
+    } finally {
+      progress.close();
+      process.off("SIGINT", interrupt);
+      process.off("SIGTERM", interrupt);
+      process.off("SIGHUP", interrupt);
+    }
+  };
+}

@@ -1,0 +1,50 @@
+/** Which hosts a command means: names, globs and `@tag`s. */
+
+import { OperationError } from "../base/errors.ts";
+
+export interface Selectable {
+  readonly name: string;
+  readonly tags: readonly string[];
+}
+
+/**
+ * Picks hosts by patterns, in the order of the fleet. No pattern means all.
+ *
+ * A pattern is a host name, a glob (`web*`) or `@tag` (also a glob); a host is picked when any pattern fits it. Each
+ * pattern must fit at least one host, so that a typo cannot silently mean fewer hosts.
+ */
+export function selectHosts<T extends Selectable>(hosts: readonly T[], patterns: readonly string[]): T[] {
+  if (patterns.length === 0) return [...hosts];
+  const picked = new Set<T>();
+  for (const pattern of patterns) {
+    const fits = hosts.filter((host) => matches(host, pattern));
+    if (fits.length === 0) {
+      const known = pattern.startsWith("@")
+        ? [...new Set(hosts.flatMap((host) => host.tags))].sort().map((tag) => `@${tag}`)
+        : hosts.map((host) => host.name);
+      throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${pattern}'`, {
+        hint: known.length === 0 ? "the fleet declares none" : `known: ${known.slice(0, 20).join(", ")}`,
+      });
+    }
+    for (const host of fits) picked.add(host);
+  }
+  return hosts.filter((host) => picked.has(host));
+}
+
+/** Splits what is given to `--on`: patterns separated by commas. */
+export function parsePatterns(texts: readonly string[]): string[] {
+  return texts.flatMap((text) => text.split(",")).map((text) => text.trim()).filter((text) => text !== "");
+}
+
+function matches(host: Selectable, pattern: string): boolean {
+  if (pattern.startsWith("@")) {
+    const wanted = globToRegExp(pattern.slice(1));
+    return host.tags.some((tag) => wanted.test(tag));
+  }
+  return globToRegExp(pattern).test(host.name);
+}
+
+function globToRegExp(glob: string): RegExp {
+  const source = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+  return new RegExp(`^${source}$`);
+}

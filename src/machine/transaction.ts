@@ -1,0 +1,307 @@
+/**
+ * The activation transaction as data: the plan a deployer sends, the journal and the receipt a host keeps, the list
+ * of steps, and the states they lead through.
+ *
+ * The executor (`src/kit`) follows this list, the deployer reads the records, and the crash tests are generated
+ * from it. `docs/formats/transaction.md` describes the files.
+ */
+
+import type { HealthCheck, HealthResult } from "./health-check.ts";
+import type { UnitPlan } from "./unit-plan.ts";
+
+/**
+ * - `switch`: activate now, become the boot default when confirmed.
+ * - `test`: activate now, never become the boot default; a reboot returns to the old system.
+ * - `boot`: become the boot default when confirmed, activate nothing now.
+ * - `dry-activate`: only say what would be done.
+ */
+export type TransactionGoal = "switch" | "test" | "boot" | "dry-activate";
+
+/** Who asked for a transaction, shown to whoever is refused meanwhile. */
+export interface Operator {
+  readonly user: string;
+  /** The machine the deployer runs on, and its process there. */
+  readonly host: string;
+  readonly pid: number;
+}
+
+/** What `pristine-kit begin` reads from its standard input. */
+export interface TransactionPlan {
+  readonly version: 1;
+  /** Chosen by the deployer; `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`. Sending the same plan twice is harmless. */
+  readonly id: string;
+  readonly goal: TransactionGoal;
+  /** The declared name of the host, for records. */
+  readonly host: string;
+  /** The full store path of the system to activate; it must be valid on the host. */
+  readonly system: string;
+  /** The fully activated system the plan was made against; when given and no longer true, `begin` refuses. */
+  readonly expectedPrevious?: string;
+  /** Hash of the approved fleet plan, for records. */
+  readonly planHash?: string;
+  readonly operator: Operator;
+  /** Why, for records: `deploy`, `rollback to generation 7`, … */
+  readonly reason: string;
+  /** How long the host waits for confirmation once it is activated and healthy. */
+  readonly confirmTimeoutSeconds: number;
+  /** A bound on activation and checks together; default 300. */
+  readonly activationTimeoutSeconds?: number;
+  /** How many generations of the profile are kept; those in use are never removed. */
+  readonly keepGenerations: number;
+  readonly healthChecks: readonly HealthCheck[];
+  /** Go on although the systems' switch inhibitors differ. */
+  readonly ignoreInhibitors?: boolean;
+}
+
+/** How a step takes part in a transaction. */
+export interface TransactionStep {
+  readonly name: string;
+  readonly phase: "begin" | "activate" | "confirm" | "revert";
+  readonly goals: readonly TransactionGoal[];
+  readonly title: string;
+}
+
+const LIVE = ["switch", "test"] as const;
+const KEPT = ["switch", "test", "boot"] as const;
+const EVERY = ["switch", "test", "boot", "dry-activate"] as const;
+
+/**
+ * Every step of a transaction, in order per phase. Each writes a `begin` and an `end` record; each may be repeated.
+ *
+ * `begin` runs in the deployer's session and changes nothing that runs; `activate` runs in the supervised unit;
+ * `confirm` and `revert` end the transaction, never both.
+ */
+export const TRANSACTION_STEPS = [
+  { name: "preflight", phase: "begin", goals: EVERY, title: "check that the host can take the system" },
+  { name: "record", phase: "begin", goals: KEPT, title: "record the previous and the new system on disk" },
+  { name: "arm", phase: "activate", goals: KEPT, title: "arm the timer that returns to the previous system" },
+  { name: "plan-units", phase: "activate", goals: LIVE, title: "compare the units" },
+  { name: "stop", phase: "activate", goals: LIVE, title: "stop units with their old definitions" },
+  { name: "flip", phase: "activate", goals: LIVE, title: "switch /system to the new system" },
+  { name: "tmpfiles", phase: "activate", goals: LIVE, title: "create and remove volatile files" },
+  { name: "reload-manager", phase: "activate", goals: LIVE, title: "let systemd read the new units" },
+  { name: "reset-failed", phase: "activate", goals: LIVE, title: "forget earlier failures" },
+  { name: "reload", phase: "activate", goals: LIVE, title: "reload units" },
+  { name: "restart", phase: "activate", goals: LIVE, title: "restart units" },
+  { name: "start", phase: "activate", goals: LIVE, title: "start units and targets" },
+  { name: "activated", phase: "activate", goals: LIVE, title: "mark the system as fully activated" },
+  { name: "health", phase: "activate", goals: LIVE, title: "run the health checks" },
+  { name: "await-confirm", phase: "activate", goals: KEPT, title: "wait for confirmation" },
+  { name: "confirm-profile", phase: "confirm", goals: ["switch", "boot"], title: "make the system the boot default" },
+  { name: "confirm-roots", phase: "confirm", goals: KEPT, title: "keep the new and the previous system" },
+  { name: "confirm-disarm", phase: "confirm", goals: KEPT, title: "disarm the timer" },
+  { name: "confirm-receipt", phase: "confirm", goals: KEPT, title: "write the receipt" },
+  { name: "confirm-prune", phase: "confirm", goals: ["switch", "boot"], title: "remove generations beyond the limit" },
+  { name: "revert-halt", phase: "revert", goals: KEPT, title: "stop the executor" },
+  { name: "revert-stop", phase: "revert", goals: LIVE, title: "stop units of the new system" },
+  { name: "revert-flip", phase: "revert", goals: LIVE, title: "switch /system to the recorded previous system" },
+  { name: "revert-tmpfiles", phase: "revert", goals: LIVE, title: "create and remove volatile files" },
+  { name: "revert-reload-manager", phase: "revert", goals: LIVE, title: "let systemd read the previous units" },
+  { name: "revert-reset-failed", phase: "revert", goals: LIVE, title: "forget earlier failures" },
+  { name: "revert-reload", phase: "revert", goals: LIVE, title: "reload units" },
+  { name: "revert-restart", phase: "revert", goals: LIVE, title: "restart units" },
+  { name: "revert-start", phase: "revert", goals: LIVE, title: "start units and targets" },
+  { name: "revert-activated", phase: "revert", goals: LIVE, title: "mark the previous system as fully activated" },
+  { name: "revert-roots", phase: "revert", goals: KEPT, title: "let go of the new system" },
+  { name: "revert-receipt", phase: "revert", goals: KEPT, title: "write the receipt" },
+  { name: "revert-disarm", phase: "revert", goals: KEPT, title: "disarm the timer" },
+] as const satisfies readonly TransactionStep[];
+
+export type StepName = (typeof TRANSACTION_STEPS)[number]["name"];
+
+/** The steps of one phase that a goal goes through. */
+export function stepsOf(phase: TransactionStep["phase"], goal: TransactionGoal): StepName[] {
+  return TRANSACTION_STEPS.filter(
+    (step) => step.phase === phase && (step.goals as readonly TransactionGoal[]).includes(goal),
+  ).map((step) => step.name);
+}
+
+/**
+ * - `recorded`: on disk, nothing changed yet.
+ * - `activating`, `checking`: the executor is at work.
+ * - `awaiting-confirm`: active and healthy; the timer runs, nothing of ours is resident.
+ * - `confirming`: the deployer has confirmed; the profile is about to move or has moved.
+ * - `reverting`: on the way back to the recorded previous system.
+ * - the rest are final and have a receipt.
+ */
+export type TransactionState =
+  "recorded" | "activating" | "checking" | "awaiting-confirm" | "confirming" | "reverting" | TransactionOutcome;
+
+/**
+ * - `confirmed`: the new system is the boot default (and, but for goal `boot`, runs).
+ * - `tested`: the new system runs until the next reboot (goal `test`).
+ * - `planned`: goal `dry-activate`; nothing was changed.
+ * - `reverted`: the recorded previous system runs again.
+ * - `reverted-by-reboot`: the host went down before confirmation and booted its old default.
+ * - `revert-failed`: the previous system is active again, but units of it failed; see `failedUnits` and `reason`.
+ * - `superseded`: an interrupted transaction that a later one took over.
+ */
+export type TransactionOutcome =
+  "confirmed" | "tested" | "planned" | "reverted" | "reverted-by-reboot" | "revert-failed" | "superseded";
+
+const OUTCOMES: readonly string[] = [
+  "confirmed",
+  "tested",
+  "planned",
+  "reverted",
+  "reverted-by-reboot",
+  "revert-failed",
+  "superseded",
+] satisfies readonly TransactionOutcome[];
+
+export function isFinal(state: TransactionState): state is TransactionOutcome {
+  return OUTCOMES.includes(state);
+}
+
+/** Why a transaction went back. */
+export interface RevertReason {
+  readonly kind:
+    "step-failed" | "units-failed" | "health-failed" | "deadline" | "requested" | "reboot" | "executor-lost";
+  readonly step?: StepName;
+  /** One sentence for people. */
+  readonly message: string;
+  /** The last log lines of failed units, or the output of a failed command. */
+  readonly log?: readonly string[];
+}
+
+/** What is fixed before anything changes: the explicit way back, and until when it stays open. */
+export interface TransactionRecordFacts {
+  readonly previous: string;
+  /** What the profile named when the transaction began; the boot default until confirmation. */
+  readonly profile: string | null;
+  readonly bootId: string;
+  /** Seconds since boot (monotonic) when the transaction began. */
+  readonly beganAtSeconds: number;
+  /** An interrupted transaction this one took over. */
+  readonly supersedes?: string;
+}
+
+interface JournalRecordBase {
+  /** 1, 2, 3, … without gaps. */
+  readonly seq: number;
+  /** Wall clock, for people: ISO 8601 in UTC with milliseconds. */
+  readonly at: string;
+  /** Milliseconds since boot, for durations. */
+  readonly uptimeMs: number;
+  readonly bootId: string;
+}
+
+export type JournalEvent =
+  /** The first record: what was recorded before anything changed. */
+  | { readonly kind: "recorded"; readonly facts: TransactionRecordFacts }
+  | { readonly kind: "step"; readonly step: StepName; readonly event: "begin" }
+  | { readonly kind: "step"; readonly step: StepName; readonly event: "end" }
+  | { readonly kind: "step"; readonly step: StepName; readonly event: "failed"; readonly message: string }
+  | { readonly kind: "state"; readonly state: TransactionState; readonly reason?: RevertReason }
+  /** When the host will return by itself, in seconds since boot (`uptimeMs / 1000`). */
+  | { readonly kind: "deadline"; readonly atSeconds: number }
+  | { readonly kind: "units"; readonly direction: "forward" | "back"; readonly units: UnitPlan }
+  /** Units that were active before anything was stopped; the way back restores them. */
+  | { readonly kind: "active-units"; readonly units: readonly string[] }
+  | { readonly kind: "health"; readonly result: HealthResult }
+  | { readonly kind: "note"; readonly message: string };
+
+/** One line of `journal.jsonl`. */
+export type JournalRecord = JournalRecordBase & JournalEvent;
+
+/** `receipt.json`: what became of a transaction. */
+export interface Receipt {
+  readonly version: 1;
+  readonly id: string;
+  readonly host: string;
+  readonly goal: TransactionGoal;
+  readonly outcome: TransactionOutcome;
+  /** Present when the outcome is a way back. */
+  readonly reason?: RevertReason;
+  readonly system: string;
+  readonly previous: string;
+  /** The profile's generation number, when confirmed. */
+  readonly generation?: number;
+  readonly operator: Operator;
+  readonly planReason: string;
+  readonly planHash?: string;
+  readonly bootId: string;
+  readonly beganAt: string;
+  readonly endedAt: string;
+  /** Milliseconds per step, in the order they ran. */
+  readonly durations: readonly { readonly step: StepName; readonly milliseconds: number }[];
+  readonly units: UnitPlan;
+  readonly health: readonly HealthResult[];
+  /** Failed units at the end. */
+  readonly failedUnits: readonly string[];
+}
+
+/** An unfinished or finished transaction as `status`, `begin` and `confirm` show it. */
+export interface TransactionStatus {
+  readonly id: string;
+  readonly state: TransactionState;
+  readonly goal: TransactionGoal;
+  readonly system: string;
+  readonly previous: string;
+  readonly operator: Operator;
+  readonly planReason: string;
+  readonly beganAt: string;
+  readonly bootId: string;
+  /** Seconds until the host returns by itself; absent when no timer runs. */
+  readonly revertsInSeconds?: number;
+  readonly lastSeq: number;
+  readonly reason?: RevertReason;
+}
+
+/** `/nix/var/pristine/lock`: which transaction holds the host. */
+export interface TransactionLock {
+  readonly id: string;
+  readonly bootId: string;
+  readonly operator: Operator;
+  readonly goal: TransactionGoal;
+  readonly system: string;
+  readonly since: string;
+}
+
+/** How the kit says no, on standard output, with a non-zero exit. */
+export interface KitFailure {
+  readonly error: {
+    /** `KIT_LOCKED`, `KIT_PREFLIGHT`, … see `KitErrorCode`. */
+    readonly code: KitErrorCode;
+    readonly message: string;
+    readonly hint?: string;
+    readonly lock?: TransactionLock;
+    readonly transaction?: TransactionStatus;
+  };
+}
+
+export type KitErrorCode =
+  /** The plan or the command line cannot be understood. */
+  | "KIT_USAGE"
+  /** Another transaction holds the host. */
+  | "KIT_LOCKED"
+  /** The host runs another system than the plan was made against. */
+  | "KIT_MOVED"
+  /** The system is not valid in the host's store, or lacks what a system needs. */
+  | "KIT_SYSTEM_INVALID"
+  | "KIT_DISK_FULL"
+  | "KIT_INHIBITED"
+  /** No such transaction. */
+  | "KIT_UNKNOWN"
+  /** The transaction is not in a state that allows this. */
+  | "KIT_STATE"
+  /** Something on the host failed. */
+  | "KIT_FAILED";
+
+/** What `begin` prints. `reused` says that this very plan was begun before; nothing was started twice. */
+export interface BeginAnswer {
+  readonly id: string;
+  readonly state: TransactionState;
+  readonly previous: string;
+  readonly reused: boolean;
+  /** Only for `dry-activate`. */
+  readonly units?: UnitPlan;
+}
+
+/** What `journal ID --after N` prints; with `--follow` each record is a line, and this without `records` comes last. */
+export interface JournalAnswer {
+  readonly id: string;
+  readonly state: TransactionState;
+  readonly records: readonly JournalRecord[];
+  readonly receipt?: Receipt;
+}

@@ -53,17 +53,52 @@ export interface TransactionPlan {
   readonly ignoreInhibitors?: boolean;
 }
 
+export type StepName =
+  | "preflight"
+  | "record"
+  | "arm"
+  | "plan-units"
+  | "stop"
+  | "flip"
+  | "tmpfiles"
+  | "reload-manager"
+  | "reset-failed"
+  | "reload"
+  | "restart"
+  | "start"
+  | "activated"
+  | "health"
+  | "await-confirm"
+  | "confirm-profile"
+  | "confirm-roots"
+  | "confirm-disarm"
+  | "confirm-receipt"
+  | "confirm-prune"
+  | "revert-halt"
+  | "revert-stop"
+  | "revert-flip"
+  | "revert-tmpfiles"
+  | "revert-reload-manager"
+  | "revert-reset-failed"
+  | "revert-reload"
+  | "revert-restart"
+  | "revert-start"
+  | "revert-activated"
+  | "revert-roots"
+  | "revert-receipt"
+  | "revert-disarm";
+
 /** How a step takes part in a transaction. */
 export interface TransactionStep {
-  readonly name: string;
+  readonly name: StepName;
   readonly phase: "begin" | "activate" | "confirm" | "revert";
   readonly goals: readonly TransactionGoal[];
   readonly title: string;
 }
 
-const LIVE = ["switch", "test"] as const;
-const KEPT = ["switch", "test", "boot"] as const;
-const EVERY = ["switch", "test", "boot", "dry-activate"] as const;
+const LIVE: readonly TransactionGoal[] = ["switch", "test"];
+const KEPT: readonly TransactionGoal[] = ["switch", "test", "boot"];
+const EVERY: readonly TransactionGoal[] = ["switch", "test", "boot", "dry-activate"];
 
 /**
  * Every step of a transaction, in order per phase. Each writes a `begin` and an `end` record; each may be repeated.
@@ -71,7 +106,7 @@ const EVERY = ["switch", "test", "boot", "dry-activate"] as const;
  * `begin` runs in the deployer's session and changes nothing that runs; `activate` runs in the supervised unit;
  * `confirm` and `revert` end the transaction, never both.
  */
-export const TRANSACTION_STEPS = [
+export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "preflight", phase: "begin", goals: EVERY, title: "check that the host can take the system" },
   { name: "record", phase: "begin", goals: KEPT, title: "record the previous and the new system on disk" },
   { name: "arm", phase: "activate", goals: KEPT, title: "arm the timer that returns to the previous system" },
@@ -105,15 +140,11 @@ export const TRANSACTION_STEPS = [
   { name: "revert-roots", phase: "revert", goals: KEPT, title: "let go of the new system" },
   { name: "revert-receipt", phase: "revert", goals: KEPT, title: "write the receipt" },
   { name: "revert-disarm", phase: "revert", goals: KEPT, title: "disarm the timer" },
-] as const satisfies readonly TransactionStep[];
-
-export type StepName = (typeof TRANSACTION_STEPS)[number]["name"];
+];
 
 /** The steps of one phase that a goal goes through. */
 export function stepsOf(phase: TransactionStep["phase"], goal: TransactionGoal): StepName[] {
-  return TRANSACTION_STEPS.filter(
-    (step) => step.phase === phase && (step.goals as readonly TransactionGoal[]).includes(goal),
-  ).map((step) => step.name);
+  return TRANSACTION_STEPS.filter((step) => step.phase === phase && step.goals.includes(goal)).map((step) => step.name);
 }
 
 /**

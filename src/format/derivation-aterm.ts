@@ -1,0 +1,243 @@
+/**
+ * The text of a `.drv` file: `Derive([outputs],[inputDrvs],[inputSrcs],system,builder,[args],[env])`.
+ *
+ * Encoding is byte exact, because store paths and hashes are made from it.
+ */
+
+import { byteStringOfBytes, bytesOfByteString } from "../base/byte-string.ts";
+import { FormatError } from "../base/errors.ts";
+import { contentAddressedPath, parseMethodAlgorithm, renderMethodAlgorithm } from "./content-address.ts";
+import { type Derivation, type DerivationOutput, type InputDerivation } from "./derivation.ts";
+import { Hash } from "./hash.ts";
+import { outputPathName, StorePath } from "./store-path.ts";
+
+/** The bytes of the `.drv` file. */
+export function encodeDerivation(drv: Derivation, storeDir: string): Uint8Array {
+  return bytesOfByteString(renderDerivation(drv, storeDir));
+}
+
+/** Reads a `.drv` file; throws `FormatError`. `name` is the derivation's name without `.drv`. */
+export function decodeDerivation(bytes: Uint8Array, name: string, storeDir: string): Derivation {
+  return parseDerivation(byteStringOfBytes(bytes), name, storeDir);
+}
+
+/** Replaces parts of the text for hashing modulo fixed outputs. */
+export interface RenderOverrides {
+  /** Leave out output paths, and the variables of the same name. */
+  readonly maskOutputs?: boolean;
+  /** Hash digits and output names in the place of input derivations, sorted. */
+  readonly inputs?: readonly (readonly [string, readonly string[]])[];
+}
+
+/** The text as a byte string. */
+export function renderDerivation(drv: Derivation, storeDir: string, overrides: RenderOverrides = {}): string {
+  const mask = overrides.maskOutputs === true;
+  const outputs = sortedKeys(drv.outputs).map((name) => renderOutput(drv, name, storeDir, mask));
+  const inputs = overrides.inputs ?? inputsOf(drv, storeDir);
+  const inputDerivations = inputs.map(([key, names]) => `("${key}",${renderList(names)})`);
+  const sources = drv.inputSources.map((path) => path.baseName).sort();
+  const env = sortedKeys(drv.env).map((key) => {
+    const value = mask && drv.outputs.has(key) ? "" : drv.env.get(key)!;
+    return `(${quote(key)},${quote(value)})`;
+  });
+  return (
+    `Derive([${outputs.join(",")}],[${inputDerivations.join(",")}],` +
+    `[${sources.map((baseName) => `"${storeDir}/${baseName}"`).join(",")}],` +
+    `${quote(drv.system)},${quote(drv.builder)},${renderList(drv.args)},[${env.join(",")}])`
+  );
+}
+
+function renderOutput(drv: Derivation, outputName: string, storeDir: string, mask: boolean): string {
+  const [path, algorithm, hash] = outputFields(drv, outputName, storeDir);
+  return `(${quote(outputName)},"${mask ? "" : path}","${algorithm}","${hash}")`;
+}
+
+function outputFields(drv: Derivation, outputName: string, storeDir: string): readonly [string, string, string] {
+  const output = drv.outputs.get(outputName)!;
+  switch (output.kind) {
+    case "input-addressed":
+      return [output.path.render(storeDir), "", ""];
+    case "fixed": {
+      const path = contentAddressedPath(storeDir, outputPathName(drv.name, outputName), output);
+      const algorithm = renderMethodAlgorithm(output.method, output.hash.algorithm);
+      return [path.render(storeDir), algorithm, output.hash.toBase16()];
+    }
+    case "floating":
+      return ["", renderMethodAlgorithm(output.method, output.algorithm), ""];
+    case "deferred":
+      return ["", "", ""];
+    case "impure":
+      return ["", renderMethodAlgorithm(output.method, output.algorithm), "impure"];
+  }
+}
+
+function inputsOf(drv: Derivation, storeDir: string): (readonly [string, readonly string[]])[] {
+  return drv.inputDerivations
+    .toSorted((a, b) => (a.path.baseName < b.path.baseName ? -1 : 1))
+    .map(({ path, outputs }) => [path.render(storeDir), outputs.toSorted()] as const);
+}
+
+function renderList(items: readonly string[]): string {
+  return `[${items.map(quote).join(",")}]`;
+}
+
+function sortedKeys(map: ReadonlyMap<string, unknown>): string[] {
+  return [...map.keys()].sort();
+}
+
+const NEEDS_ESCAPE = /["\\\n\r\t]/;
+const ESCAPES: Readonly<Record<string, string>> = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
+
+function quote(text: string): string {
+  return NEEDS_ESCAPE.test(text) ? `"${text.replace(/["\\\n\r\t]/g, (char) => ESCAPES[char]!)}"` : `"${text}"`;
+}
+
+/** Reads the text, given as a byte string; throws `FormatError`. */
+export function parseDerivation(text: string, name: string, storeDir: string): Derivation {
+  const reader = new TermReader(text);
+  if (text.startsWith("DrvWithVersion(")) {
+    throw new FormatError("derivation", "derivations of dynamic derivations are not supported", 0);
+  }
+  reader.expect("Derive(");
+  const outputs = new Map<string, DerivationOutput>();
+  reader.list(() => {
+    reader.expect("(");
+    const at = reader.offset;
+    const outputName = reader.string();
+    if (outputs.has(outputName)) throw new FormatError("derivation", `output '${outputName}' is given twice`, at);
+    reader.expect(",");
+    const path = reader.string();
+    reader.expect(",");
+    const algorithm = reader.string();
+    reader.expect(",");
+    const hash = reader.string();
+    reader.expect(")");
+    outputs.set(outputName, outputOf({ path, algorithm, hash }, storeDir, at));
+  });
+  reader.expect(",");
+  const inputDerivations: InputDerivation[] = [];
+  reader.list(() => {
+    reader.expect("(");
+    const path = StorePath.ofFull(reader.string(), storeDir);
+    reader.expect(",");
+    inputDerivations.push({ path, outputs: reader.strings() });
+    reader.expect(")");
+  });
+  reader.expect(",");
+  const inputSources = reader.strings().map((path) => StorePath.ofFull(path, storeDir));
+  reader.expect(",");
+  const system = reader.string();
+  reader.expect(",");
+  const builder = reader.string();
+  reader.expect(",");
+  const args = reader.strings();
+  reader.expect(",");
+  const env = new Map<string, string>();
+  reader.list(() => {
+    reader.expect("(");
+    const key = reader.string();
+    reader.expect(",");
+    env.set(key, reader.string());
+    reader.expect(")");
+  });
+  reader.expect(")");
+  reader.end();
+  return { name, outputs, inputDerivations, inputSources, system, builder, args, env };
+}
+
+function outputOf(
+  fields: { readonly path: string; readonly algorithm: string; readonly hash: string },
+  storeDir: string,
+  at: number,
+): DerivationOutput {
+  if (fields.algorithm === "") {
+    if (fields.hash !== "") throw new FormatError("derivation", "an output has a hash but no algorithm", at);
+    if (fields.path === "") return { kind: "deferred" };
+    return { kind: "input-addressed", path: StorePath.ofFull(fields.path, storeDir) };
+  }
+  const parsed = parseMethodAlgorithm(fields.algorithm);
+  if (parsed === undefined) throw new FormatError("derivation", `unknown hash algorithm '${fields.algorithm}'`, at);
+  if (fields.hash !== "" && fields.hash !== "impure") {
+    if (!fields.path.startsWith("/")) throw new FormatError("derivation", `bad path '${fields.path}'`, at);
+    const hash = Hash.parse(fields.hash, parsed.algorithm);
+    if (!hash.ok) throw new FormatError("derivation", `bad ${parsed.algorithm} hash '${fields.hash}'`, at);
+    return { kind: "fixed", method: parsed.method, hash: hash.value };
+  }
+  if (fields.path !== "") throw new FormatError("derivation", "an output whose path is not known has a path", at);
+  return { kind: fields.hash === "impure" ? "impure" : "floating", ...parsed };
+}
+
+/** Reads tokens of the text. */
+class TermReader {
+  readonly #text: string;
+  offset = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  expect(token: string): void {
+    if (!this.#text.startsWith(token, this.offset)) {
+      throw new FormatError("derivation", `expected '${token}'`, this.offset);
+    }
+    this.offset += token.length;
+  }
+
+  end(): void {
+    if (this.offset !== this.#text.length) throw new FormatError("derivation", "text after the end", this.offset);
+  }
+
+  string(): string {
+    this.expect('"');
+    const text = this.#text;
+    const start = this.offset;
+    // Most strings have no escape: find the quote and be done.
+    let end = text.indexOf('"', start);
+    if (end < 0) throw new FormatError("derivation", "string without end", start);
+    const backslash = text.indexOf("\\", start);
+    if (backslash < 0 || backslash > end) {
+      this.offset = end + 1;
+      return text.slice(start, end);
+    }
+    for (end = backslash; end < text.length; end++) {
+      const char = text[end];
+      if (char === "\\") end++;
+      else if (char === '"') {
+        this.offset = end + 1;
+        return unescape(text.slice(start, end));
+      }
+    }
+    throw new FormatError("derivation", "string without end", start);
+  }
+
+  strings(): string[] {
+    const items: string[] = [];
+    this.list(() => items.push(this.string()));
+    return items;
+  }
+
+  list(item: () => void): void {
+    this.expect("[");
+    if (this.#text[this.offset] === "]") {
+      this.offset++;
+      return;
+    }
+    for (;;) {
+      item();
+      if (this.#text[this.offset] === ",") this.offset++;
+      else {
+        this.expect("]");
+        return;
+      }
+    }
+  }
+}
+
+function unescape(text: string): string {
+  return text.replace(/\\([\s\S])/g, (_, char: string) => {
+    if (char === "n") return "\n";
+    if (char === "r") return "\r";
+    if (char === "t") return "\t";
+    return char;
+  });
+}

@@ -1,0 +1,100 @@
+/**
+ * Store derivations as values.
+ *
+ * Text that Nix treats as bytes (arguments, environment, builder) is kept as byte strings (`base/byte-string.ts`), so
+ * that order and hashes are Nix's. The text form is in `derivation-aterm.ts`, hashing in `derivation-hash.ts`.
+ */
+
+import { FormatError } from "../base/errors.ts";
+import { encodeBase32 } from "./base32.ts";
+import { type ContentAddressMethod, contentAddressedPath } from "./content-address.ts";
+import { compressHash, type Hash, type HashAlgorithm, hashByteString } from "./hash.ts";
+import { outputPathName, type StorePath } from "./store-path.ts";
+
+export type DerivationOutput =
+  /** The path follows from the derivation. */
+  | { readonly kind: "input-addressed"; readonly path: StorePath }
+  /** The contents are known before building. */
+  | { readonly kind: "fixed"; readonly method: ContentAddressMethod; readonly hash: Hash }
+  /** The path follows from the contents, after building. */
+  | { readonly kind: "floating"; readonly method: ContentAddressMethod; readonly algorithm: HashAlgorithm }
+  /** Input-addressed, but an input's path is not known yet. */
+  | { readonly kind: "deferred" }
+  /** Built every time, not deterministic. */
+  | { readonly kind: "impure"; readonly method: ContentAddressMethod; readonly algorithm: HashAlgorithm };
+
+export interface InputDerivation {
+  readonly path: StorePath;
+  /** Names of the outputs that are used. */
+  readonly outputs: readonly string[];
+}
+
+export interface Derivation {
+  /** The name without `.drv`. */
+  readonly name: string;
+  readonly outputs: ReadonlyMap<string, DerivationOutput>;
+  readonly inputDerivations: readonly InputDerivation[];
+  readonly inputSources: readonly StorePath[];
+  readonly system: string;
+  readonly builder: string;
+  readonly args: readonly string[];
+  readonly env: ReadonlyMap<string, string>;
+}
+
+export type DerivationKind = "input-addressed" | "fixed" | "floating" | "impure";
+
+/** What kind of outputs a derivation has; throws `FormatError` for a mixture. */
+export function derivationKind(drv: Derivation): DerivationKind {
+  let kind: DerivationKind | undefined;
+  for (const output of drv.outputs.values()) {
+    const own = output.kind === "deferred" ? "input-addressed" : output.kind;
+    if (kind !== undefined && own !== kind) throw new FormatError("derivation", "outputs of different kinds are mixed");
+    kind = own;
+  }
+  if (kind === undefined) throw new FormatError("derivation", "there must be at least one output");
+  if (kind === "fixed" && (drv.outputs.size > 1 || !drv.outputs.has("out"))) {
+    throw new FormatError("derivation", "a fixed output must be the only output and be named 'out'");
+  }
+  return kind;
+}
+
+/** The path of an output, or `undefined` while it is not known. */
+export function outputPathOf(drv: Derivation, outputName: string, storeDir: string): StorePath | undefined {
+  const output = drv.outputs.get(outputName);
+  if (output === undefined) throw new FormatError("derivation", `'${drv.name}' has no output '${outputName}'`);
+  switch (output.kind) {
+    case "input-addressed":
+      return output.path;
+    case "fixed":
+      return contentAddressedPath(storeDir, outputPathName(drv.name, outputName), output);
+    case "floating":
+    case "deferred":
+    case "impure":
+      return undefined;
+  }
+}
+
+/** All store paths a `.drv` file refers to, in order. */
+export function derivationReferences(drv: Derivation): StorePath[] {
+  const byBaseName = new Map<string, StorePath>();
+  for (const path of drv.inputSources) byBaseName.set(path.baseName, path);
+  for (const { path } of drv.inputDerivations) byBaseName.set(path.baseName, path);
+  return [...byBaseName.values()].sort((a, b) => (a.baseName < b.baseName ? -1 : 1));
+}
+
+/** What stands for an output's path inside its own derivation while the path is not known (`builtins.placeholder`). */
+export function outputPlaceholder(outputName: string): string {
+  return `/${hashByteString("sha256", `nix-output:${outputName}`).toNix32()}`;
+}
+
+/** What stands for the path of another derivation's output while that path is not known. */
+export function downstreamPlaceholder(drvPath: StorePath, outputName: string): string {
+  const name = outputPathName(drvPath.name.slice(0, -".drv".length), outputName);
+  return `/${hashByteString("sha256", `nix-upstream-output:${drvPath.digest}:${name}`).toNix32()}`;
+}
+
+/** What stands for an output of a derivation that is itself an output which has not been built. */
+export function dynamicPlaceholder(placeholder: Hash, outputName: string): string {
+  const digits = encodeBase32(compressHash(placeholder.bytes, 20));
+  return `/${hashByteString("sha256", `nix-computed-output:${digits}:${outputName}`).toNix32()}`;
+}

@@ -1,0 +1,175 @@
+/**
+ * Cryptographic hashes with Nix's notations: base 16, nix32, base 64 and SRI.
+ *
+ * This is the only module of `format` that computes a hash.
+ */
+
+import * as crypto from "node:crypto";
+import { err, ok, type Result } from "../base/result.ts";
+import { base32Chars, decodeBase32, encodeBase32 } from "./base32.ts";
+
+export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+
+export const HASH_SIZES: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 };
+
+export const HASH_ALGORITHMS: readonly HashAlgorithm[] = ["md5", "sha1", "sha256", "sha512"];
+
+export type HashEncoding = "base16" | "nix32" | "base64";
+
+export type HashParseError =
+  | { readonly kind: "no-algorithm" }
+  | { readonly kind: "unknown-algorithm"; readonly algorithm: string }
+  | { readonly kind: "algorithm-mismatch"; readonly expected: HashAlgorithm; readonly found: HashAlgorithm }
+  | { readonly kind: "bad-length"; readonly algorithm: HashAlgorithm; readonly chars: number }
+  | { readonly kind: "bad-digits"; readonly algorithm: HashAlgorithm };
+
+/** A digest together with the algorithm that made it. */
+export class Hash {
+  readonly algorithm: HashAlgorithm;
+  readonly bytes: Uint8Array;
+
+  constructor(algorithm: HashAlgorithm, bytes: Uint8Array) {
+    if (bytes.length !== HASH_SIZES[algorithm]) {
+      throw new RangeError(`a ${algorithm} digest has ${HASH_SIZES[algorithm]} bytes, not ${bytes.length}`);
+    }
+    this.algorithm = algorithm;
+    this.bytes = bytes;
+  }
+
+  /**
+   * Parses `algorithm:digits` (base 16, nix32 or base 64, told apart by length), SRI `algorithm-base64`, or bare
+   * digits when `expected` says which algorithm they are of.
+   */
+  static parse(text: string, expected?: HashAlgorithm): Result<Hash, HashParseError> {
+    const separator = /[:-]/.exec(text);
+    if (separator === null) {
+      return expected === undefined ? err({ kind: "no-algorithm" }) : parseDigits(text, expected, false);
+    }
+    const name = text.slice(0, separator.index);
+    const algorithm = parseHashAlgorithm(name);
+    if (algorithm === undefined) return err({ kind: "unknown-algorithm", algorithm: name });
+    if (expected !== undefined && expected !== algorithm) {
+      return err({ kind: "algorithm-mismatch", expected, found: algorithm });
+    }
+    return parseDigits(text.slice(separator.index + 1), algorithm, separator[0] === "-");
+  }
+
+  toBase16(): string {
+    return bufferOf(this.bytes).toString("hex");
+  }
+
+  toNix32(): string {
+    return encodeBase32(this.bytes);
+  }
+
+  toBase64(): string {
+    return bufferOf(this.bytes).toString("base64");
+  }
+
+  /** The digits without the algorithm. */
+  digits(encoding: HashEncoding): string {
+    switch (encoding) {
+      case "base16":
+        return this.toBase16();
+      case "nix32":
+        return this.toNix32();
+      case "base64":
+        return this.toBase64();
+    }
+  }
+
+  /** `sha256:` and the digits. */
+  render(encoding: HashEncoding): string {
+    return `${this.algorithm}:${this.digits(encoding)}`;
+  }
+
+  /** The form of the web's subresource integrity, `sha256-` and base 64. */
+  toSri(): string {
+    return `${this.algorithm}-${this.toBase64()}`;
+  }
+
+  equals(other: Hash): boolean {
+    return this.algorithm === other.algorithm && Buffer.compare(this.bytes, other.bytes) === 0;
+  }
+}
+
+export function parseHashAlgorithm(text: string): HashAlgorithm | undefined {
+  return Object.hasOwn(HASH_SIZES, text) ? (text as HashAlgorithm) : undefined;
+}
+
+/** Hashes one piece of memory. */
+export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Hash {
+  return new Hash(algorithm, crypto.hash(algorithm, bytes, "buffer"));
+}
+
+/** Hashes a byte string (see `base/byte-string.ts`). */
+export function hashByteString(algorithm: HashAlgorithm, text: string): Hash {
+  return hashBytes(algorithm, Buffer.from(text, "latin1"));
+}
+
+/** Hashes what arrives in pieces. */
+export class Hasher {
+  readonly #algorithm: HashAlgorithm;
+  readonly #state: crypto.Hash;
+
+  constructor(algorithm: HashAlgorithm) {
+    this.#algorithm = algorithm;
+    this.#state = crypto.createHash(algorithm);
+  }
+
+  update(bytes: Uint8Array): this {
+    this.#state.update(bytes);
+    return this;
+  }
+
+  /** Ends the hash; the hasher cannot be used afterwards. */
+  digest(): Hash {
+    return new Hash(this.#algorithm, this.#state.digest());
+  }
+}
+
+/** Folds a digest to `size` bytes by exclusive or, as store path digests are made. */
+export function compressHash(bytes: Uint8Array, size: number): Uint8Array {
+  const folded = new Uint8Array(size);
+  for (let i = 0; i < bytes.length; i++) folded[i % size] = folded[i % size]! ^ bytes[i]!;
+  return folded;
+}
+
+/** What is wrong with a hash, as a sentence for people. */
+export function describeHashError(text: string, error: HashParseError): string {
+  switch (error.kind) {
+    case "no-algorithm":
+      return `hash '${text}' does not include a type, nor is the type otherwise known from context`;
+    case "unknown-algorithm":
+      return `unknown hash algorithm '${error.algorithm}', expect 'md5', 'sha1', 'sha256', or 'sha512'`;
+    case "algorithm-mismatch":
+      return `hash '${text}' should have type '${error.expected}' but has type '${error.found}'`;
+    case "bad-length":
+      return `hash '${text}' has wrong length for hash algorithm '${error.algorithm}'`;
+    case "bad-digits":
+      return `hash '${text}' has invalid characters for hash algorithm '${error.algorithm}'`;
+  }
+}
+
+const BASE16 = /^[0-9a-fA-F]*$/;
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+
+function parseDigits(digits: string, algorithm: HashAlgorithm, isSri: boolean): Result<Hash, HashParseError> {
+  const size = HASH_SIZES[algorithm];
+  let bytes: Uint8Array | undefined;
+  if (!isSri && digits.length === size * 2) {
+    bytes = BASE16.test(digits) ? Buffer.from(digits, "hex") : undefined;
+  } else if (!isSri && digits.length === base32Chars(size)) {
+    bytes = decodeBase32(digits, size);
+  } else if (digits.length === Math.ceil(size / 3) * 4) {
+    const decoded = BASE64.test(digits) ? Buffer.from(digits, "base64") : undefined;
+    bytes = decoded?.length === size ? decoded : undefined;
+  } else {
+    return err({ kind: "bad-length", algorithm, chars: digits.length });
+  }
+  return bytes === undefined ? err({ kind: "bad-digits", algorithm }) : ok(new Hash(algorithm, bytes));
+}
+
+function bufferOf(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+}

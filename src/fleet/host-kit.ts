@@ -1,0 +1,123 @@
+/**
+ * The host kit as the deployer sees it: one typed method per subcommand, run over ssh.
+ *
+ * The kit is a store path on the host (see `src/kit`); it must have been copied there before any of these is called.
+ */
+
+import { OperationError } from "../base/errors.ts";
+import type { CheckAnswer, EphemeralAnswer, HistoryAnswer, HostFacts } from "../machine/facts.ts";
+import type { BeginAnswer, JournalAnswer, JournalRecord, KitFailure, TransactionPlan, TransactionStatus } from "../machine/transaction.ts";
+import type { Command, SshConnection } from "./ssh.ts";
+
+const FACTS_DEADLINE_MS = 45_000;
+
+/** The kit said no: its code and message, with what holds the host when it is locked. */
+export class KitError extends OperationError {
+  readonly failure: KitFailure["error"];
+
+  constructor(host: string, failure: KitFailure["error"]) {
+    super(failure.code === "KIT_LOCKED" ? "HOST_LOCKED" : failure.code, `${host}: ${failure.message}`, { hint: failure.hint });
+    this.failure = failure;
+  }
+}
+
+export interface KitCall {
+  readonly signal: AbortSignal;
+  readonly deadlineMs?: number;
+  readonly fresh?: boolean;
+}
+
+export class HostKit {
+  readonly connection: SshConnection;
+  readonly #program: string;
+
+  constructor(connection: SshConnection, kitPath: string) {
+    this.connection = connection;
+    this.#program = `${kitPath}/bin/pristine-kit`;
+  }
+
+  facts(call: KitCall): Promise<HostFacts> {
+    return this.#ask<HostFacts>(["facts"], { deadlineMs: FACTS_DEADLINE_MS, ...call });
+  }
+
+  begin(plan: TransactionPlan, call: KitCall): Promise<BeginAnswer> {
+    return this.#ask<BeginAnswer>(["begin"], { deadlineMs: 120_000, ...call }, JSON.stringify(plan));
+  }
+
+  journal(id: string, after: number, call: KitCall): Promise<JournalAnswer> {
+    return this.#ask<JournalAnswer>(["journal", id, "--after", String(after)], call);
+  }
+
+  /** Streams records until the transaction rests (awaits confirmation or is final). */
+  async follow(id: string, after: number, onRecord: (record: JournalRecord) => void, call: KitCall): Promise<JournalAnswer> {
+    let pending = "";
+    let answer: JournalAnswer | undefined;
+    const onLine = (line: string): void => {
+      if (line.trim() === "") return;
+      const value = JSON.parse(line) as JournalRecord | JournalAnswer | KitFailure;
+      if ("error" in value) throw new KitError(this.connection.target.host, value.error);
+      if ("seq" in value) onRecord(value);
+      else answer = value;
+    };
+    let failure: unknown;
+    const decoder = new TextDecoder();
+    await this.connection.run(this.#command(["journal", id, "--after", String(after), "--follow"]), {
+      ...call,
+      onStdout: (chunk) => {
+        pending += decoder.decode(chunk, { stream: true });
+        const lines = pending.split("\n");
+        pending = lines.pop() ?? "";
+        try {
+          for (const line of lines) onLine(line);
+        } catch (error) {
+          failure ??= error;
+        }
+      },
+    });
+    if (failure !== undefined) throw failure as Error;
+    if (pending !== "") onLine(pending);
+    if (answer === undefined) {
+      throw new OperationError("HOST_UNREACHABLE", `the connection to ${this.connection.target.host} ended while following the activation`, { retryable: true });
+    }
+    return answer;
+  }
+
+  confirm(id: string, call: KitCall): Promise<TransactionStatus> {
+    return this.#ask<TransactionStatus>(["confirm", id], call);
+  }
+
+  revert(id: string, call: KitCall): Promise<TransactionStatus> {
+    return this.#ask<TransactionStatus>(["revert", id], { deadlineMs: 300_000, ...call });
+  }
+
+  /** Runs the health checks of the system that runs. */
+  check(call: KitCall): Promise<CheckAnswer> {
+    return this.#ask<CheckAnswer>(["check"], { deadlineMs: 300_000, ...call });
+  }
+
+  ephemeral(call: KitCall): Promise<EphemeralAnswer> {
+    return this.#ask<EphemeralAnswer>(["ephemeral"], { deadlineMs: 120_000, ...call });
+  }
+
+  history(call: KitCall): Promise<HistoryAnswer> {
+    return this.#ask<HistoryAnswer>(["history"], call);
+  }
+
+  #command(args: readonly string[], stdin?: string): Command {
+    return { argv: [this.#program, ...args], ...(stdin === undefined ? {} : { stdin }) };
+  }
+
+  async #ask<T extends object>(args: readonly string[], call: KitCall, stdin?: string): Promise<T> {
+    const outcome = await this.connection.run(this.#command(args, stdin), call);
+    const text = outcome.stdout.toString("utf8");
+    let answer: T | KitFailure;
+    try {
+      answer = JSON.parse(text) as T | KitFailure;
+    } catch (cause) {
+      const said = (outcome.stderr.toString("utf8") || text).trim().split("\n").slice(-5).join("\n");
+      throw new OperationError("KIT_FAILED", `the kit on ${this.connection.target.host} failed at '${args[0] ?? ""}': ${said}`, { cause });
+    }
+    if ("error" in answer) throw new KitError(this.connection.target.host, answer.error);
+    return answer;
+  }
+}

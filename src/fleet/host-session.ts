@@ -1,0 +1,81 @@
+/** One host during one command: its connection, its store as seen over ssh, and its kit. */
+
+import { OperationError } from "../base/errors.ts";
+import { StorePath } from "../format/store-path.ts";
+import { copyClosure } from "../store/copy.ts";
+import { DaemonStore } from "../store/daemon-store.ts";
+import type { ReadStore } from "../store/store.ts";
+import { HostKit } from "./host-kit.ts";
+import type { HostInventory } from "./inventory.ts";
+import { SshConnection, type SshOptions } from "./ssh.ts";
+
+export interface HostSessionOptions {
+  readonly ssh: SshOptions;
+  /** Where the kit's closure is copied from. */
+  readonly localStore: ReadStore;
+  /** The kit for the host's platform. */
+  readonly kitPath: StorePath;
+}
+
+export class HostSession {
+  readonly host: HostInventory;
+  readonly connection: SshConnection;
+  readonly #options: HostSessionOptions;
+  #store: Promise<DaemonStore> | undefined;
+  #kit: Promise<HostKit> | undefined;
+
+  constructor(host: HostInventory, options: HostSessionOptions) {
+    this.host = host;
+    this.connection = new SshConnection(host.target, options.ssh);
+    this.#options = options;
+  }
+
+  /** The host's store, through the Nix daemon's protocol on the host. */
+  store(signal: AbortSignal): Promise<DaemonStore> {
+    this.#store ??= this.#openStore(signal);
+    return this.#store;
+  }
+
+  /** The kit, copied to the host first when it is not there yet. That is the only thing looking at a host changes. */
+  kit(signal: AbortSignal): Promise<HostKit> {
+    this.#kit ??= this.#placeKit(signal);
+    return this.#kit;
+  }
+
+  async close(): Promise<void> {
+    await (await this.#store?.catch(() => undefined))?.close();
+    await this.connection.close();
+  }
+
+  async #openStore(signal: AbortSignal): Promise<DaemonStore> {
+    const { target } = this.connection;
+    const process = await this.connection.open(["nix-daemon", "--stdio"], signal);
+    try {
+      return await DaemonStore.open(process, { uri: `ssh-ng://${target.host}`, signal });
+    } catch (error) {
+      const status = await process.close();
+      if (status.code === 255) throw this.connection.connectionError(process.stderrTail());
+      if (status.code === 127) {
+        throw new OperationError("HOST_WITHOUT_STORE", `${target.host} has no nix-daemon`, {
+          hint: "only hosts with a Nix store can be deployed to: start from a bootstrap system",
+          cause: error,
+        });
+      }
+      throw error;
+    }
+  }
+
+  async #placeKit(signal: AbortSignal): Promise<HostKit> {
+    const { kitPath, localStore } = this.#options;
+    const store = await this.store(signal);
+    await copyClosure({ from: localStore, to: store, roots: [kitPath], signal });
+    const rendered = kitPath.render(localStore.storeDir);
+    const root = "/nix/var/nix/gcroots/pristine";
+    // The kit must outlive this command: the host may need it to return.
+    await this.connection.runChecked(
+      { argv: ["sh", "-c", `mkdir -p ${root} && ln -sfn ${rendered} ${root}/.kit.new && mv -T ${root}/.kit.new ${root}/kit`] },
+      { signal },
+    );
+    return new HostKit(this.connection, rendered);
+  }
+}

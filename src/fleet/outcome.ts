@@ -1,0 +1,49 @@
+/** What happened to one host, as a value: a fleet never throws for one of its hosts. */
+
+import type { Receipt, TransactionGoal } from "../machine/transaction.ts";
+import type { UnitPlan } from "../machine/unit-plan.ts";
+
+/** One line of a host's story, for the timeline. */
+export interface TimelineEntry {
+  /** Milliseconds since the command began. */
+  readonly atMs: number;
+  readonly text: string;
+}
+
+export type HostResult =
+  /** The wanted system runs and is the boot default (goal `boot`: is the boot default). */
+  | { readonly status: "activated"; readonly receipt: Receipt }
+  /** Goal `test`: the wanted system runs until the next reboot. */
+  | { readonly status: "tested"; readonly receipt: Receipt }
+  /** Goal `dry-activate`: what would have been done. */
+  | { readonly status: "planned"; readonly units: UnitPlan }
+  | { readonly status: "unchanged" }
+  /** The host returned to its recorded previous system; the receipt says why, if it could be read. */
+  | { readonly status: "rolled-back"; readonly reason: string; readonly log: readonly string[]; readonly receipt?: Receipt }
+  /** The host refused or failed before anything was changed on it. */
+  | { readonly status: "failed"; readonly code: string; readonly reason: string; readonly hint?: string }
+  | { readonly status: "unreachable"; readonly reason: string; readonly hint?: string }
+  /** Contact was lost after activation began, and the host could not be asked since; it returns by itself. */
+  | { readonly status: "unknown"; readonly reason: string }
+  | { readonly status: "skipped"; readonly because: "cancelled" };
+
+export type HostOutcome = HostResult & {
+  readonly host: string;
+  readonly goal: TransactionGoal;
+  readonly timeline: readonly TimelineEntry[];
+  readonly copied?: { readonly paths: number; readonly bytes: number };
+};
+
+const AS_WANTED: readonly HostResult["status"][] = ["activated", "tested", "planned", "unchanged"];
+
+export function isAsWanted(outcome: HostOutcome): boolean {
+  return AS_WANTED.includes(outcome.status);
+}
+
+/** 0 when every host is as wanted, 3 when nothing could start, 2 when some failed, 130 when cancelled. */
+export function exitCodeOfOutcomes(outcomes: readonly HostOutcome[]): 0 | 2 | 3 | 130 {
+  if (outcomes.every(isAsWanted)) return 0;
+  if (outcomes.some((outcome) => outcome.status === "skipped")) return 130;
+  if (outcomes.every((outcome) => outcome.status === "failed" && outcome.code === "HOST_LOCKED")) return 3;
+  return 2;
+}

@@ -1,0 +1,143 @@
+/**
+ * What a deployment would do, as a value: per host the closure delta and the difference of its systems.
+ *
+ * Making a plan looks at hosts and places the kit in their stores; it changes nothing else on them.
+ */
+
+import { createHash } from "node:crypto";
+import { OperationError } from "../base/errors.ts";
+import type { StorePath } from "../format/store-path.ts";
+import type { HostFacts } from "../machine/facts.ts";
+import type { HealthCheck } from "../machine/health-check.ts";
+import { diffSystems, type SystemDiff } from "../machine/system-diff.ts";
+import { readSystemObject, type SystemObject } from "../machine/system-object.ts";
+import type { TransactionGoal } from "../machine/transaction.ts";
+import { closureInfos } from "../store/copy.ts";
+import type { ReadStore } from "../store/store.ts";
+import { mapConcurrently } from "./concurrency.ts";
+import { rootOf } from "./deploy.ts";
+import type { HostSession } from "./host-session.ts";
+import type { HostInventory } from "./inventory.ts";
+import { storeTree } from "./store-tree.ts";
+
+export interface HostPlan {
+  readonly host: HostInventory;
+  readonly state: "change" | "unchanged" | "unreachable" | "failed";
+  /** The full store path of the system the host should run. */
+  readonly system: string;
+  /** The system that was fully activated last, which the plan was made against. */
+  readonly previous?: string;
+  readonly healthChecks: readonly HealthCheck[];
+  readonly facts?: HostFacts;
+  readonly copy?: { readonly paths: readonly { readonly path: string; readonly bytes: number }[]; readonly bytes: number };
+  readonly diff?: SystemDiff;
+  /** Why the previous system could not be compared, when it could not. */
+  readonly incomparable?: string;
+  readonly error?: OperationError;
+}
+
+export interface FleetPlan {
+  readonly goal: TransactionGoal;
+  readonly hosts: readonly HostPlan[];
+  /** SHA-256 over what was approved: goal, hosts, their previous and new systems. */
+  readonly hash: string;
+}
+
+export interface PlanTarget {
+  readonly session: HostSession;
+  /** The system to plan for: as declared, or an earlier generation's. */
+  readonly system: string;
+}
+
+export interface PlanOptions {
+  readonly goal: TransactionGoal;
+  readonly localStore: ReadStore;
+  readonly concurrencyMax: number;
+  readonly signal: AbortSignal;
+  readonly onPhase: (host: string, text: string) => void;
+}
+
+export async function planFleet(targets: readonly PlanTarget[], options: PlanOptions): Promise<FleetPlan> {
+  const hosts = await mapConcurrently(targets, options.concurrencyMax, async (target) => {
+    const { host } = target.session;
+    try {
+      return await planHost(target, options);
+    } catch (error) {
+      if (!(error instanceof OperationError) || options.signal.aborted) throw error;
+      const state = error.code === "HOST_UNREACHABLE" || error.code === "HOST_TIMEOUT" ? "unreachable" : "failed";
+      return { host, state, system: target.system, healthChecks: host.healthChecks as HealthCheck[], error } satisfies HostPlan;
+    }
+  });
+  return { goal: options.goal, hosts, hash: planHash(options.goal, hosts) };
+}
+
+async function planHost({ session, system }: PlanTarget, options: PlanOptions): Promise<HostPlan> {
+  const { host } = session;
+  const { signal, localStore } = options;
+  options.onPhase(host.name, "looking at the host");
+  const kit = await session.kit(signal);
+  const facts = await kit.facts({ signal });
+  checkArchitecture(host, facts);
+  const previous = facts.systems.activated ?? undefined;
+  const store = await session.store(signal);
+  const root = rootOf(system, localStore.storeDir);
+  // An earlier generation may exist only on the host.
+  const source = (await localStore.validPaths([root], signal)).has(root.baseName) ? localStore : store;
+  const wanted = await readSystemObject(storeTree(source, root, signal), system);
+  const healthChecks = healthChecksOf(wanted, host);
+  const base = { host, system, facts, healthChecks, ...(previous === undefined ? {} : { previous }) };
+  const settled = previous === system && facts.systems.profile === system && facts.transaction === null;
+  if (settled) return { ...base, state: "unchanged" };
+
+  const closure = await closureInfos(source, [root], signal);
+  const present = await store.validPaths([...closure.values()].map((info) => info.path), signal);
+  const missing = [...closure.values()].filter((info) => !present.has(info.path.baseName));
+  const copy = {
+    paths: missing.map((info) => ({ path: info.path.render(localStore.storeDir), bytes: info.narSize })),
+    bytes: missing.reduce((sum, info) => sum + info.narSize, 0),
+  };
+  checkSpace(host, facts, copy.bytes);
+  if (previous === undefined) return { ...base, state: "change", copy, incomparable: "the host does not say what it runs" };
+  const old = await previousSystem(previous, store, localStore, signal);
+  const diff = await diffSystems(old, wanted, { units: facts.units, sshPort: host.target.port ?? 22, sshUser: host.target.user ?? "root" });
+  return { ...base, state: "change", copy, diff };
+}
+
+async function previousSystem(path: string, store: ReadStore, localStore: ReadStore, signal: AbortSignal): Promise<SystemObject> {
+  const root: StorePath = rootOf(path, localStore.storeDir);
+  const isLocal = (await localStore.validPaths([root], signal)).has(root.baseName);
+  return readSystemObject(storeTree(isLocal ? localStore : store, root, signal), path);
+}
+
+function healthChecksOf(system: SystemObject, host: HostInventory): readonly HealthCheck[] {
+  return system.meta.healthChecks ?? (host.healthChecks as HealthCheck[]);
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { "x86_64-linux": "x86_64", "aarch64-linux": "aarch64" };
+
+function checkArchitecture(host: HostInventory, facts: HostFacts): void {
+  const wanted = ARCHITECTURES[host.system];
+  if (wanted !== undefined && wanted !== facts.architecture) {
+    throw new OperationError("HOST_ARCHITECTURE", `${host.name} is a ${facts.architecture} machine, but is declared as ${host.system}`, {
+      hint: "set nixpkgs.system for this host, or check its address",
+    });
+  }
+}
+
+/** Room a host must keep free besides what is copied. */
+const SPARE_BYTES = 32 * 1024 * 1024;
+
+function checkSpace(host: HostInventory, facts: HostFacts, bytes: number): void {
+  if (facts.disk.freeBytes < bytes + SPARE_BYTES) {
+    throw new OperationError(
+      "HOST_DISK_FULL",
+      `${host.name} has ${facts.disk.freeBytes} bytes free on ${facts.disk.path}, and ${bytes} would be copied (${SPARE_BYTES} must stay free)`,
+      { hint: "lower deployment.keepGenerations, collect garbage on the host (nix-store --gc), or give it more room" },
+    );
+  }
+}
+
+function planHash(goal: TransactionGoal, hosts: readonly HostPlan[]): string {
+  const approved = hosts.map((plan) => ({ host: plan.host.name, target: plan.host.target.host, previous: plan.previous ?? null, system: plan.system }));
+  return createHash("sha256").update(JSON.stringify({ goal, approved })).digest("hex");
+}

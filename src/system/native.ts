@@ -19,7 +19,9 @@ interface Native {
   readonly flock: NativeFunction & { async: (...args: unknown[]) => void };
   readonly llistxattr: NativeFunction;
   readonly lremovexattr: NativeFunction;
-  readonly umask: NativeFunction;
+  readonly pipe2: NativeFunction;
+  readonly personality: NativeFunction;
+  readonly syncfs: NativeFunction;
 }
 
 let loaded: Native | undefined;
@@ -31,9 +33,11 @@ function native(): Native {
   loaded = {
     koffi,
     flock: libc.func("int flock(int fd, int operation)"),
-    llistxattr: libc.func("int64_t llistxattr(const char *path, _Out_ uint8_t *list, uint64_t size)"),
-    lremovexattr: libc.func("int lremovexattr(const char *path, const char *name)"),
-    umask: libc.func("uint32_t umask(uint32_t mask)"),
+    llistxattr: libc.func("int64_t llistxattr(const void *path, _Out_ uint8_t *list, uint64_t size)"),
+    lremovexattr: libc.func("int lremovexattr(const void *path, const char *name)"),
+    pipe2: libc.func("int pipe2(_Out_ int *fds, int flags)"),
+    personality: libc.func("int personality(unsigned long persona)"),
+    syncfs: libc.func("int syncfs(int fd)"),
   };
   return loaded;
 }
@@ -71,8 +75,9 @@ export function unflock(fd: number): void {
 }
 
 /** Removes all extended attributes of a file itself (not of what a link points to). Says how many there were. */
-export function removeXattrs(path: string): number {
+export function removeXattrs(file: string | Buffer): number {
   const { llistxattr, lremovexattr } = native();
+  const path = Buffer.concat([typeof file === "string" ? Buffer.from(file) : file, Buffer.of(0)]);
   const list = Buffer.alloc(64 * 1024);
   const size = llistxattr(path, list, list.length);
   // Most file systems either have none or do not know them: both are what is wanted.
@@ -82,4 +87,36 @@ export function removeXattrs(path: string): number {
   const removable = names.filter((name) => name !== "security.selinux");
   for (const name of removable) lremovexattr(path, name);
   return removable.length;
+}
+
+const O_CLOEXEC = 0o2000000;
+
+/** A pipe that programs can be given on several of their descriptors; both ends are to be closed by the caller. */
+export function makePipe(): { readonly readFd: number; readonly writeFd: number } {
+  const { koffi, pipe2 } = native();
+  const fds: [number, number] = [-1, -1];
+  if (pipe2(fds, O_CLOEXEC) !== 0) throw new SystemCallError("pipe2", koffi.errno());
+  return { readFd: fds[0], writeFd: fds[1] };
+}
+
+const PERSONALITY_QUERY = 0xffffffff;
+const ADDR_NO_RANDOMIZE = 0x0040000;
+
+/** Runs `action`; programs it starts have their memory at the same addresses every time. */
+export function withFixedAddresses<T>(action: () => T): T {
+  const { personality } = native();
+  const before = personality(PERSONALITY_QUERY);
+  if (before === -1) return action();
+  personality(before | ADDR_NO_RANDOMIZE);
+  try {
+    return action();
+  } finally {
+    personality(before);
+  }
+}
+
+/** Writes everything on the file system of an open file to its disk. */
+export function syncFileSystem(fd: number): void {
+  const { koffi, syncfs } = native();
+  if (syncfs(fd) !== 0) throw new SystemCallError("syncfs", koffi.errno());
 }

@@ -33,7 +33,8 @@ export class Hash {
       throw new RangeError(`a ${algorithm} digest has ${HASH_SIZES[algorithm]} bytes, not ${bytes.length}`);
     }
     this.algorithm = algorithm;
-    this.bytes = bytes;
+    // A copy of its own, so that a digest never changes under its holder.
+    this.bytes = Uint8Array.from(bytes);
   }
 
   /**

@@ -1,0 +1,53 @@
+# The library: ordinary functions, and the module system. Names and meanings are those of nixpkgs' lib, so that modules and habits carry
+# over; the text is our own.
+let
+  call = file: import file { inherit lib; };
+
+  lib =
+    trivial
+    // lists
+    // attrsets
+    // strings
+    // versions
+    // meta
+    // options
+    // removeAttrs moduleSystem [ "doRename" "defaultPriority" "defaultOrderPriority" ]
+    // {
+      inherit
+        trivial
+        lists
+        attrsets
+        strings
+        versions
+        meta
+        options
+        generators
+        types
+        moduleErrors
+        ;
+      modules = moduleSystem;
+      inherit (debug) traceVal traceValFn traceSeq traceValSeq traceSeqN;
+      inherit debug;
+      inherit (fixedPoints) fix extends composeExtensions composeManyExtensions makeExtensible;
+      inherit fixedPoints;
+      inherit (sources) cleanSource cleanSourceWith sourceByRegex;
+      inherit sources;
+      inherit (builtins) isPath;
+    };
+
+  trivial = call ./trivial.nix;
+  lists = call ./lists.nix;
+  attrsets = call ./attrsets.nix;
+  strings = call ./strings.nix;
+  versions = call ./versions.nix;
+  meta = call ./meta.nix;
+  options = call ./options.nix;
+  moduleSystem = call ./modules.nix;
+  moduleErrors = call ./module-errors.nix;
+  types = call ./types.nix;
+  generators = call ./generators.nix;
+  debug = call ./debug.nix;
+  fixedPoints = call ./fixed-points.nix;
+  sources = call ./sources.nix;
+in
+lib

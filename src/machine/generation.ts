@@ -1,0 +1,39 @@
+/** The numbered generations of a system profile: which number comes next, which may go. */
+
+import type { Generation } from "./facts.ts";
+
+export const PROFILE_DIRECTORY = "/nix/var/nix/profiles";
+export const PROFILE_NAME = "system";
+
+/** The name of a generation's link beside the profile, as Nix makes it. */
+export function generationLinkName(number: number): string {
+  return `${PROFILE_NAME}-${number}-link`;
+}
+
+const LINK_NAME = new RegExp(`^${PROFILE_NAME}-([1-9][0-9]{0,8})-link$`);
+
+/** The number in a generation link's name; undefined for any other name. */
+export function generationNumberOf(linkName: string): number | undefined {
+  const match = LINK_NAME.exec(linkName);
+  return match === null ? undefined : Number(match[1]);
+}
+
+/** The number that a profile moving to `path` gets: the default's own when it names that path already. */
+export function numberForPath(generations: readonly Generation[], path: string): { number: number; isNew: boolean } {
+  const current = generations.find((generation) => generation.isDefault && generation.path === path);
+  if (current !== undefined) return { number: current.number, isNew: false };
+  const last = generations.reduce((max, generation) => Math.max(max, generation.number), 0);
+  return { number: last + 1, isNew: true };
+}
+
+/** Generations beyond the limit: the oldest go first, those in use and the boot default never. */
+export function generationsToRemove(options: {
+  readonly generations: readonly Generation[];
+  readonly keepMax: number;
+  readonly inUse: ReadonlySet<string>;
+}): Generation[] {
+  const newestFirst = options.generations.toSorted((one, other) => other.number - one.number);
+  return newestFirst
+    .slice(Math.max(1, options.keepMax))
+    .filter((generation) => !generation.isDefault && !options.inUse.has(generation.path));
+}

@@ -1,0 +1,224 @@
+/**
+ * What changes between two systems of a host: packages, users, groups, files of `/etc`, ports, persistence, units, and
+ * whether the change may lock the operator out.
+ */
+
+import {
+  persistentPathOf,
+  type PersistentPath,
+  type SystemGroup,
+  type SystemMeta,
+  type SystemObject,
+  type SystemPackage,
+  type SystemUser,
+} from "./system-object.ts";
+import { predictLockout, type LockoutWarning, type OperatorAccess } from "./lockout.ts";
+import { condenseDiff, diffLines, type DiffLine } from "./text-diff.ts";
+import { diffUnits } from "./unit-diff.ts";
+import type { UnitPlan, UnitState } from "./unit-plan.ts";
+
+export interface PackageChange {
+  readonly name: string;
+  readonly kind: "added" | "removed" | "changed";
+  /** Versions, or the same version twice when only the build differs. */
+  readonly before?: string;
+  readonly after?: string;
+}
+
+export interface NamedChange {
+  readonly name: string;
+  readonly kind: "added" | "removed" | "changed";
+  /** For a change, the fields that differ, such as `shell: /bin/sh → /bin/bash`. */
+  readonly details: readonly string[];
+}
+
+export interface FileChange {
+  /** The path on the host, such as `/etc/nginx/nginx.conf`. */
+  readonly path: string;
+  readonly kind: "added" | "removed" | "changed";
+}
+
+export interface PortChange {
+  readonly port: number;
+  readonly protocol: "tcp" | "udp";
+  readonly kind: "opened" | "closed";
+}
+
+export interface SystemDiff {
+  /** The two systems are one and the same store path. */
+  readonly isSame: boolean;
+  readonly packages: readonly PackageChange[];
+  readonly users: readonly NamedChange[];
+  readonly groups: readonly NamedChange[];
+  readonly etc: readonly FileChange[];
+  readonly ports: readonly PortChange[];
+  readonly persistence: readonly FileChange[];
+  readonly firewall: "unchanged" | "enabled" | "disabled";
+  readonly units: UnitPlan;
+  readonly lockout: readonly LockoutWarning[];
+}
+
+export interface SystemDiffInput {
+  /** What runs now; absent for a host that has never had a system of ours. */
+  readonly old: SystemObject | undefined;
+  readonly next: SystemObject;
+  /** From the host's facts; without them every unit that the old system wants is taken to be active. */
+  readonly states?: readonly UnitState[];
+  readonly access: OperatorAccess;
+}
+
+export function diffSystems(input: SystemDiffInput): SystemDiff {
+  const { old, next } = input;
+  const before = old?.meta;
+  const after = next.meta;
+  const states = input.states ?? (old === undefined ? [] : presumedStates(old));
+  const isSame = old?.path === next.path;
+  const units = old === undefined ? diffUnits({ old: next, next, states: [] }) : diffUnits({ old, next, states });
+  return {
+    isSame,
+    packages: diffPackages(before?.packages ?? [], after?.packages ?? []),
+    users: diffNamed(before?.users ?? [], after?.users ?? [], userFields),
+    groups: diffNamed(before?.groups ?? [], after?.groups ?? [], groupFields),
+    etc: isSame ? [] : diffEtc(old, next),
+    ports: [...diffPorts("tcp", before, after), ...diffPorts("udp", before, after)],
+    persistence: diffPersistence(before, after),
+    firewall:
+      (before?.firewall ?? false) === (after?.firewall ?? false)
+        ? "unchanged"
+        : after?.firewall === true
+          ? "enabled"
+          : "disabled",
+    units,
+    lockout: predictLockout({ old, next, units, access: input.access }),
+  };
+}
+
+/** Without facts: what the system's targets want, and the targets themselves, count as active. */
+function presumedStates(system: SystemObject): UnitState[] {
+  const names = new Set<string>();
+  for (const [unit, by] of system.wanted()) {
+    names.add(unit);
+    for (const name of by) if (name.endsWith(".target")) names.add(name);
+  }
+  return [...names].sort().map((name) => ({ name, activeState: "active", subState: "running" }));
+}
+
+function diffPackages(before: readonly SystemPackage[], after: readonly SystemPackage[]): PackageChange[] {
+  const old = new Map(before.map((item) => [item.name, item]));
+  const next = new Map(after.map((item) => [item.name, item]));
+  return namesOfBoth(old, next).flatMap((name): PackageChange[] => {
+    const was = old.get(name);
+    const is = next.get(name);
+    if (was === undefined && is !== undefined) return [{ name, kind: "added", after: is.version }];
+    if (was !== undefined && is === undefined) return [{ name, kind: "removed", before: was.version }];
+    if (was === undefined || is === undefined || was.path === is.path) return [];
+    return [{ name, kind: "changed", before: was.version, after: is.version }];
+  });
+}
+
+function namesOfBoth<T>(old: ReadonlyMap<string, T>, next: ReadonlyMap<string, T>): string[] {
+  return [...new Set([...old.keys(), ...next.keys()])].sort();
+}
+
+type Fields = readonly (readonly [label: string, value: string])[];
+
+function userFields(user: SystemUser): Fields {
+  return [
+    ["uid", String(user.uid)],
+    ["gid", String(user.gid)],
+    ["home", user.home],
+    ["shell", user.shell],
+    ["ssh keys", String(user.keys)],
+  ];
+}
+
+function groupFields(group: SystemGroup): Fields {
+  return [
+    ["gid", String(group.gid)],
+    ["members", group.members.join(" ")],
+  ];
+}
+
+function diffNamed<T extends { readonly name: string }>(
+  before: readonly T[],
+  after: readonly T[],
+  fieldsOf: (item: T) => Fields,
+): NamedChange[] {
+  const old = new Map(before.map((item) => [item.name, item]));
+  const next = new Map(after.map((item) => [item.name, item]));
+  return namesOfBoth(old, next).flatMap((name): NamedChange[] => {
+    const was = old.get(name);
+    const is = next.get(name);
+    if (was === undefined) return [{ name, kind: "added", details: [] }];
+    if (is === undefined) return [{ name, kind: "removed", details: [] }];
+    const values = new Map(fieldsOf(is));
+    const details = fieldsOf(was).flatMap(([label, value]) =>
+      values.get(label) === value ? [] : [`${label}: ${value} → ${values.get(label) ?? ""}`],
+    );
+    return details.length === 0 ? [] : [{ name, kind: "changed", details }];
+  });
+}
+
+function diffPorts(protocol: "tcp" | "udp", before?: SystemMeta, after?: SystemMeta): PortChange[] {
+  const old = new Set(before?.openPorts[protocol]);
+  const next = new Set(after?.openPorts[protocol]);
+  return [...new Set([...old, ...next])]
+    .filter((port) => old.has(port) !== next.has(port))
+    .sort((one, other) => one - other)
+    .map((port) => ({ port, protocol, kind: next.has(port) ? "opened" : "closed" }));
+}
+
+function diffPersistence(before?: SystemMeta, after?: SystemMeta): FileChange[] {
+  const pathsOf = (meta?: SystemMeta): Set<string> => {
+    const entries: PersistentPath[] =
+      meta === undefined ? [] : [...meta.persistence.directories, ...meta.persistence.files];
+    return new Set(entries.map(persistentPathOf));
+  };
+  const old = pathsOf(before);
+  const next = pathsOf(after);
+  return [...new Set([...old, ...next])]
+    .filter((path) => old.has(path) !== next.has(path))
+    .sort()
+    .map((path) => ({ path, kind: next.has(path) ? "added" : "removed" }));
+}
+
+/** Compares `/etc` file by file; directories and files that are the same store object are not looked into. */
+function diffEtc(old: SystemObject | undefined, next: SystemObject): FileChange[] {
+  const changes: FileChange[] = [];
+  diffDirectory(old, next, "/etc", changes);
+  return changes;
+}
+
+function diffDirectory(
+  old: SystemObject | undefined,
+  next: SystemObject | undefined,
+  path: string,
+  changes: FileChange[],
+): void {
+  const before = new Set(old?.list(path));
+  const after = new Set(next?.list(path));
+  for (const name of [...new Set([...before, ...after])].sort()) {
+    const at = `${path}/${name}`;
+    const was = before.has(name) ? old : undefined;
+    const is = after.has(name) ? next : undefined;
+    const wasAt = was?.resolve(at);
+    const isAt = is?.resolve(at);
+    if (wasAt !== undefined && isAt !== undefined && wasAt.path === isAt.path) continue;
+    const wasDirectory = was?.list(at) !== undefined;
+    const isDirectory = is?.list(at) !== undefined;
+    if (wasDirectory || isDirectory) {
+      if (was !== undefined && !wasDirectory) changes.push({ path: at, kind: "removed" });
+      diffDirectory(wasDirectory ? was : undefined, isDirectory ? is : undefined, at, changes);
+      if (is !== undefined && !isDirectory) changes.push({ path: at, kind: "added" });
+    } else if (was === undefined) changes.push({ path: at, kind: "added" });
+    else if (is === undefined) changes.push({ path: at, kind: "removed" });
+    else if (wasAt?.kind !== "inside" || isAt?.kind !== "inside" || was.read(at) !== is.read(at)) {
+      changes.push({ path: at, kind: "changed" });
+    }
+  }
+}
+
+/** The changed lines of one file with a little context, for showing on demand. */
+export function diffEtcFile(old: SystemObject | undefined, next: SystemObject, path: string, context = 3): DiffLine[] {
+  return condenseDiff(diffLines(old?.read(path) ?? "", next.read(path) ?? ""), context);
+}

@@ -36,8 +36,21 @@ export interface Inventory {
   readonly name: string;
   readonly fleetFile: string;
   readonly hosts: readonly HostInventory[];
+  /** The host kit by platform. */
+  readonly kits: ReadonlyMap<string, DerivationOutput>;
   /** What evaluation produced: derivations and sources for the store. */
   readonly evaluation: EvaluationResult;
+}
+
+/** A derivation with its output. */
+export interface DerivationOutput {
+  readonly drvPath: string;
+  readonly outPath: string;
+}
+
+interface RawInventory {
+  readonly inventory: { readonly name: string; readonly hosts: Readonly<Record<string, RawHost>> };
+  readonly kits: Readonly<Record<string, DerivationOutput>>;
 }
 
 interface RawHost {
@@ -60,9 +73,14 @@ export function nixDirectory(): string {
   return resolve(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "../../nix" : "../nix");
 }
 
+/** The program that hosts run, bundled by `npm ci`. */
+function kitProgram(): string {
+  return resolve(nixDirectory(), "../dist/kit.js");
+}
+
 /** A Nix string literal. */
 export function nixString(text: string): string {
-  return `"${text.replace(/["\\$]/g, "\\$&")}"`;
+  return `"${text.replace(/["\\]|\$\{/g, "\\$&")}"`;
 }
 
 /** Evaluates a fleet file. Evaluation errors of any host fail the whole inventory, with the host's name in the trace. */
@@ -73,12 +91,9 @@ export async function loadInventory(fleetFile: string, signal: AbortSignal): Pro
       hint: "run 'pristine init' to make one, or name it with --fleet FILE",
     });
   }
-  const evaluation = await evaluate(
-    { expression: `((import ${nixDirectory()} {}).evalFleet (/. + ${nixString(file)})).inventory`, baseDir: dirname(file), output: "json", strict: true },
-    signal,
-  );
-  const raw = JSON.parse(evaluation.text) as { readonly name: string; readonly hosts: Readonly<Record<string, RawHost>> };
-  const hosts = Object.entries(raw.hosts).map(
+  const evaluation = await evaluate({ expression: inventoryExpression(file), baseDir: dirname(file), output: "json", strict: true }, signal);
+  const raw = JSON.parse(evaluation.text) as RawInventory;
+  const hosts = Object.entries(raw.inventory.hosts).map(
     ([name, host]): HostInventory => ({
       name,
       drvPath: host.drvPath,
@@ -97,5 +112,29 @@ export async function loadInventory(fleetFile: string, signal: AbortSignal): Pro
       warnings: host.warnings,
     }),
   );
-  return { name: raw.name, fleetFile: file, hosts, evaluation };
+  return { name: raw.inventory.name, fleetFile: file, hosts, kits: new Map(Object.entries(raw.kits)), evaluation };
+}
+
+/** The inventory, and the derivation of the host kit for each platform in it. */
+function inventoryExpression(file: string): string {
+  return `
+    let
+      pristine = import ${nixDirectory()} { };
+      fleet = /. + ${nixString(file)};
+      inventory = (pristine.evalFleet fleet).inventory;
+      kitOf = system: pristine.kit {
+        lock = dirOf fleet + "/pristine.lock";
+        kitJs = /. + ${nixString(kitProgram())};
+        inherit system;
+      };
+      systems = builtins.attrValues (builtins.mapAttrs (_: host: host.system) inventory.hosts);
+    in {
+      inherit inventory;
+      kits = builtins.listToAttrs (map (system: { name = system; value = { inherit (kitOf system) drvPath outPath; }; }) systems);
+    }`;
+}
+
+/** The whole evaluated fleet as an expression, for `pristine eval`. */
+export function fleetExpression(fleetFile: string): string {
+  return `(import ${nixDirectory()} { }).evalFleet (/. + ${nixString(resolve(fleetFile))})`;
 }

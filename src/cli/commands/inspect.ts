@@ -1,0 +1,107 @@
+/** `pristine status`, `check` and `ephemeral`: what hosts are, whether they are well, and what a reboot would erase. */
+
+import type { Command } from "commander";
+import type { HostStatus } from "../../fleet/status.ts";
+import { EXIT, exitCodesHelp } from "../exit-codes.ts";
+import { action, type Session } from "../session.ts";
+import { collect } from "./exec.ts";
+
+const ON = "hosts: names, globs, @tags, separated by commas (default: all)";
+
+export function registerInspect(program: Command): void {
+  program
+    .command("status")
+    .summary("show generation, health and drift of hosts")
+    .description("Asks each host what it runs, what it would boot, whether it is healthy and how it drifted,\nand compares that with what the fleet declares.")
+    .argument("[hosts...]", "host names, globs or @tags (default: all)")
+    .option("--on <patterns>", ON, collect, [])
+    .option("--no-health", "do not run the health checks")
+    .addHelpText("after", exitCodesHelp({ ok: "every host is as declared and healthy", usage: "usage or evaluation error", hostsFailed: "a host differs, is unhealthy, drifted or was not reached" }))
+    .action(
+      action(async (session, names: string[], options: { on: string[]; health: boolean }) => {
+        const statuses = await readStatuses(session, names, options);
+        const { renderStatuses } = await import("../render/status.ts");
+        if (session.options.json) session.terminal.out(JSON.stringify({ hosts: statuses }));
+        else for (const line of renderStatuses(statuses, session.terminal)) session.terminal.out(line);
+        return statuses.every((status) => status.asDeclared) ? EXIT.ok : EXIT.hostsFailed;
+      }),
+    );
+
+  program
+    .command("check")
+    .summary("run the health checks of hosts")
+    .description("Runs the health checks that each host's running system declares, on the host, and shows their results.")
+    .argument("[hosts...]", "host names, globs or @tags (default: all)")
+    .option("--on <patterns>", ON, collect, [])
+    .addHelpText("after", exitCodesHelp({ ok: "every host is healthy", usage: "usage or evaluation error", hostsFailed: "a check failed or a host was not reached" }))
+    .action(
+      action(async (session, names: string[], options: { on: string[] }) => {
+        const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
+        const { checkHosts } = await import("../../fleet/status.ts");
+        const { safeText } = await import("../render/safe-text.ts");
+        const { terminal } = session;
+        const { green, red, bold } = terminal.colors;
+        const context = await openFleet(session, names, options.on);
+        await buildKits(session, context);
+        return withSessions(session, context, async (sessions) => {
+          const answers = await checkHosts([...sessions.values()], session.signal);
+          if (session.options.json) terminal.out(JSON.stringify({ hosts: answers }));
+          else {
+            for (const answer of answers) {
+              terminal.out(bold(answer.host));
+              if (answer.error !== undefined) terminal.out(`  ${red("✗")} ${safeText(answer.error)}`);
+              for (const result of answer.results) {
+                terminal.out(`  ${result.healthy ? green("✓") : red("✗")} ${result.name}: ${safeText(result.message)}`);
+              }
+              for (const unit of answer.failedUnits) terminal.out(`  ${red("✗")} unit ${unit} has failed`);
+            }
+          }
+          return answers.every((answer) => answer.healthy) ? EXIT.ok : EXIT.hostsFailed;
+        });
+      }),
+    );
+
+  program
+    .command("ephemeral")
+    .summary("show what a reboot of hosts would erase")
+    .description("Lists what lies on the erased part of a host's filesystem although nothing declared it:\nfiles that the next reboot loses. Persisted paths are not listed.")
+    .argument("[hosts...]", "host names, globs or @tags (default: all)")
+    .option("--on <patterns>", ON, collect, [])
+    .addHelpText("after", exitCodesHelp({ ok: "listed (also when there is something to lose)", usage: "usage or evaluation error", hostsFailed: "a host was not reached" }))
+    .action(
+      action(async (session, names: string[], options: { on: string[] }) => {
+        const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
+        const { ephemeralOf } = await import("../../fleet/status.ts");
+        const { safeText } = await import("../render/safe-text.ts");
+        const { renderBytes, renderCount, renderTable } = await import("../render/table.ts");
+        const { terminal } = session;
+        const context = await openFleet(session, names, options.on);
+        await buildKits(session, context);
+        return withSessions(session, context, async (sessions) => {
+          const answers = await ephemeralOf([...sessions.values()], session.signal);
+          if (session.options.json) terminal.out(JSON.stringify({ hosts: answers }));
+          else {
+            for (const { host, answer, error } of answers) {
+              if (answer === undefined) {
+                terminal.out(`${terminal.colors.bold(host)}: ${terminal.colors.red(safeText(error ?? ""))}`);
+                continue;
+              }
+              const amount = `${renderCount(answer.totalEntries, "entry", "entries")}, ${renderBytes(answer.totalBytes)}`;
+              terminal.out(`${terminal.colors.bold(host)}: ${answer.entries.length === 0 ? "nothing would be lost" : `a reboot erases ${amount}`}`);
+              const rows = answer.entries.map((entry) => [`  ${safeText(entry.path)}${entry.kind === "directory" ? "/" : ""}`, entry.kind, renderBytes(entry.size), `${entry.owner}:${entry.group}`, entry.modified]);
+              if (rows.length > 0) for (const line of renderTable(["  path", "kind", "size", "owner", "modified"], rows)) terminal.out(line);
+            }
+          }
+          return answers.every((answer) => answer.answer !== undefined) ? EXIT.ok : EXIT.hostsFailed;
+        });
+      }),
+    );
+}
+
+async function readStatuses(session: Session, names: readonly string[], options: { on: readonly string[]; health: boolean }): Promise<HostStatus[]> {
+  const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
+  const { statusOfHosts } = await import("../../fleet/status.ts");
+  const context = await openFleet(session, names, options.on);
+  await buildKits(session, context);
+  return withSessions(session, context, (sessions) => statusOfHosts([...sessions.values()], { health: options.health, signal: session.signal }));
+}

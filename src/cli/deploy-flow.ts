@@ -1,0 +1,183 @@
+/** From names on the command line to outcomes: plan, execute, roll back, reboot. */
+
+import { randomBytes } from "node:crypto";
+import { systemClock } from "../base/clock.ts";
+import { OperationError } from "../base/errors.ts";
+import { mapConcurrently } from "../fleet/concurrency.ts";
+import { deployFleet } from "../fleet/deploy.ts";
+import type { HostSession } from "../fleet/host-session.ts";
+import { exitCodeOfOutcomes, type HostOutcome } from "../fleet/outcome.ts";
+import { type FleetPlan, planFleet } from "../fleet/plan.ts";
+import { rebootHost } from "../fleet/reboot.ts";
+import type { TransactionGoal } from "../machine/transaction.ts";
+import { hostName, userName } from "../system/identity.ts";
+import { EXIT } from "./exit-codes.ts";
+import { build, buildKits, type FleetContext, openFleet, withSessions } from "./fleet-context.ts";
+import { outcomeRecord, renderOutcome, renderSummary } from "./render/outcome.ts";
+import type { Session } from "./session.ts";
+
+interface PlanFlags {
+  readonly on?: readonly string[];
+  readonly goal: TransactionGoal;
+  readonly parallel: string;
+  readonly confirmTimeout?: string;
+}
+
+type Sessions = ReadonlyMap<string, HostSession>;
+
+function concurrency(flags: PlanFlags): number {
+  const count = Number(flags.parallel);
+  if (!Number.isSafeInteger(count) || count < 1) {
+    throw new OperationError("USAGE", `--parallel takes a whole number from 1, not '${flags.parallel}'`);
+  }
+  return count;
+}
+
+/** Evaluates, builds and plans the hosts, then calls `use` while their connections are open. */
+export async function makePlan(
+  session: Session,
+  names: readonly string[],
+  flags: PlanFlags,
+  use: (plan: FleetPlan, sessions: Sessions, context: FleetContext) => Promise<number>,
+): Promise<number> {
+  const concurrencyMax = concurrency(flags);
+  const context = withConfirmTimeout(await openFleet(session, names, flags.on), flags.confirmTimeout);
+  const kits = [...context.inventory.kits.values()].map((kit) => kit.drvPath);
+  await build(session, context, [...context.hosts.map((host) => host.drvPath), ...kits]);
+  return withSessions(session, context, async (sessions) => {
+    const plan = await planFleet(
+      [...sessions.values()].map((open) => ({ session: open, system: open.host.outPath })),
+      { goal: flags.goal, localStore: context.store, concurrencyMax, signal: session.signal, onPhase: (host, text) => session.progress.update(host, text) },
+    );
+    session.progress.close();
+    return use(plan, sessions, context);
+  });
+}
+
+/** Plans the return of one host to an earlier generation. */
+export async function planRollback(
+  session: Session,
+  name: string,
+  flags: PlanFlags & { readonly to?: string },
+  use: (plan: FleetPlan, sessions: Sessions, context: FleetContext, generation: number) => Promise<number>,
+): Promise<number> {
+  const context = withConfirmTimeout(await openFleet(session, [name]), flags.confirmTimeout);
+  if (context.hosts.length !== 1) throw new OperationError("USAGE", `'${name}' names several hosts; rollback takes one`);
+  await buildKits(session, context);
+  return withSessions(session, context, async (sessions) => {
+    const open = [...sessions.values()][0];
+    if (open === undefined) throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${name}'`);
+    const facts = await (await open.kit(session.signal)).facts({ signal: session.signal });
+    const wanted =
+      flags.to === undefined
+        ? facts.generations.findLast((generation) => generation.path !== facts.systems.activated)
+        : facts.generations.find((generation) => String(generation.number) === flags.to);
+    if (wanted === undefined) {
+      const known = facts.generations.map((generation) => generation.number).join(", ");
+      throw new OperationError("GENERATION_UNKNOWN", flags.to === undefined ? `${open.host.name} has no other generation` : `${open.host.name} has no generation ${flags.to}`, {
+        hint: `it keeps: ${known}`,
+      });
+    }
+    const plan = await planFleet([{ session: open, system: wanted.path }], {
+      goal: flags.goal,
+      localStore: context.store,
+      concurrencyMax: 1,
+      signal: session.signal,
+      onPhase: (host, text) => session.progress.update(host, text),
+    });
+    session.progress.close();
+    return use(plan, sessions, context, wanted.number);
+  });
+}
+
+/** Executes an approved plan and shows what became of each host. */
+export async function executePlan(
+  session: Session,
+  plan: FleetPlan,
+  sessions: Sessions,
+  context: FleetContext,
+  flags: PlanFlags & { readonly reason: string; readonly ignoreInhibitors?: boolean },
+): Promise<number> {
+  const { progress, terminal } = session;
+  const abandon = new AbortController();
+  // The first interrupt ends what has not begun; what has begun is reported; a second one stops watching.
+  const again = (): void => {
+    if (session.signal.aborted) abandon.abort(session.signal.reason);
+  };
+  const armed = (): void => {
+    progress.line("hosts that are already activating are watched to the end; interrupt again to leave them to themselves");
+    setTimeout(() => process.on("SIGINT", again), 100);
+  };
+  session.signal.addEventListener("abort", armed, { once: true });
+  let outcomes: HostOutcome[];
+  try {
+    outcomes = await deployFleet(plan.hosts, sessions, {
+      goal: flags.goal,
+      concurrencyMax: concurrency(flags),
+      operator: { user: userName(), host: hostName(), pid: process.pid },
+      reason: flags.reason,
+      planHash: plan.hash,
+      clock: systemClock,
+      runId: `${new Date().toISOString().replace(/[-:]/g, "").slice(0, 15)}-${randomBytes(3).toString("hex")}`,
+      localStore: context.store,
+      cancel: session.signal,
+      abandon: abandon.signal,
+      ignoreInhibitors: flags.ignoreInhibitors ?? false,
+      observer: {
+        phase: (host, text, options) => progress.update(host, text, options),
+        finished: (outcome) => {
+          const { text, mark } = renderOutcome(outcome);
+          progress.done(outcome.host, text, mark);
+        },
+      },
+    });
+  } finally {
+    session.signal.removeEventListener("abort", armed);
+    process.off("SIGINT", again);
+  }
+  progress.close();
+  if (session.options.json) terminal.out(JSON.stringify({ outcomes: outcomes.map(outcomeRecord) }));
+  else for (const line of renderSummary(outcomes, terminal, { verbose: session.options.verbose })) terminal.out(line);
+  return exitCodeOfOutcomes(outcomes);
+}
+
+export async function rebootHosts(session: Session, names: readonly string[], flags: { readonly on: readonly string[]; readonly timeout: string; readonly yes?: boolean }): Promise<number> {
+  const { progress, terminal, signal } = session;
+  const timeoutMs = Number(flags.timeout) * 1000;
+  if (!(timeoutMs > 0)) throw new OperationError("USAGE", `--timeout takes a number of seconds, not '${flags.timeout}'`);
+  const context = await openFleet(session, names, flags.on);
+  await buildKits(session, context);
+  if (flags.yes !== true) {
+    const { askYesNo } = await import("../system/prompt.ts");
+    const answer = await askYesNo(`Reboot ${context.hosts.map((host) => host.name).join(", ")}? What is not persisted is erased. [y/N] `, signal);
+    if (answer !== true) {
+      terminal.err(answer === undefined ? "error: not on a terminal: approve with --yes" : "not approved; nothing was rebooted");
+      return EXIT.usage;
+    }
+  }
+  return withSessions(session, context, async (sessions) => {
+    const results = await mapConcurrently([...sessions.values()], sessions.size, async (open) => {
+      const { name } = open.host;
+      try {
+        const result = await rebootHost(open, { timeoutMs, signal, clock: systemClock, onPhase: (text) => progress.update(name, text) });
+        progress.done(name, result.healthy ? "back and healthy" : `back, but unhealthy: ${result.problems.join("; ")}`, result.healthy ? "ok" : "failed");
+        return { host: name, ...result };
+      } catch (error) {
+        if (!(error instanceof OperationError) || signal.aborted) throw error;
+        progress.done(name, error.message, "failed");
+        return { host: name, healthy: false, downMs: 0, problems: [error.message] };
+      }
+    });
+    if (session.options.json) terminal.out(JSON.stringify({ hosts: results }));
+    return results.every((result) => result.healthy) ? EXIT.ok : EXIT.hostsFailed;
+  });
+}
+
+function withConfirmTimeout(context: FleetContext, seconds: string | undefined): FleetContext {
+  if (seconds === undefined) return context;
+  const confirmTimeoutSeconds = Number(seconds);
+  if (!Number.isSafeInteger(confirmTimeoutSeconds) || confirmTimeoutSeconds < 5) {
+    throw new OperationError("USAGE", `--confirm-timeout takes a whole number of seconds from 5, not '${seconds}'`);
+  }
+  return { ...context, hosts: context.hosts.map((host) => ({ ...host, confirmTimeoutSeconds })) };
+}

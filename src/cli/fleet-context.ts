@@ -1,0 +1,83 @@
+/** What the fleet commands share: evaluate, select, build, connect. */
+
+import { OperationError } from "../base/errors.ts";
+import { realise } from "../build/realise.ts";
+import { type HostInventory, type Inventory, loadInventory } from "../fleet/inventory.ts";
+import { HostSession } from "../fleet/host-session.ts";
+import { parsePatterns, selectHosts } from "../fleet/selection.ts";
+import { rootOf } from "../fleet/deploy.ts";
+import { labSshConfig } from "../lab/ssh-config.ts";
+import { instantiate } from "../realise/evaluate.ts";
+import { openLocalStore } from "../store/open-store.ts";
+import type { LocalStore } from "../store/local-store.ts";
+import { renderBuildEvent } from "./render/build.ts";
+import { safeText } from "./render/safe-text.ts";
+import { renderCount } from "./render/table.ts";
+import type { Session } from "./session.ts";
+
+export interface FleetContext {
+  readonly inventory: Inventory;
+  /** The hosts that the command means, in the fleet's order. */
+  readonly hosts: readonly HostInventory[];
+  readonly store: LocalStore;
+}
+
+/** Evaluates the fleet file and picks hosts by names, globs and tags. */
+export async function openFleet(session: Session, names: readonly string[], on: readonly string[] = []): Promise<FleetContext> {
+  const { progress, terminal, signal } = session;
+  progress.update("evaluate", session.options.fleet);
+  const inventory = await loadInventory(session.fleetFile, signal);
+  const hosts = selectHosts(inventory.hosts, parsePatterns([...names, ...on]));
+  progress.done("evaluate", renderCount(inventory.hosts.length, "host"));
+  for (const host of hosts) {
+    for (const warning of host.warnings) progress.line(`${terminal.colors.yellow("warning:")} ${host.name}: ${safeText(warning)}`);
+  }
+  const store = await openLocalStore(session.options.store, signal);
+  return { inventory, hosts, store };
+}
+
+/** Builds derivations of the evaluation into the local store. */
+export async function build(session: Session, context: FleetContext, drvPaths: readonly string[]): Promise<void> {
+  const { progress, signal } = session;
+  const wanted = [...new Set(drvPaths)];
+  progress.update("build", "instantiating");
+  await instantiate(context.inventory.evaluation, wanted, context.store, signal);
+  const result = await realise({
+    store: context.store,
+    drvPaths: wanted.map((path) => rootOf(path, context.store.storeDir)),
+    signal,
+    onEvent: (event) => renderBuildEvent(progress, event),
+  });
+  progress.done("build", result.built === 0 && result.fetched === 0 ? "everything is in the store" : `${renderCount(result.built, "derivation")} built, ${renderCount(result.fetched, "file")} fetched`);
+}
+
+/** Builds the host kit for every platform among the hosts. */
+export async function buildKits(session: Session, context: FleetContext): Promise<void> {
+  await build(session, context, context.hosts.map((host) => kitOf(context, host).drvPath));
+}
+
+function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; outPath: string } {
+  const kit = context.inventory.kits.get(host.system);
+  if (kit === undefined) throw new OperationError("HOST_ARCHITECTURE", `there is no host kit for ${host.system}`);
+  return kit;
+}
+
+/** Opens a session per host, runs `use`, and closes the connections whatever happens. */
+export async function withSessions<T>(session: Session, context: FleetContext, use: (sessions: ReadonlyMap<string, HostSession>) => Promise<T>): Promise<T> {
+  const { options, terminal } = session;
+  const configFile = options.lab === undefined || options.lab === false ? options.sshConfig : await labSshConfig(options.lab === true ? context.inventory.name : options.lab);
+  const onCommand = options.showCommands ? (argv: readonly string[]) => terminal.err(terminal.colors.dim(`+ ${argv.join(" ")}`)) : undefined;
+  const sessions = new Map(
+    context.hosts.map((host) => {
+      // In a lab, hosts are known to ssh by their names.
+      const target = configFile !== undefined && configFile !== options.sshConfig ? { host: host.name } : host.target;
+      const kitPath = rootOf(kitOf(context, host).outPath, context.store.storeDir);
+      return [host.name, new HostSession({ ...host, target }, { ssh: { configFile, onCommand }, localStore: context.store, kitPath })];
+    }),
+  );
+  try {
+    return await use(sessions);
+  } finally {
+    await Promise.all([...sessions.values()].map((open) => open.close()));
+  }
+}

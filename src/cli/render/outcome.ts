@@ -1,0 +1,55 @@
+/** What became of the hosts of a deployment: one line each, then the story of those that did not end as wanted. */
+
+import type { HostOutcome } from "../../fleet/outcome.ts";
+import { isAsWanted } from "../../fleet/outcome.ts";
+import { safeText } from "./safe-text.ts";
+import { renderBytes, renderCount } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" | "failed" | "info" } {
+  const copied = outcome.copied === undefined || outcome.copied.paths === 0 ? "" : `, ${renderCount(outcome.copied.paths, "path")} (${renderBytes(outcome.copied.bytes)}) copied`;
+  switch (outcome.status) {
+    case "activated":
+      return { text: `${outcome.goal === "boot" ? "boots generation" : "confirmed as generation"} ${outcome.receipt.generation ?? "?"}${copied}`, mark: "ok" };
+    case "tested":
+      return { text: `active until the next reboot${copied}`, mark: "ok" };
+    case "planned":
+      return { text: `would change ${renderCount(outcome.units.changes.length, "unit")}`, mark: "info" };
+    case "unchanged":
+      return { text: "unchanged", mark: "info" };
+    case "rolled-back":
+      return { text: `returned to its previous system: ${safeText(outcome.reason)}`, mark: "failed" };
+    case "failed":
+      return { text: `failed before anything was changed: ${safeText(outcome.reason)}`, mark: "failed" };
+    case "unreachable":
+      return { text: `not reached: ${safeText(outcome.reason)}`, mark: "failed" };
+    case "unknown":
+      return { text: safeText(outcome.reason), mark: "failed" };
+    case "skipped":
+      return { text: "skipped: interrupted before its activation began", mark: "info" };
+  }
+}
+
+/** An outcome for `--json`. */
+export function outcomeRecord(outcome: HostOutcome): object {
+  return outcome;
+}
+
+export function renderSummary(outcomes: readonly HostOutcome[], terminal: Terminal, options: { readonly verbose: boolean }): string[] {
+  const { bold, dim, red } = terminal.colors;
+  const lines: string[] = [];
+  for (const outcome of outcomes) {
+    if (isAsWanted(outcome) && !options.verbose) continue;
+    lines.push("", bold(`${outcome.host}: timeline`));
+    for (const { atMs, text } of outcome.timeline) lines.push(`  ${dim(`${(atMs / 1000).toFixed(2).padStart(7)} s`)}  ${safeText(text)}`);
+    if (outcome.status === "rolled-back" && outcome.log.length > 0) {
+      lines.push(dim("  last log lines:"), ...outcome.log.map((line) => `    ${safeText(line)}`));
+    }
+    if ("hint" in outcome && outcome.hint !== undefined) lines.push(`  ${safeText(outcome.hint)}`);
+  }
+  const counts = new Map<string, number>();
+  for (const outcome of outcomes) counts.set(outcome.status, (counts.get(outcome.status) ?? 0) + 1);
+  const summary = [...counts].map(([status, count]) => `${count} ${status}`).join(", ");
+  lines.push(outcomes.every(isAsWanted) ? summary : red(summary));
+  return lines;
+}

@@ -1,0 +1,66 @@
+/** The table of `pristine status`, with what is wrong below it. */
+
+import { basename } from "node:path";
+import type { Drift } from "../../machine/facts.ts";
+import type { HostStatus } from "../../fleet/status.ts";
+import { safeText } from "./safe-text.ts";
+import { renderDuration, renderTable } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+export function renderStatuses(statuses: readonly HostStatus[], terminal: Terminal): string[] {
+  const { bold, dim, green, red, yellow } = terminal.colors;
+  const rows = statuses.map((status) => {
+    const { facts } = status;
+    if (facts === undefined) return [status.host, red("unreachable"), "", "", "", safeText(status.error?.message ?? "")];
+    const unhealthy = status.health.filter((result) => !result.healthy).length;
+    const health =
+      unhealthy > 0 ? red(`${unhealthy} of ${status.health.length} failing`)
+      : facts.failedUnits.length > 0 ? red(`${facts.failedUnits.length} failed units`)
+      : status.health.length === 0 ? dim("no checks")
+      : green(`${status.health.length} ok`);
+    const generation = status.generation === undefined ? "-" : String(status.generation);
+    const declared =
+      facts.transaction !== null ? yellow(facts.transaction.state)
+      : status.differs ? yellow("differs")
+      : green("as declared");
+    const drift = status.drift.length === 0 ? green("none") : yellow(String(status.drift.length));
+    return [status.host, declared, generation, health, drift, renderDuration(facts.uptimeSeconds * 1000)];
+  });
+  const lines = renderTable(["host", "system", "generation", "health", "drift", "up"].map((title) => bold(title)), rows);
+  for (const status of statuses) {
+    const details: string[] = [];
+    const { facts } = status;
+    if (facts !== undefined && status.differs) {
+      details.push(`runs     ${basename(facts.systems.activated ?? "an unknown system")}`, `declared ${basename(status.declared)}`);
+    }
+    if (facts?.transaction != null) {
+      const { operator, state, revertsInSeconds } = facts.transaction;
+      const back = revertsInSeconds === undefined ? "" : `, returns by itself in ${Math.round(revertsInSeconds)} s`;
+      details.push(`transaction of ${operator.user}@${operator.host}: ${state}${back}`);
+    }
+    const receipt = facts?.lastReceipt;
+    if (receipt !== null && receipt !== undefined && receipt.reason !== undefined) {
+      details.push(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`);
+    }
+    for (const result of status.health) if (!result.healthy) details.push(`${red("✗")} ${result.name}: ${result.message}`);
+    for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${unit} has failed`);
+    for (const drift of status.drift) details.push(`drift: ${describeDrift(drift)}`);
+    if (details.length > 0) lines.push("", bold(status.host), ...details.map((line) => `  ${line}`));
+  }
+  return lines;
+}
+
+function describeDrift(drift: Drift): string {
+  switch (drift.kind) {
+    case "running-not-default":
+      return `runs ${basename(drift.running)}, but would boot ${basename(drift.default ?? "nothing")}`;
+    case "half-activated":
+      return `/system names ${basename(drift.system)}, but ${basename(drift.activated ?? "nothing")} was activated last`;
+    case "unit-override":
+      return `${drift.unit} is overridden by hand in ${drift.path}`;
+    case "unit-stale":
+      return `${drift.unit}: its files changed, and systemd has not read them`;
+    case "unit-not-running":
+      return `${drift.unit} should run, but is ${drift.activeState}`;
+  }
+}

@@ -1,0 +1,57 @@
+/** Rebooting a host and waiting, with a deadline, until it is really another boot that answers. */
+
+import type { Clock } from "../base/clock.ts";
+import { OperationError } from "../base/errors.ts";
+import type { HostSession } from "./host-session.ts";
+
+export interface RebootResult {
+  readonly healthy: boolean;
+  /** From the command until the first answer of the new boot. */
+  readonly downMs: number;
+  readonly problems: readonly string[];
+}
+
+const RETRY_PAUSE_MS = 500;
+const SETTLE_MS = 60_000;
+
+export async function rebootHost(
+  session: HostSession,
+  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly clock: Clock; readonly onPhase: (text: string) => void },
+): Promise<RebootResult> {
+  const { signal, clock } = options;
+  const kit = await session.kit(signal);
+  const before = await kit.facts({ signal });
+  const startedMs = clock.nowMs();
+  const deadlineMs = startedMs + options.timeoutMs;
+  options.onPhase("rebooting");
+  // The connection may be gone before the command has answered.
+  await session.connection.run({ argv: ["systemctl", "reboot"] }, { signal, deadlineMs: 20_000 }).catch(ignoreConnectionLoss);
+  await session.connection.close();
+  for (;;) {
+    if (clock.nowMs() > deadlineMs) {
+      throw new OperationError("HOST_REBOOT_TIMEOUT", `${session.host.name} did not come back within ${Math.round(options.timeoutMs / 1000)} s`, {
+        hint: "look at its console; its boot default is the last confirmed generation",
+      });
+    }
+    await clock.sleep(RETRY_PAUSE_MS, signal);
+    try {
+      const facts = await kit.facts({ signal, fresh: true, deadlineMs: 10_000 });
+      if (facts.bootId === before.bootId) continue;
+      const downMs = clock.nowMs() - startedMs;
+      if (facts.systemState === "starting" && clock.nowMs() - startedMs - downMs < SETTLE_MS) options.onPhase("back; services are starting");
+      const check = await kit.check({ signal });
+      const problems = [
+        ...check.results.filter((result) => !result.healthy).map((result) => `${result.name}: ${result.message}`),
+        ...check.failedUnits.map((unit) => `unit ${unit} has failed`),
+      ];
+      return { healthy: problems.length === 0, downMs, problems };
+    } catch (error) {
+      ignoreConnectionLoss(error);
+      options.onPhase("waiting for it to come back");
+    }
+  }
+}
+
+function ignoreConnectionLoss(error: unknown): void {
+  if (!(error instanceof OperationError && (error.retryable || error.code === "KIT_FAILED"))) throw error;
+}

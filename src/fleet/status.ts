@@ -1,0 +1,108 @@
+/** Asking hosts how they are. */
+
+import { OperationError } from "../base/errors.ts";
+import type { CheckAnswer, Drift, EphemeralAnswer, HostFacts } from "../machine/facts.ts";
+import type { HealthResult } from "../machine/health-check.ts";
+import { mapConcurrently } from "./concurrency.ts";
+import type { HostSession } from "./host-session.ts";
+
+const CONCURRENCY_MAX = 16;
+
+export interface HostStatus {
+  readonly host: string;
+  readonly address: string;
+  readonly tags: readonly string[];
+  /** Everything below is in order: declared, healthy, no drift, nothing pending. */
+  readonly asDeclared: boolean;
+  /** The system that the fleet declares. */
+  readonly declared: string;
+  readonly facts?: HostFacts;
+  /** The profile generation of the running system. */
+  readonly generation?: number;
+  readonly differs: boolean;
+  readonly health: readonly HealthResult[];
+  readonly drift: readonly Drift[];
+  readonly error?: { readonly code: string; readonly message: string };
+}
+
+/** Runs `ask` for every host; what fails for one host is that host's answer. */
+async function askHosts<T>(sessions: readonly HostSession[], signal: AbortSignal, ask: (session: HostSession) => Promise<T>, failed: (session: HostSession, error: OperationError) => T): Promise<T[]> {
+  return mapConcurrently(sessions, CONCURRENCY_MAX, async (session) => {
+    try {
+      return await ask(session);
+    } catch (error) {
+      if (signal.aborted || !(error instanceof OperationError)) throw error;
+      return failed(session, error);
+    }
+  });
+}
+
+export async function statusOfHosts(sessions: readonly HostSession[], options: { readonly health: boolean; readonly signal: AbortSignal }): Promise<HostStatus[]> {
+  const { signal } = options;
+  return askHosts<HostStatus>(
+    sessions,
+    signal,
+    async (session) => {
+      const kit = await session.kit(signal);
+      const facts = await kit.facts({ signal });
+      const check: CheckAnswer | undefined = options.health ? await kit.check({ signal }) : undefined;
+      const { host } = session;
+      const running = facts.systems.activated;
+      const generation = facts.generations.findLast((entry) => entry.path === running)?.number;
+      const differs = running !== host.outPath;
+      const healthy = check?.healthy ?? true;
+      return {
+        host: host.name,
+        address: host.target.host,
+        tags: host.tags,
+        asDeclared: !differs && healthy && facts.drift.length === 0 && facts.transaction === null && facts.failedUnits.length === 0,
+        declared: host.outPath,
+        facts,
+        ...(generation === undefined ? {} : { generation }),
+        differs,
+        health: check?.results ?? [],
+        drift: facts.drift,
+      };
+    },
+    (session, error) => ({
+      host: session.host.name,
+      address: session.host.target.host,
+      tags: session.host.tags,
+      asDeclared: false,
+      declared: session.host.outPath,
+      differs: false,
+      health: [],
+      drift: [],
+      error: { code: error.code, message: error.message },
+    }),
+  );
+}
+
+export interface HostCheck extends CheckAnswer {
+  readonly host: string;
+  readonly error?: string;
+}
+
+export async function checkHosts(sessions: readonly HostSession[], signal: AbortSignal): Promise<HostCheck[]> {
+  return askHosts<HostCheck>(
+    sessions,
+    signal,
+    async (session) => ({ host: session.host.name, ...(await (await session.kit(signal)).check({ signal })) }),
+    (session, error) => ({ host: session.host.name, healthy: false, results: [], failedUnits: [], error: error.message }),
+  );
+}
+
+export interface HostEphemeral {
+  readonly host: string;
+  readonly answer?: EphemeralAnswer;
+  readonly error?: string;
+}
+
+export async function ephemeralOf(sessions: readonly HostSession[], signal: AbortSignal): Promise<HostEphemeral[]> {
+  return askHosts<HostEphemeral>(
+    sessions,
+    signal,
+    async (session) => ({ host: session.host.name, answer: await (await session.kit(signal)).ephemeral({ signal }) }),
+    (session, error) => ({ host: session.host.name, error: error.message }),
+  );
+}

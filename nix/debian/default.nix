@@ -213,6 +213,17 @@ let
       script = "usr.js";
       manifest = {
         inherit alternatives;
+        # Licences stay in the packages; every host has those of what it uses.
+        leftOut = [
+          "games"
+          "include"
+          "share/doc"
+          "src"
+        ];
+        foldBelow = [
+          "lib/${triplet}"
+          "share"
+        ];
         packages = map (p: "${p}") paths;
       };
     };

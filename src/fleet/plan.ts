@@ -6,19 +6,19 @@
 
 import { createHash } from "node:crypto";
 import { OperationError } from "../base/errors.ts";
-import type { StorePath } from "../format/store-path.ts";
 import type { HostFacts } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
 import { diffSystems, type SystemDiff } from "../machine/system-diff.ts";
-import { readSystemObject, type SystemObject } from "../machine/system-object.ts";
+import { SystemObject } from "../machine/system-object.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 import { closureInfos } from "../store/copy.ts";
+import type { LocalStore } from "../store/local-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "./concurrency.ts";
 import { rootOf } from "./deploy.ts";
 import type { HostSession } from "./host-session.ts";
 import type { HostInventory } from "./inventory.ts";
-import { storeTree } from "./store-tree.ts";
+import { openSystemTree } from "./system-tree.ts";
 
 export interface HostPlan {
   readonly host: HostInventory;
@@ -31,8 +31,9 @@ export interface HostPlan {
   readonly facts?: HostFacts;
   readonly copy?: { readonly paths: readonly { readonly path: string; readonly bytes: number }[]; readonly bytes: number };
   readonly diff?: SystemDiff;
-  /** Why the previous system could not be compared, when it could not. */
-  readonly incomparable?: string;
+  /** The compared systems, for text differences on demand. */
+  readonly old?: SystemObject | undefined;
+  readonly wanted?: SystemObject;
   readonly error?: OperationError;
 }
 
@@ -51,7 +52,7 @@ export interface PlanTarget {
 
 export interface PlanOptions {
   readonly goal: TransactionGoal;
-  readonly localStore: ReadStore;
+  readonly localStore: LocalStore;
   readonly concurrencyMax: number;
   readonly signal: AbortSignal;
   readonly onPhase: (host: string, text: string) => void;
@@ -83,7 +84,7 @@ async function planHost({ session, system }: PlanTarget, options: PlanOptions): 
   const root = rootOf(system, localStore.storeDir);
   // An earlier generation may exist only on the host.
   const source = (await localStore.validPaths([root], signal)).has(root.baseName) ? localStore : store;
-  const wanted = await readSystemObject(storeTree(source, root, signal), system);
+  const wanted = await systemObject(system, store, options);
   const healthChecks = healthChecksOf(wanted, host);
   const base = { host, system, facts, healthChecks, ...(previous === undefined ? {} : { previous }) };
   const settled = previous === system && facts.systems.profile === system && facts.transaction === null;
@@ -97,20 +98,17 @@ async function planHost({ session, system }: PlanTarget, options: PlanOptions): 
     bytes: missing.reduce((sum, info) => sum + info.narSize, 0),
   };
   checkSpace(host, facts, copy.bytes);
-  if (previous === undefined) return { ...base, state: "change", copy, incomparable: "the host does not say what it runs" };
-  const old = await previousSystem(previous, store, localStore, signal);
-  const diff = await diffSystems(old, wanted, { units: facts.units, sshPort: host.target.port ?? 22, sshUser: host.target.user ?? "root" });
-  return { ...base, state: "change", copy, diff };
+  const old = previous === undefined ? undefined : await systemObject(previous, store, options);
+  const access = { user: host.target.user ?? "root", port: host.target.port ?? 22, address: host.target.host };
+  return { ...base, state: "change", copy, diff: diffSystems({ old, next: wanted, states: facts.units, access }), old, wanted };
 }
 
-async function previousSystem(path: string, store: ReadStore, localStore: ReadStore, signal: AbortSignal): Promise<SystemObject> {
-  const root: StorePath = rootOf(path, localStore.storeDir);
-  const isLocal = (await localStore.validPaths([root], signal)).has(root.baseName);
-  return readSystemObject(storeTree(isLocal ? localStore : store, root, signal), path);
+async function systemObject(path: string, store: ReadStore, options: PlanOptions): Promise<SystemObject> {
+  return new SystemObject(await openSystemTree(path, options.localStore, store, options.signal), path);
 }
 
 function healthChecksOf(system: SystemObject, host: HostInventory): readonly HealthCheck[] {
-  return system.meta.healthChecks ?? (host.healthChecks as HealthCheck[]);
+  return system.meta?.healthChecks ?? (host.healthChecks as HealthCheck[]);
 }
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { "x86_64-linux": "x86_64", "aarch64-linux": "aarch64" };

@@ -1,6 +1,5 @@
 /** What the terminal can do, and the few styles that are used. */
 
-import { createColors } from "picocolors";
 import picocolors from "picocolors";
 
 export interface Terminal {
@@ -11,7 +10,7 @@ export interface Terminal {
   /** Whether a live display can be drawn on standard error. */
   readonly live: boolean;
   readonly columns: number;
-  readonly colors: typeof picocolors;
+  readonly colors: ReturnType<typeof picocolors.createColors>;
 }
 
 /** The terminal of this process. Colour follows `NO_COLOR`, `FORCE_COLOR` and whether output is a terminal. */
@@ -22,7 +21,7 @@ export function processTerminal(options: { readonly color?: boolean | undefined 
     err: (line) => void process.stderr.write(`${line}\n`),
     live: process.stderr.isTTY && process.env["TERM"] !== "dumb" && process.env["CI"] === undefined,
     columns: process.stderr.columns ?? 100,
-    colors: createColors(color),
+    colors: picocolors.createColors(color),
   };
 }
 

@@ -1,0 +1,113 @@
+/** A plan for people, folded to what changes, and for programs. */
+
+import { basename } from "node:path";
+import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
+import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
+import { safeText } from "./safe-text.ts";
+import { renderBytes, renderCount } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+export interface PlanOptions {
+  readonly fileDiffs: boolean;
+}
+
+const LIST_MAX = 12;
+
+export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOptions): string[] {
+  const { bold, dim } = terminal.colors;
+  const lines: string[] = [];
+  const unchanged = plan.hosts.filter((host) => host.state === "unchanged").map((host) => host.host.name);
+  for (const host of plan.hosts) {
+    if (host.state !== "unchanged") lines.push(...renderHost(host, terminal, options), "");
+  }
+  if (unchanged.length > 0) lines.push(`${bold(unchanged.join(", "))}: unchanged`);
+  const changing = plan.hosts.filter((host) => host.state === "change");
+  if (changing.length > 0) {
+    const bytes = changing.reduce((sum, host) => sum + (host.copy?.bytes ?? 0), 0);
+    lines.push(`${renderCount(changing.length, "host")} to ${plan.goal}, ${renderBytes(bytes)} to copy, plan ${dim(plan.hash.slice(0, 12))}`);
+  }
+  return lines;
+}
+
+function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): string[] {
+  const { bold, dim, red, yellow } = terminal.colors;
+  const name = bold(plan.host.name);
+  if (plan.error !== undefined) {
+    const hint = plan.error.hint === undefined ? [] : [dim(`  ${safeText(plan.error.hint)}`)];
+    return [`${name}: ${red(safeText(plan.error.message))}`, ...hint];
+  }
+  const lines = [`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system)}`];
+  const { diff, copy } = plan;
+  if (diff !== undefined) lines.push(...renderDiff(diff, terminal));
+  if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined) {
+    for (const file of diff.etc) {
+      lines.push(`  ${dim(file.path)}`);
+      for (const { kind, text } of diffEtcFile(plan.old, plan.wanted, file.path)) {
+        const shown = safeText(text);
+        lines.push(kind === "added" ? terminal.colors.green(`    + ${shown}`) : kind === "removed" ? red(`    - ${shown}`) : dim(`      ${shown}`));
+      }
+    }
+  }
+  if (copy !== undefined) lines.push(`  copy      ${copy.paths.length === 0 ? "nothing" : `${renderCount(copy.paths.length, "path")}, ${renderBytes(copy.bytes)}`}`);
+  for (const warning of diff?.lockout ?? []) {
+    const text = safeText(warning.message);
+    lines.push(warning.severity === "danger" ? `  ${red("LOCKOUT")}   ${text}` : `  ${yellow("note")}      ${text}`);
+  }
+  return lines;
+}
+
+function renderDiff(diff: SystemDiff, terminal: Terminal): string[] {
+  const { green, red, yellow } = terminal.colors;
+  const lines: string[] = [];
+  const list = (label: string, items: readonly string[]): void => {
+    if (items.length === 0) return;
+    const shown = items.slice(0, LIST_MAX).map(safeText);
+    const more = items.length > LIST_MAX ? ` … ${items.length - LIST_MAX} more` : "";
+    lines.push(`  ${label.padEnd(9)} ${shown.join(", ")}${more}`);
+  };
+  const signed = (kind: string, text: string): string =>
+    kind === "added" || kind === "opened" ? green(`+${text}`) : kind === "removed" || kind === "closed" ? red(`-${text}`) : yellow(`~${text}`);
+  const styled = (label: string, items: readonly string[]): void => {
+    if (items.length === 0) return;
+    const more = items.length > LIST_MAX ? ` … ${items.length - LIST_MAX} more` : "";
+    lines.push(`  ${label.padEnd(9)} ${items.slice(0, LIST_MAX).join(", ")}${more}`);
+  };
+  styled("packages", diff.packages.map((change) => signed(change.kind, safeText(packageText(change)))));
+  list("stop", diff.units.changes.filter((change) => change.action === "stop").map((change) => change.unit));
+  list("restart", diff.units.changes.filter((change) => change.action === "restart").map((change) => change.unit));
+  list("reload", diff.units.changes.filter((change) => change.action === "reload").map((change) => change.unit));
+  list("start", diff.units.changes.filter((change) => change.action === "start").map((change) => change.unit));
+  list("left", diff.units.changes.filter((change) => change.action === "skip").map((change) => `${change.unit} (${change.reason})`));
+  styled("/etc", diff.etc.map((file) => signed(file.kind, safeText(file.path.slice("/etc/".length)))));
+  styled("users", diff.users.map((user) => signed(user.kind, safeText([user.name, ...user.details].join(" ")))));
+  styled("groups", diff.groups.map((group) => signed(group.kind, safeText([group.name, ...group.details].join(" ")))));
+  styled("ports", diff.ports.map((port) => signed(port.kind, `${port.port}/${port.protocol}`)));
+  styled("persist", diff.persistence.map((entry) => signed(entry.kind, safeText(entry.path))));
+  if (diff.firewall !== "unchanged") lines.push(`  firewall  ${diff.firewall}`);
+  return lines;
+}
+
+function packageText(change: SystemDiff["packages"][number]): string {
+  const { name, before, after } = change;
+  if (before === undefined) return `${name} ${after ?? ""}`;
+  if (after === undefined) return `${name} ${before}`;
+  return before === after ? `${name} ${after} (rebuilt)` : `${name} ${before} → ${after}`;
+}
+
+/** The plan as JSON; systems are named by their store paths. */
+export function planRecord(plan: FleetPlan): object {
+  return {
+    hash: plan.hash,
+    goal: plan.goal,
+    hosts: plan.hosts.map((host) => ({
+      name: host.host.name,
+      address: host.host.target.host,
+      state: host.state,
+      system: host.system,
+      previous: host.previous ?? null,
+      copy: host.copy ?? null,
+      diff: host.diff ?? null,
+      error: host.error === undefined ? null : { code: host.error.code, message: host.error.message },
+    })),
+  };
+}

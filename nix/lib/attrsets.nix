@@ -156,6 +156,7 @@ in
     getOutput
     ;
 
+  getAttrs = names: set: genAttrs names (name: set.${name});
   attrVals = names: set: map (name: set.${name}) names;
   getAttrFromPath =
     path: attrByPath path (throw "cannot find attribute '${concatStringsSep "." path}'");

@@ -11,7 +11,11 @@ let
     // versions
     // meta
     // options
-    // removeAttrs moduleSystem [ "doRename" "defaultPriority" "defaultOrderPriority" ]
+    // removeAttrs moduleSystem [
+      "evalOption"
+      "defaultPriority"
+      "defaultOrderPriority"
+    ]
     // {
       inherit
         trivial
@@ -26,13 +30,39 @@ let
         moduleErrors
         ;
       modules = moduleSystem;
-      inherit (debug) traceVal traceValFn traceSeq traceValSeq traceSeqN;
+      inherit (debug) traceVal traceValFn traceSeq traceValSeq traceSeqN runTests;
       inherit debug;
       inherit (fixedPoints) fix extends composeExtensions composeManyExtensions makeExtensible;
       inherit fixedPoints;
-      inherit (sources) cleanSource cleanSourceWith sourceByRegex;
+      inherit (sources) cleanSource cleanSourceWith cleanSourceFilter sourceByRegex;
       inherit sources;
-      inherit (builtins) isPath;
+      inherit (types) mkOptionType isOptionType isType;
+      inherit (generators) mkLuaInline;
+      inherit (builtins)
+        addErrorContext
+        ceil
+        dirOf
+        div
+        floor
+        fromTOML
+        getContext
+        hasContext
+        hashFile
+        isPath
+        match
+        mul
+        parseDrvName
+        placeholder
+        readDir
+        split
+        toFile
+        toString
+        toXML
+        trace
+        tryEval
+        typeOf
+        unsafeGetAttrPos
+        ;
     };
 
   trivial = call ./trivial.nix;

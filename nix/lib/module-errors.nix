@@ -105,7 +105,12 @@ let
     in
     if pos == null then
       "`${toString definition.file}'"
-    else if pos.file == toString definition.file then
+    else if
+      elem (toString definition.file) [
+        pos.file
+        "<unknown-file>"
+      ]
+    then
       "`${pos.file}:${toString pos.line}'"
     else
       "`${toString definition.file}' (${pos.file}:${toString pos.line})";
@@ -202,7 +207,7 @@ let
       allowed = if wordLength <= 3 then 1 else if wordLength <= 7 then 2 else 3;
       gap = candidate: let d = stringLength candidate - wordLength; in if d < 0 then -d else d;
       lower = lib.strings.toLower;
-      isPart = candidate: wordLength >= 4 && (lib.hasPrefix (lower word) (lower candidate) || lib.hasSuffix (lower word) (lower candidate));
+      isPart = candidate: wordLength >= 3 && (lib.hasPrefix (lower word) (lower candidate) || lib.hasSuffix (lower word) (lower candidate));
       scored = concatMap (
         candidate:
         let
@@ -235,6 +240,14 @@ let
 
   suggest = suggestAs (name: name);
 
+  containsOption =
+    depth: value:
+    isAttrs value
+    && (
+      value._type or null == "option"
+      || (depth > 0 && !(value ? _type) && builtins.any (name: containsOption (depth - 1) value.${name}) (attrNames value))
+    );
+
   # Definitions that no declaration answers to. `unmatched` is the first such name, with the names declared beside it.
   unknownOption =
     prefix:
@@ -253,8 +266,17 @@ let
           "\n`${showOption loc}' has the options: ${concatStringsSep ", " shown}."
         else
           "";
+      misplacedOption = builtins.any (
+        definition:
+        let
+          tried = tryEval (containsOption 2 definition.value);
+        in
+        tried.success && tried.value
+      ) definitions;
       asOption =
-        if loc == prefix && elem name [ "options" "config" "imports" ] then
+        if misplacedOption then
+          "\nAn option is declared here as if it were a definition: declarations (mkOption) belong under `options', not under `config'. In types.submodule { … }, too."
+        else if loc == prefix && elem name [ "options" "config" "imports" ] then
           "\nA module that has `config' or `options' keeps them at its top, not inside `config'."
         else
           "";

@@ -245,6 +245,8 @@ let
           "${toString modulesPath}/${value}"
         else if isString value || isPath value then
           toString value
+        else if !isAttrs value && !isFunction value then
+          toString value
         else
           throw "`disabledModules' of the module ${file} holds a value of type ${typeOf value}; it may hold paths, strings relative to modulesPath, and attribute sets with `key'.";
       kept = if disabled == [ ] then all else closure (item: !elem item.key disabled);
@@ -410,7 +412,7 @@ let
       removeAttrs only.options [ "_type" ]
       // {
         inherit loc;
-        declarations = [ only.file ];
+        declarations = [ (declarationFile only) ];
         declarationPositions = [ (declarationPosition only) ];
       }
     else
@@ -429,7 +431,7 @@ let
           mergedType = merged.type.typeMerge new.type.functor;
         in
         if clash != [ ] || (both "type" && mergedType == null) then
-          throw "The option `${showOption loc}' in ${declaration.file} is already declared in ${showFiles merged.declarations}${
+          throw "The option `${showOption loc}' in ${declarationFile declaration} is already declared in ${showFiles merged.declarations}${
             if clash != [ ] then
               ": both give its ${head clash}."
             else
@@ -439,7 +441,7 @@ let
           merged
           // removeAttrs new [ "_type" ]
           // {
-            declarations = merged.declarations ++ [ declaration.file ];
+            declarations = merged.declarations ++ [ (declarationFile declaration) ];
             declarationPositions = merged.declarationPositions ++ [ (declarationPosition declaration) ];
           }
           // (if both "type" then { type = mergedType; } else { })
@@ -448,6 +450,14 @@ let
         declarations = [ ];
         declarationPositions = [ ];
       } declarations;
+
+  # Modules inside types are written in a file that loading them does not know; the position of the attribute does.
+  declarationFile =
+    declaration:
+    if declaration.file == unknownFile && declaration.pos or null != null then
+      declaration.pos.file
+    else
+      declaration.file;
 
   declarationPosition =
     declaration:
@@ -858,6 +868,7 @@ in
 {
   inherit
     evalModules
+    evalOption
     mkMergedOptionModule
     mkIf
     mkMerge

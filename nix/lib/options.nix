@@ -170,11 +170,11 @@ in
       }
       // (
         if default == null then
-          { default = null; }
+          (if nullable then { default = null; } else { })
         else
           {
             default = lib.attrByPath defaultPath (throw "${concatStringsSep "." defaultPath} cannot be found in ${pkgsText}.") pkgs;
-            defaultText = literalExpression "${pkgsText}.${concatStringsSep "." defaultPath}";
+            defaultText = literalExpression "${pkgsText}.${showOption defaultPath}";
           }
       )
       // (
@@ -184,7 +184,9 @@ in
           {
             example =
               if isList example then
-                literalExpression "${pkgsText}.${concatStringsSep "." example}"
+                literalExpression "${pkgsText}.${showOption example}"
+              else if isString example then
+                literalExpression example
               else
                 example;
           }

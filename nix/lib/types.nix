@@ -382,14 +382,19 @@ let
           left: right:
           let
             joined = left.elemType.typeMerge right.elemType.functor;
+            placeholder = if left.placeholder == "name" then right.placeholder else left.placeholder;
           in
-          if joined == null || left.lazy != right.lazy then
+          if
+            joined == null
+            || left.lazy != right.lazy
+            || (right.placeholder != "name" && placeholder != right.placeholder)
+          then
             null
           else
             {
               elemType = joined;
               inherit (left) lazy;
-              placeholder = if left.placeholder == "name" then right.placeholder else left.placeholder;
+              inherit placeholder;
             };
       };
       nestedTypes = { inherit elemType; };
@@ -618,7 +623,8 @@ let
           ++ map asModule definitions;
           prefix = loc;
         }).config;
-      emptyValue.value = { };
+      # Nothing defined is a submodule with all its defaults.
+      emptyValue.value = base.config;
       getSubOptions =
         prefix:
         let
@@ -706,7 +712,7 @@ let
         first = head kinds;
       in
       if one && first == "set" then
-        (types.lazyAttrsOf anything).merge loc definitions
+        (types.attrsOf anything).merge loc definitions
       else if one && first == "list" then
         if length definitions == 1 then (listOf anything).merge loc definitions else mergeEqualOption loc definitions
       else if one && first == "lambda" then
@@ -726,9 +732,105 @@ let
         mergeEqualOption loc definitions;
   };
 
+  placed =
+    definition:
+    let
+      type = definition.value;
+      modules = type.getSubModules;
+    in
+    if modules == null then
+      type
+    else
+      type.substSubModules (map (lib.modules.setDefaultModuleLocation definition.file) modules);
+
+  pathWith =
+    {
+      inStore ? null,
+      absolute ? null,
+    }:
+    if inStore != null && inStore && absolute != null && !absolute then
+      throw "In pathWith, inStore means the path must be absolute"
+    else
+      mkOptionType {
+        name = "path";
+        description = "${if absolute == null then "" else if absolute then "absolute " else "relative "}path${
+          if inStore == null then "" else if inStore then " in the Nix store" else " not in the Nix store"
+        }";
+        descriptionClass = "noun";
+        check =
+          value:
+          let
+            text = toString value;
+            isInStore =
+              isPath value || match "(/nix/store|${lib.strings.escapeRegex builtins.storeDir})/[^.].*" text != null;
+          in
+          isStringLike value
+          && (absolute == null || (substring 0 1 text == "/") == absolute)
+          && (inStore == null || isInStore == inStore);
+        merge = mergeEqualOption;
+        functor = defaultFunctor "path" // {
+          type = pathWith;
+          payload = {
+            inherit inStore absolute;
+          };
+          binOp = left: right: if left == right then left else null;
+        };
+      };
+
+  # One of several named alternatives, each with its own type: { left = 1; } or { right = "x"; }.
+  attrTag =
+    tags:
+    let
+      choices = concatStringsSep ", " (builtins.attrNames tags);
+      checked = mapAttrs (
+        name: option:
+        if option._type or null == "option" then
+          option
+        else
+          throw "In attrTag, each tag value must be an option, but tag ${name} ${
+            if option._type or null == "option-type" then "was a bare type, not wrapped in mkOption" else "was not"
+          }."
+      ) tags;
+    in
+    mkOptionType {
+      name = "attrTag";
+      description = "attribute-tagged union with choices: ${choices}";
+      descriptionClass = "noun";
+      check = value: isAttrs value && builtins.attrNames value != [ ] && length (builtins.attrNames value) == 1 && checked ? ${head (builtins.attrNames value)};
+      merge =
+        loc: definitions:
+        let
+          tag = head (builtins.attrNames (head definitions).value);
+          option = lib.modules.evalOption (loc ++ [ tag ]) (
+            checked.${tag}
+            // {
+              declarations = checked.${tag}.declarations or [ "<unknown-file>" ];
+            }
+          ) (map (definition: definition // { value = definition.value.${tag}; }) definitions);
+        in
+        if all (definition: definition.value ? ${tag}) definitions then
+          { ${tag} = option.value; }
+        else
+          throw "The option `${showOption loc}' is defined with different tags (choices: ${choices}):${showDefinitions definitions}";
+      getSubOptions = prefix: mapAttrs (name: option: option // { loc = prefix ++ [ name ]; }) checked;
+      functor = defaultFunctor "attrTag" // {
+        type = payload: attrTag payload.tags;
+        payload = { inherit tags; };
+        binOp =
+          left: right:
+          if builtins.intersectAttrs left.tags right.tags == { } then
+            { tags = left.tags // right.tags; }
+          else
+            null;
+      };
+      nestedTypes = mapAttrs (_: option: option.type) checked;
+    };
+
   types = {
     inherit
       mkOptionType
+      pathWith
+      attrTag
       ints
       numbers
       separatedString
@@ -829,20 +931,11 @@ let
     commas = separatedString ",";
     envVar = separatedString ":";
 
-    path = mkOptionType {
-      name = "path";
-      description = "absolute path";
-      descriptionClass = "noun";
-      check = value: isStringLike value && substring 0 1 (toString value) == "/";
-      merge = mergeEqualOption;
-    };
-
-    pathInStore = mkOptionType {
-      name = "pathInStore";
-      description = "path in the Nix store";
-      descriptionClass = "noun";
-      check = value: isStringLike value && match "${lib.strings.escapeRegex builtins.storeDir}/[^.].*" (toString value) != null;
-      merge = mergeEqualOption;
+    path = pathWith { absolute = true; };
+    pathInStore = pathWith { inStore = true; };
+    externalPath = pathWith {
+      absolute = true;
+      inStore = false;
     };
 
     package = mkOptionType {
@@ -917,17 +1010,17 @@ let
         if length definitions == 1 then
           (head definitions).value
         else
-          # Several types are one if they can be merged; submodule types are given the definitions' places.
+          # Several types are one if they can be merged; modules inside are told which file they come from.
           foldl' (
             merged: definition:
             let
-              joined = merged.typeMerge definition.value.functor;
+              joined = merged.typeMerge (placed definition).functor;
             in
             if joined == null then
               throw "The option `${showOption loc}' has types that cannot be merged:${showDefinitions definitions}"
             else
               joined
-          ) (head definitions).value (builtins.tail definitions);
+          ) (placed (head definitions)) (builtins.tail definitions);
     };
   };
 in

@@ -4,9 +4,10 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { constants } from "node:fs";
+import { closeSync, constants, openSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { OperationError } from "../base/errors.ts";
+import { syncFileSystem } from "./native.ts";
 
 export type FileKind = "file" | "directory" | "symlink" | "other";
 
@@ -20,6 +21,7 @@ export interface FileStatus {
   readonly mtimeMs: number;
   readonly inode: number;
   readonly device: number;
+  readonly linkCount: number;
 }
 
 /** What a path is, not following a final link; `undefined` when there is nothing. */
@@ -33,8 +35,8 @@ export async function statusOf(path: string): Promise<FileStatus | undefined> {
       : status.isSymbolicLink()
         ? "symlink"
         : "other";
-  const { size, uid, gid, mtimeMs, ino: inode, dev: device } = status;
-  return { kind, size, mode: status.mode & 0o7777, uid, gid, mtimeMs, inode, device };
+  const { size, uid, gid, mtimeMs, ino: inode, dev: device, nlink: linkCount } = status;
+  return { kind, size, mode: status.mode & 0o7777, uid, gid, mtimeMs, inode, device, linkCount };
 }
 
 /** Whether there is anything at this path, a dangling link included. */
@@ -165,6 +167,10 @@ export async function writeFileAtomic(
   if (durable) await syncDirectory(parentOf(path));
 }
 
+export async function appendFile(path: string, contents: Uint8Array | string): Promise<void> {
+  await fs.appendFile(path, contents);
+}
+
 /** Points a symbolic link elsewhere in one step, making it when absent. */
 export async function replaceSymlink(
   target: string,
@@ -198,6 +204,16 @@ export async function syncDirectory(path: string): Promise<void> {
     await directory.sync();
   } finally {
     await directory.close();
+  }
+}
+
+/** Writes everything on the file system that holds `path` to its disk. */
+export function syncFileSystemOf(path: string): void {
+  const fd = openSync(path, constants.O_RDONLY);
+  try {
+    syncFileSystem(fd);
+  } finally {
+    closeSync(fd);
   }
 }
 

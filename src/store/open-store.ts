@@ -1,0 +1,66 @@
+/**
+ * Opens a store by its address.
+ *
+ * `auto` (the default) is the machine's own store when we may write its database, else the Nix daemon when it answers,
+ * else a store in the user's data directory. `/nix` is never created by this rule.
+ */
+
+import { OperationError } from "../base/errors.ts";
+import { dataDirectory, type Environment } from "../system/directories.ts";
+import { exists, isWritable } from "../system/files.ts";
+import { canConnect } from "../system/sockets.ts";
+import { LocalStore } from "./local-store.ts";
+
+export type StoreAddress =
+  | { readonly kind: "local"; readonly root: string }
+  | { readonly kind: "daemon" }
+  | { readonly kind: "ssh"; readonly url: string };
+
+const DAEMON_SOCKET = "/nix/var/nix/daemon-socket/socket";
+const DATABASE = "/nix/var/nix/db/db.sqlite";
+
+/** Where a store is, from what the user wrote: `auto`, `daemon`, `local`, `local?root=DIR`, `ssh-ng://HOST`, `DIR`. */
+export async function resolveStoreAddress(text = "auto", env: Environment = process.env): Promise<StoreAddress> {
+  const [scheme, query = ""] = text.split("?", 2) as [string, string?];
+  switch (scheme) {
+    case "auto":
+    case "":
+      return await automaticAddress(env);
+    case "daemon":
+      return { kind: "daemon" };
+    case "local":
+      return { kind: "local", root: new URLSearchParams(query).get("root") ?? "/" };
+  }
+  if (text.startsWith("ssh-ng://")) return { kind: "ssh", url: text };
+  if (text.startsWith("/")) return { kind: "local", root: text };
+  throw new OperationError("STORE_ADDRESS_UNKNOWN", `'${text}' is not a store address that this program knows`, {
+    hint: "use auto, daemon, local, local?root=DIRECTORY or ssh-ng://HOST",
+  });
+}
+
+/** The root of the store that this user gets when the machine has none. */
+export function defaultStoreRoot(env: Environment = process.env): string {
+  return `${dataDirectory(env)}/root`;
+}
+
+/**
+ * Opens a store that builds can be done in: like `auto`, but never through a daemon, because builds happen in this
+ * process.
+ */
+export async function openLocalStore(text: string | undefined, signal: AbortSignal): Promise<LocalStore> {
+  signal.throwIfAborted();
+  const address = await resolveStoreAddress(text);
+  if (address.kind === "local") return await LocalStore.open(address.root);
+  if (text === undefined || text === "auto") return await LocalStore.open(defaultStoreRoot());
+  throw new OperationError("STORE_NOT_LOCAL", `the store '${text}' is not on this machine's disk`, {
+    hint: "use --store auto or --store local?root=DIRECTORY",
+  });
+}
+
+async function automaticAddress(env: Environment): Promise<StoreAddress> {
+  if ((await exists(DATABASE)) && (await isWritable(DATABASE)) && (await isWritable("/nix/store"))) {
+    return { kind: "local", root: "/" };
+  }
+  if (await canConnect(DAEMON_SOCKET)) return { kind: "daemon" };
+  return { kind: "local", root: defaultStoreRoot(env) };
+}

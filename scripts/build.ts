@@ -45,6 +45,7 @@ await build({
   format: "esm",
   platform: "neutral",
   target: "es2023",
+  alias: { "quickjs:std": "std", "quickjs:os": "os" },
   external: ["std", "os"],
   define: { PRISTINE_VERSION: JSON.stringify(version) },
   legalComments: "none",
@@ -52,7 +53,10 @@ await build({
 });
 
 // Fills V8's compile cache, which the programs keep beside themselves.
-for (const args of [[join(dist, "cli.js"), "--version"], [join(dist, "nix-instantiate.js"), "--eval", "-E", "1"]]) {
+for (const args of [
+  [join(dist, "cli.js"), "--version"],
+  [join(dist, "nix-instantiate.js"), "--eval", "-E", "1"],
+]) {
   if (existsSync(args[0] as string)) execFileSync(process.execPath, args, { stdio: "ignore" });
 }
 

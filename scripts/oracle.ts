@@ -30,11 +30,16 @@ export function setUpOracle(suite: string = SUITE): string {
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(dirname(tree), { recursive: true });
   const packages = "nix-bin,git,ca-certificates,openssh-client";
-  const made = spawnSync("debootstrap", ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror()], {
-    stdio: ["ignore", "pipe", "inherit"],
-    encoding: "utf8",
-  });
-  if (made.error !== undefined) throw new Error("debootstrap is missing: apt-get install debootstrap", { cause: made.error });
+  const made = spawnSync(
+    "debootstrap",
+    ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror()],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      encoding: "utf8",
+    },
+  );
+  if (made.error !== undefined)
+    throw new Error("debootstrap is missing: apt-get install debootstrap", { cause: made.error });
   if (made.status !== 0) throw new Error(`debootstrap failed:\n${made.stdout.split("\n").slice(-15).join("\n")}`);
   renameSync(unfinished, tree);
   return tree;
@@ -85,8 +90,23 @@ export function oracleCommand(
   const checkout = resolve(import.meta.dirname, "..");
   const namespace = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--propagation", "private"];
   return {
-    argv: [...namespace, "bash", "-c", ENTER, "oracle", options.tree ?? oracleTree(), options.nixDir, checkout, process.cwd(), ...command],
-    env: { ...process.env, ORACLE_BIND: (options.bind ?? []).join(" "), ORACLE_NIX_CONFIG: process.env["ORACLE_NIX_CONFIG"] ?? "" },
+    argv: [
+      ...namespace,
+      "bash",
+      "-c",
+      ENTER,
+      "oracle",
+      options.tree ?? oracleTree(),
+      options.nixDir,
+      checkout,
+      process.cwd(),
+      ...command,
+    ],
+    env: {
+      ...process.env,
+      ORACLE_BIND: (options.bind ?? []).join(" "),
+      ORACLE_NIX_CONFIG: process.env["ORACLE_NIX_CONFIG"] ?? "",
+    },
   };
 }
 
@@ -97,7 +117,8 @@ if (import.meta.main) {
   } else if (verb === "run") {
     const separator = rest.indexOf("--");
     const nixAt = rest.indexOf("--nix");
-    const nixDir = nixAt >= 0 && nixAt < separator ? resolve(rest[nixAt + 1] ?? "") : join(dirname(oracleTree()), "nix");
+    const nixDir =
+      nixAt >= 0 && nixAt < separator ? resolve(rest[nixAt + 1] ?? "") : join(dirname(oracleTree()), "nix");
     const { argv, env } = oracleCommand(rest.slice(separator + 1), { nixDir });
     const result = spawnSync(argv[0] ?? "", argv.slice(1), { stdio: "inherit", env });
     process.exitCode = result.status ?? 1;

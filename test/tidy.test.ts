@@ -21,11 +21,25 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   fleet: ["base", "format", "language", "protocol", "system", "store", "build", "realise", "machine"],
   lab: ["base", "system", "machine"],
   kit: ["base", "format", "machine"],
-  cli: ["base", "format", "language", "protocol", "system", "store", "build", "realise", "machine", "fleet", "lab", "kit"],
+  cli: [
+    "base",
+    "format",
+    "language",
+    "protocol",
+    "system",
+    "store",
+    "build",
+    "realise",
+    "machine",
+    "fleet",
+    "lab",
+    "kit",
+  ],
 };
 
 /** Built-in modules that touch the world; only `src/system` imports them. */
-const EFFECTS = /^node:(fs|fs\/promises|child_process|net|http|https|tls|dgram|dns|sqlite|worker_threads|os|readline|readline\/promises|tty|cluster)$/;
+const EFFECTS =
+  /^node:(fs|fs\/promises|child_process|net|http|https|tls|dgram|dns|sqlite|worker_threads|os|readline|readline\/promises|tty|cluster)$/;
 
 /** Effects a file outside `system` is allowed, with the reason. */
 const EFFECTS_ALLOWED: Readonly<Record<string, string>> = {};
@@ -46,7 +60,9 @@ interface Import {
 
 function importsOf(text: string): Import[] {
   const found: Import[] = [];
-  for (const match of text.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;"'`]*?from\s+["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)|(?:^|\n)import\s+["']([^"']+)["']/g)) {
+  for (const match of text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^;"'`]*?from\s+["']([^"']+)["']|\bimport\(\s*["']([^"']+)["']\s*\)|(?:^|\n)import\s+["']([^"']+)["']/g,
+  )) {
     const specifier = match[1] ?? match[2] ?? match[3] ?? "";
     found.push({ specifier, line: text.slice(0, match.index).split("\n").length });
   }
@@ -118,7 +134,11 @@ test("a file holds one concept", () => {
 test("files are named after their concept", () => {
   const wrong = files.filter((path) => /(^|\/|-)(utils?|helpers?|common|misc|manager|service|index)\.ts$/.test(path));
   assert.deepEqual(wrong, []);
-  assert.deepEqual(files.filter((path) => !/^[a-z0-9./-]+$/.test(path)), [], "kebab-case names");
+  assert.deepEqual(
+    files.filter((path) => !/^[a-z0-9./-]+$/.test(path)),
+    [],
+    "kebab-case names",
+  );
 });
 
 test("calls that hide trouble are not made", () => {
@@ -148,17 +168,30 @@ test("every error code is documented", () => {
   for (const path of production) {
     for (const match of textOf(path).matchAll(/new OperationError\(\s*"([A-Z][A-Z0-9_]+)"/g)) codes.add(match[1] ?? "");
   }
-  assert.deepEqual([...codes].filter((code) => !documented.includes(`\`${code}\``)).sort(), [], "add a section to docs/manual/errors.md");
+  assert.deepEqual(
+    [...codes].filter((code) => !documented.includes(`\`${code}\``)).sort(),
+    [],
+    "add a section to docs/manual/errors.md",
+  );
 });
 
 test("no package registry, mirror or local path is named", () => {
   // Written in pieces, so that this file does not name them either.
-  const names = [["deb", "debian", "org"].join("."), ["security", "debian", "org"].join("."), ["registry", "npmjs", "org"].join("."), "/" + "work/"];
+  const names = [
+    ["deb", "debian", "org"].join("."),
+    ["security", "debian", "org"].join("."),
+    ["registry", "npmjs", "org"].join("."),
+    "/" + "work/",
+  ];
   const wrong: string[] = [];
-  for (const path of globSync("{src,nix,test,scripts,bench,docs,examples,bin,changelog}/**/*", { cwd: ROOT, withFileTypes: true })) {
+  for (const path of globSync("{src,nix,test,scripts,bench,docs,examples,bin,changelog}/**/*", {
+    cwd: ROOT,
+    withFileTypes: true,
+  })) {
     if (!path.isFile() || /pristine\.lock/.test(path.parentPath + path.name)) continue;
     const text = readFileSync(join(path.parentPath, path.name), "utf8");
-    for (const name of names) if (text.includes(name)) wrong.push(`${relative(ROOT, join(path.parentPath, path.name))} names ${name}`);
+    for (const name of names)
+      if (text.includes(name)) wrong.push(`${relative(ROOT, join(path.parentPath, path.name))} names ${name}`);
   }
   assert.deepEqual(wrong, []);
 });

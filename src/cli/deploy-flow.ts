@@ -47,7 +47,13 @@ export async function makePlan(
   return withSessions(session, context, async (sessions) => {
     const plan = await planFleet(
       [...sessions.values()].map((open) => ({ session: open, system: open.host.outPath })),
-      { goal: flags.goal, localStore: context.store, concurrencyMax, signal: session.signal, onPhase: (host, text) => session.progress.update(host, text) },
+      {
+        goal: flags.goal,
+        localStore: context.store,
+        concurrencyMax,
+        signal: session.signal,
+        onPhase: (host, text) => session.progress.update(host, text),
+      },
     );
     session.progress.close();
     return use(plan, sessions, context);
@@ -62,7 +68,8 @@ export async function planRollback(
   use: (plan: FleetPlan, sessions: Sessions, context: FleetContext, generation: number) => Promise<number>,
 ): Promise<number> {
   const context = withConfirmTimeout(await openFleet(session, [name]), flags.confirmTimeout);
-  if (context.hosts.length !== 1) throw new OperationError("USAGE", `'${name}' names several hosts; rollback takes one`);
+  if (context.hosts.length !== 1)
+    throw new OperationError("USAGE", `'${name}' names several hosts; rollback takes one`);
   await buildKits(session, context);
   return withSessions(session, context, async (sessions) => {
     const open = [...sessions.values()][0];
@@ -74,9 +81,15 @@ export async function planRollback(
         : facts.generations.find((generation) => String(generation.number) === flags.to);
     if (wanted === undefined) {
       const known = facts.generations.map((generation) => generation.number).join(", ");
-      throw new OperationError("GENERATION_UNKNOWN", flags.to === undefined ? `${open.host.name} has no other generation` : `${open.host.name} has no generation ${flags.to}`, {
-        hint: `it keeps: ${known}`,
-      });
+      throw new OperationError(
+        "GENERATION_UNKNOWN",
+        flags.to === undefined
+          ? `${open.host.name} has no other generation`
+          : `${open.host.name} has no generation ${flags.to}`,
+        {
+          hint: `it keeps: ${known}`,
+        },
+      );
     }
     const plan = await planFleet([{ session: open, system: wanted.path }], {
       goal: flags.goal,
@@ -105,7 +118,9 @@ export async function executePlan(
     if (session.signal.aborted) abandon.abort(session.signal.reason);
   };
   const armed = (): void => {
-    progress.line("hosts that are already activating are watched to the end; interrupt again to leave them to themselves");
+    progress.line(
+      "hosts that are already activating are watched to the end; interrupt again to leave them to themselves",
+    );
     setTimeout(() => process.on("SIGINT", again), 100);
   };
   session.signal.addEventListener("abort", armed, { once: true });
@@ -141,17 +156,27 @@ export async function executePlan(
   return exitCodeOfOutcomes(outcomes);
 }
 
-export async function rebootHosts(session: Session, names: readonly string[], flags: { readonly on: readonly string[]; readonly timeout: string; readonly yes?: boolean }): Promise<number> {
+export async function rebootHosts(
+  session: Session,
+  names: readonly string[],
+  flags: { readonly on: readonly string[]; readonly timeout: string; readonly yes?: boolean },
+): Promise<number> {
   const { progress, terminal, signal } = session;
   const timeoutMs = Number(flags.timeout) * 1000;
-  if (!(timeoutMs > 0)) throw new OperationError("USAGE", `--timeout takes a number of seconds, not '${flags.timeout}'`);
+  if (!(timeoutMs > 0))
+    throw new OperationError("USAGE", `--timeout takes a number of seconds, not '${flags.timeout}'`);
   const context = await openFleet(session, names, flags.on);
   await buildKits(session, context);
   if (flags.yes !== true) {
     const { askYesNo } = await import("../system/prompt.ts");
-    const answer = await askYesNo(`Reboot ${context.hosts.map((host) => host.name).join(", ")}? What is not persisted is erased. [y/N] `, signal);
+    const answer = await askYesNo(
+      `Reboot ${context.hosts.map((host) => host.name).join(", ")}? What is not persisted is erased. [y/N] `,
+      signal,
+    );
     if (answer !== true) {
-      terminal.err(answer === undefined ? "error: not on a terminal: approve with --yes" : "not approved; nothing was rebooted");
+      terminal.err(
+        answer === undefined ? "error: not on a terminal: approve with --yes" : "not approved; nothing was rebooted",
+      );
       return EXIT.usage;
     }
   }
@@ -159,8 +184,17 @@ export async function rebootHosts(session: Session, names: readonly string[], fl
     const results = await mapConcurrently([...sessions.values()], sessions.size, async (open) => {
       const { name } = open.host;
       try {
-        const result = await rebootHost(open, { timeoutMs, signal, clock: systemClock, onPhase: (text) => progress.update(name, text) });
-        progress.done(name, result.healthy ? "back and healthy" : `back, but unhealthy: ${result.problems.join("; ")}`, result.healthy ? "ok" : "failed");
+        const result = await rebootHost(open, {
+          timeoutMs,
+          signal,
+          clock: systemClock,
+          onPhase: (text) => progress.update(name, text),
+        });
+        progress.done(
+          name,
+          result.healthy ? "back and healthy" : `back, but unhealthy: ${result.problems.join("; ")}`,
+          result.healthy ? "ok" : "failed",
+        );
         return { host: name, ...result };
       } catch (error) {
         if (!(error instanceof OperationError) || signal.aborted) throw error;

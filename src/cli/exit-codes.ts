@@ -27,12 +27,15 @@ const CANNOT_START = new Set([
 /** The exit status for an error that ended a command. */
 export function exitCodeOf(error: unknown): number {
   const code = (error as { code?: unknown } | undefined)?.code;
-  if ((error as Error | undefined)?.name === "AbortError" || code === "INTERRUPTED" || code === "ABORT_ERR") return EXIT.interrupted;
+  if ((error as Error | undefined)?.name === "AbortError" || code === "INTERRUPTED" || code === "ABORT_ERR")
+    return EXIT.interrupted;
   return typeof code === "string" && CANNOT_START.has(code) ? EXIT.cannotStart : EXIT.usage;
 }
 
 /** The section about exit codes in a command's help. */
 export function exitCodesHelp(codes: Partial<Record<keyof typeof EXIT, string>>): string {
-  const lines = Object.entries(codes).map(([name, meaning]) => `  ${String(EXIT[name as keyof typeof EXIT]).padEnd(4)}${meaning}`);
+  const lines = Object.entries(codes).map(
+    ([name, meaning]) => `  ${String(EXIT[name as keyof typeof EXIT]).padEnd(4)}${meaning}`,
+  );
   return `\nExit status:\n${lines.join("\n")}`;
 }

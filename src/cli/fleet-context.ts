@@ -23,14 +23,19 @@ export interface FleetContext {
 }
 
 /** Evaluates the fleet file and picks hosts by names, globs and tags. */
-export async function openFleet(session: Session, names: readonly string[], on: readonly string[] = []): Promise<FleetContext> {
+export async function openFleet(
+  session: Session,
+  names: readonly string[],
+  on: readonly string[] = [],
+): Promise<FleetContext> {
   const { progress, terminal, signal } = session;
   progress.update("evaluate", session.options.fleet);
   const inventory = await loadInventory(session.fleetFile, signal);
   const hosts = selectHosts(inventory.hosts, parsePatterns([...names, ...on]));
   progress.done("evaluate", renderCount(inventory.hosts.length, "host"));
   for (const host of hosts) {
-    for (const warning of host.warnings) progress.line(`${terminal.colors.yellow("warning:")} ${host.name}: ${safeText(warning)}`);
+    for (const warning of host.warnings)
+      progress.line(`${terminal.colors.yellow("warning:")} ${host.name}: ${safeText(warning)}`);
   }
   const store = await openLocalStore(session.options.store, signal);
   return { inventory, hosts, store };
@@ -48,12 +53,21 @@ export async function build(session: Session, context: FleetContext, drvPaths: r
     signal,
     onEvent: (event) => renderBuildEvent(progress, event),
   });
-  progress.done("build", result.built === 0 && result.fetched === 0 ? "everything is in the store" : `${renderCount(result.built, "derivation")} built, ${renderCount(result.fetched, "file")} fetched`);
+  progress.done(
+    "build",
+    result.built === 0 && result.fetched === 0
+      ? "everything is in the store"
+      : `${renderCount(result.built, "derivation")} built, ${renderCount(result.fetched, "file")} fetched`,
+  );
 }
 
 /** Builds the host kit for every platform among the hosts. */
 export async function buildKits(session: Session, context: FleetContext): Promise<void> {
-  await build(session, context, context.hosts.map((host) => kitOf(context, host).drvPath));
+  await build(
+    session,
+    context,
+    context.hosts.map((host) => kitOf(context, host).drvPath),
+  );
 }
 
 function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; outPath: string } {
@@ -63,16 +77,28 @@ function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; o
 }
 
 /** Opens a session per host, runs `use`, and closes the connections whatever happens. */
-export async function withSessions<T>(session: Session, context: FleetContext, use: (sessions: ReadonlyMap<string, HostSession>) => Promise<T>): Promise<T> {
+export async function withSessions<T>(
+  session: Session,
+  context: FleetContext,
+  use: (sessions: ReadonlyMap<string, HostSession>) => Promise<T>,
+): Promise<T> {
   const { options, terminal } = session;
-  const configFile = options.lab === undefined || options.lab === false ? options.sshConfig : await labSshConfig(options.lab === true ? context.inventory.name : options.lab);
-  const onCommand = options.showCommands ? (argv: readonly string[]) => terminal.err(terminal.colors.dim(`+ ${argv.join(" ")}`)) : undefined;
+  const configFile =
+    options.lab === undefined || options.lab === false
+      ? options.sshConfig
+      : await labSshConfig(options.lab === true ? context.inventory.name : options.lab);
+  const onCommand = options.showCommands
+    ? (argv: readonly string[]) => terminal.err(terminal.colors.dim(`+ ${argv.join(" ")}`))
+    : undefined;
   const sessions = new Map(
     context.hosts.map((host) => {
       // In a lab, hosts are known to ssh by their names.
       const target = configFile !== undefined && configFile !== options.sshConfig ? { host: host.name } : host.target;
       const kitPath = rootOf(kitOf(context, host).outPath, context.store.storeDir);
-      return [host.name, new HostSession({ ...host, target }, { ssh: { configFile, onCommand }, localStore: context.store, kitPath })];
+      return [
+        host.name,
+        new HostSession({ ...host, target }, { ssh: { configFile, onCommand }, localStore: context.store, kitPath }),
+      ];
     }),
   );
   try {

@@ -41,7 +41,8 @@ registerLab(program);
 registerDemo(program);
 
 // Commander prints its own errors; only the exit status is ours. Subcommands inherit the override.
-for (const command of [...program.commands, ...program.commands.flatMap((group) => group.commands)]) command.exitOverride();
+for (const command of [...program.commands, ...program.commands.flatMap((group) => group.commands)])
+  command.exitOverride();
 
 try {
   await program.parseAsync();

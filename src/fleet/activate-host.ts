@@ -45,7 +45,11 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   let refusal: string | undefined;
   while (clock.nowMs() < giveUpAtMs && !options.abandon.aborted) {
     try {
-      const call = { signal: options.abandon, deadlineMs: Math.max(5_000, Math.min(activationMs, giveUpAtMs - clock.nowMs())), fresh: lost };
+      const call = {
+        signal: options.abandon,
+        deadlineMs: Math.max(5_000, Math.min(activationMs, giveUpAtMs - clock.nowMs())),
+        fresh: lost,
+      };
       const answer = await kit.follow(
         plan.id,
         after,
@@ -74,7 +78,10 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
         continue;
       }
       if (!(error instanceof OperationError) || !CONNECTION_CODES.has(error.code)) throw error;
-      if (!lost) options.onNote(confirming ? `a fresh connection failed: ${error.message}` : `the connection was lost: ${error.message}`);
+      if (!lost)
+        options.onNote(
+          confirming ? `a fresh connection failed: ${error.message}` : `the connection was lost: ${error.message}`,
+        );
       lost = true;
       await clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
     }
@@ -89,7 +96,9 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
 const CONNECTION_CODES = new Set(["HOST_UNREACHABLE", "HOST_TIMEOUT", "HOST_PERMISSION_DENIED", "HOST_KEY_MISMATCH"]);
 
 /** Begins the transaction exactly once, also when the connection is lost while asking. */
-async function beginOnce(options: ActivationOptions): Promise<{ units?: import("../machine/unit-plan.ts").UnitPlan } | "not-begun"> {
+async function beginOnce(
+  options: ActivationOptions,
+): Promise<{ units?: import("../machine/unit-plan.ts").UnitPlan } | "not-begun"> {
   const { kit, plan } = options;
   options.cancel.throwIfAborted();
   try {
@@ -122,7 +131,12 @@ function resultOf(answer: JournalAnswer, refusal: string | undefined): HostResul
       if (receipt !== undefined) return { status: "tested", receipt };
       break;
     case "revert-failed":
-      return { status: "rolled-back", reason: `${why}; on the way back units failed: ${receipt?.failedUnits.join(", ") ?? ""}`, log, ...(receipt && { receipt }) };
+      return {
+        status: "rolled-back",
+        reason: `${why}; on the way back units failed: ${receipt?.failedUnits.join(", ") ?? ""}`,
+        log,
+        ...(receipt && { receipt }),
+      };
     default:
       return { status: "rolled-back", reason: why, log, ...(receipt && { receipt }) };
   }

@@ -41,7 +41,11 @@ export interface DeployObserver {
   finished(outcome: HostOutcome): void;
 }
 
-export async function deployFleet(plans: readonly HostPlan[], sessions: ReadonlyMap<string, HostSession>, options: DeployOptions): Promise<HostOutcome[]> {
+export async function deployFleet(
+  plans: readonly HostPlan[],
+  sessions: ReadonlyMap<string, HostSession>,
+  options: DeployOptions,
+): Promise<HostOutcome[]> {
   return mapConcurrently(plans, options.concurrencyMax, async (plan) => {
     const startedMs = options.clock.nowMs();
     const timeline: TimelineEntry[] = [];
@@ -56,7 +60,13 @@ export async function deployFleet(plans: readonly HostPlan[], sessions: Readonly
     } catch (error) {
       result = failureOf(error, options.cancel);
     }
-    const outcome: HostOutcome = { ...result, host: plan.host.name, goal: options.goal, timeline, ...(copied && { copied }) };
+    const outcome: HostOutcome = {
+      ...result,
+      host: plan.host.name,
+      goal: options.goal,
+      timeline,
+      ...(copied && { copied }),
+    };
     options.observer.finished(outcome);
     return outcome;
   });
@@ -143,10 +153,12 @@ function describeRecord(record: JournalRecord): string | undefined {
 }
 
 function failureOf(error: unknown, cancel: AbortSignal): HostResult {
-  if (cancel.aborted && (error as { name?: string }).name === "AbortError") return { status: "skipped", because: "cancelled" };
+  if (cancel.aborted && (error as { name?: string }).name === "AbortError")
+    return { status: "skipped", because: "cancelled" };
   if (!(error instanceof OperationError)) throw error;
   const hint = error.hint === undefined ? {} : { hint: error.hint };
-  if (error.code === "HOST_UNREACHABLE" || error.code === "HOST_TIMEOUT") return { status: "unreachable", reason: error.message, ...hint };
+  if (error.code === "HOST_UNREACHABLE" || error.code === "HOST_TIMEOUT")
+    return { status: "unreachable", reason: error.message, ...hint };
   return { status: "failed", code: error.code, reason: error.message, ...hint };
 }
 

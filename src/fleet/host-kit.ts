@@ -6,7 +6,14 @@
 
 import { OperationError } from "../base/errors.ts";
 import type { CheckAnswer, EphemeralAnswer, HistoryAnswer, HostFacts } from "../machine/facts.ts";
-import type { BeginAnswer, JournalAnswer, JournalRecord, KitFailure, TransactionPlan, TransactionStatus } from "../machine/transaction.ts";
+import type {
+  BeginAnswer,
+  JournalAnswer,
+  JournalRecord,
+  KitFailure,
+  TransactionPlan,
+  TransactionStatus,
+} from "../machine/transaction.ts";
 import type { Command, SshConnection } from "./ssh.ts";
 
 const FACTS_DEADLINE_MS = 45_000;
@@ -16,7 +23,9 @@ export class KitError extends OperationError {
   readonly failure: KitFailure["error"];
 
   constructor(host: string, failure: KitFailure["error"]) {
-    super(failure.code === "KIT_LOCKED" ? "HOST_LOCKED" : failure.code, `${host}: ${failure.message}`, { hint: failure.hint });
+    super(failure.code === "KIT_LOCKED" ? "HOST_LOCKED" : failure.code, `${host}: ${failure.message}`, {
+      hint: failure.hint,
+    });
     this.failure = failure;
   }
 }
@@ -49,7 +58,12 @@ export class HostKit {
   }
 
   /** Streams records until the transaction rests (awaits confirmation or is final). */
-  async follow(id: string, after: number, onRecord: (record: JournalRecord) => void, call: KitCall): Promise<JournalAnswer> {
+  async follow(
+    id: string,
+    after: number,
+    onRecord: (record: JournalRecord) => void,
+    call: KitCall,
+  ): Promise<JournalAnswer> {
     let pending = "";
     let answer: JournalAnswer | undefined;
     const onLine = (line: string): void => {
@@ -77,7 +91,11 @@ export class HostKit {
     if (failure !== undefined) throw failure as Error;
     if (pending !== "") onLine(pending);
     if (answer === undefined) {
-      throw new OperationError("HOST_UNREACHABLE", `the connection to ${this.connection.target.host} ended while following the activation`, { retryable: true });
+      throw new OperationError(
+        "HOST_UNREACHABLE",
+        `the connection to ${this.connection.target.host} ended while following the activation`,
+        { retryable: true },
+      );
     }
     return answer;
   }
@@ -115,7 +133,11 @@ export class HostKit {
       answer = JSON.parse(text) as T | KitFailure;
     } catch (cause) {
       const said = (outcome.stderr.toString("utf8") || text).trim().split("\n").slice(-5).join("\n");
-      throw new OperationError("KIT_FAILED", `the kit on ${this.connection.target.host} failed at '${args[0] ?? ""}': ${said}`, { cause });
+      throw new OperationError(
+        "KIT_FAILED",
+        `the kit on ${this.connection.target.host} failed at '${args[0] ?? ""}': ${said}`,
+        { cause },
+      );
     }
     if ("error" in answer) throw new KitError(this.connection.target.host, answer.error);
     return answer;

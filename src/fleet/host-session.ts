@@ -73,7 +73,13 @@ export class HostSession {
     const root = "/nix/var/nix/gcroots/pristine";
     // The kit must outlive this command: the host may need it to return.
     await this.connection.runChecked(
-      { argv: ["sh", "-c", `mkdir -p ${root} && ln -sfn ${rendered} ${root}/.kit.new && mv -T ${root}/.kit.new ${root}/kit`] },
+      {
+        argv: [
+          "sh",
+          "-c",
+          `mkdir -p ${root} && ln -sfn ${rendered} ${root}/.kit.new && mv -T ${root}/.kit.new ${root}/kit`,
+        ],
+      },
       { signal },
     );
     return new HostKit(this.connection, rendered);

@@ -3,19 +3,32 @@
 import { dirname, join, resolve } from "node:path";
 import { homedir } from "node:os";
 import { OperationError } from "../base/errors.ts";
-import { ensureDirectory, exists, isDirectory, namesIn, readText, readTextIfPresent, writeFileAtomic } from "../system/files.ts";
+import {
+  ensureDirectory,
+  exists,
+  isDirectory,
+  namesIn,
+  readText,
+  readTextIfPresent,
+  writeFileAtomic,
+} from "../system/files.ts";
 
 /** Names in the templates that would mean something in this repository. */
 const RENAMED: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
 
 function templates(): string {
-  return resolve(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "../../examples/start" : "../examples/start");
+  return resolve(
+    import.meta.dirname,
+    import.meta.filename.endsWith(".ts") ? "../../examples/start" : "../examples/start",
+  );
 }
 
 /** Writes the templates below a directory; refuses when any file is in the way, before writing the first. */
 export async function initFleet(directory: string): Promise<{ written: string[]; keys: number }> {
   const files = await filesBelow(templates(), "");
-  const targets = files.map((path) => join(directory, join(dirname(path), RENAMED[path] ?? path.split("/").at(-1) ?? path)));
+  const targets = files.map((path) =>
+    join(directory, join(dirname(path), RENAMED[path] ?? path.split("/").at(-1) ?? path)),
+  );
   for (const target of targets) {
     if (await exists(target)) {
       throw new OperationError("FILE_IN_THE_WAY", `${target} exists already`, {

@@ -91,27 +91,28 @@ export async function loadInventory(fleetFile: string, signal: AbortSignal): Pro
       hint: "run 'pristine init' to make one, or name it with --fleet FILE",
     });
   }
-  const evaluation = await evaluate({ expression: inventoryExpression(file), baseDir: dirname(file), output: "json", strict: true }, signal);
-  const raw = JSON.parse(evaluation.text) as RawInventory;
-  const hosts = Object.entries(raw.inventory.hosts).map(
-    ([name, host]): HostInventory => ({
-      name,
-      drvPath: host.drvPath,
-      outPath: host.outPath,
-      system: host.system,
-      tags: host.deployment.tags,
-      target: {
-        host: host.deployment.target.host,
-        user: host.deployment.target.user ?? undefined,
-        port: host.deployment.target.port ?? undefined,
-      },
-      confirmTimeoutSeconds: host.deployment.confirmTimeout,
-      keepGenerations: host.deployment.keepGenerations,
-      healthChecks: host.deployment.healthChecks,
-      primaryAddress: host.networking.primaryAddress ?? undefined,
-      warnings: host.warnings,
-    }),
+  const evaluation = await evaluate(
+    { expression: inventoryExpression(file), baseDir: dirname(file), output: "json", strict: true },
+    signal,
   );
+  const raw = JSON.parse(evaluation.text) as RawInventory;
+  const hosts = Object.entries(raw.inventory.hosts).map(([name, host]): HostInventory => ({
+    name,
+    drvPath: host.drvPath,
+    outPath: host.outPath,
+    system: host.system,
+    tags: host.deployment.tags,
+    target: {
+      host: host.deployment.target.host,
+      user: host.deployment.target.user ?? undefined,
+      port: host.deployment.target.port ?? undefined,
+    },
+    confirmTimeoutSeconds: host.deployment.confirmTimeout,
+    keepGenerations: host.deployment.keepGenerations,
+    healthChecks: host.deployment.healthChecks,
+    primaryAddress: host.networking.primaryAddress ?? undefined,
+    warnings: host.warnings,
+  }));
   return { name: raw.inventory.name, fleetFile: file, hosts, kits: new Map(Object.entries(raw.kits)), evaluation };
 }
 

@@ -19,7 +19,12 @@ export type HostResult =
   | { readonly status: "planned"; readonly units: UnitPlan }
   | { readonly status: "unchanged" }
   /** The host returned to its recorded previous system; the receipt says why, if it could be read. */
-  | { readonly status: "rolled-back"; readonly reason: string; readonly log: readonly string[]; readonly receipt?: Receipt }
+  | {
+      readonly status: "rolled-back";
+      readonly reason: string;
+      readonly log: readonly string[];
+      readonly receipt?: Receipt;
+    }
   /** The host refused or failed before anything was changed on it. */
   | { readonly status: "failed"; readonly code: string; readonly reason: string; readonly hint?: string }
   | { readonly status: "unreachable"; readonly reason: string; readonly hint?: string }

@@ -29,7 +29,10 @@ export interface HostPlan {
   readonly previous?: string;
   readonly healthChecks: readonly HealthCheck[];
   readonly facts?: HostFacts;
-  readonly copy?: { readonly paths: readonly { readonly path: string; readonly bytes: number }[]; readonly bytes: number };
+  readonly copy?: {
+    readonly paths: readonly { readonly path: string; readonly bytes: number }[];
+    readonly bytes: number;
+  };
   readonly diff?: SystemDiff;
   /** The compared systems, for text differences on demand. */
   readonly old?: SystemObject | undefined;
@@ -66,7 +69,13 @@ export async function planFleet(targets: readonly PlanTarget[], options: PlanOpt
     } catch (error) {
       if (!(error instanceof OperationError) || options.signal.aborted) throw error;
       const state = error.code === "HOST_UNREACHABLE" || error.code === "HOST_TIMEOUT" ? "unreachable" : "failed";
-      return { host, state, system: target.system, healthChecks: host.healthChecks as HealthCheck[], error } satisfies HostPlan;
+      return {
+        host,
+        state,
+        system: target.system,
+        healthChecks: host.healthChecks as HealthCheck[],
+        error,
+      } satisfies HostPlan;
     }
   });
   return { goal: options.goal, hosts, hash: planHash(options.goal, hosts) };
@@ -91,7 +100,10 @@ async function planHost({ session, system }: PlanTarget, options: PlanOptions): 
   if (settled) return { ...base, state: "unchanged" };
 
   const closure = await closureInfos(source, [root], signal);
-  const present = await store.validPaths([...closure.values()].map((info) => info.path), signal);
+  const present = await store.validPaths(
+    [...closure.values()].map((info) => info.path),
+    signal,
+  );
   const missing = [...closure.values()].filter((info) => !present.has(info.path.baseName));
   const copy = {
     paths: missing.map((info) => ({ path: info.path.render(localStore.storeDir), bytes: info.narSize })),
@@ -100,7 +112,14 @@ async function planHost({ session, system }: PlanTarget, options: PlanOptions): 
   checkSpace(host, facts, copy.bytes);
   const old = previous === undefined ? undefined : await systemObject(previous, store, options);
   const access = { user: host.target.user ?? "root", port: host.target.port ?? 22, address: host.target.host };
-  return { ...base, state: "change", copy, diff: diffSystems({ old, next: wanted, states: facts.units, access }), old, wanted };
+  return {
+    ...base,
+    state: "change",
+    copy,
+    diff: diffSystems({ old, next: wanted, states: facts.units, access }),
+    old,
+    wanted,
+  };
 }
 
 async function systemObject(path: string, store: ReadStore, options: PlanOptions): Promise<SystemObject> {
@@ -116,9 +135,13 @@ const ARCHITECTURES: Readonly<Record<string, string>> = { "x86_64-linux": "x86_6
 function checkArchitecture(host: HostInventory, facts: HostFacts): void {
   const wanted = ARCHITECTURES[host.system];
   if (wanted !== undefined && wanted !== facts.architecture) {
-    throw new OperationError("HOST_ARCHITECTURE", `${host.name} is a ${facts.architecture} machine, but is declared as ${host.system}`, {
-      hint: "set nixpkgs.system for this host, or check its address",
-    });
+    throw new OperationError(
+      "HOST_ARCHITECTURE",
+      `${host.name} is a ${facts.architecture} machine, but is declared as ${host.system}`,
+      {
+        hint: "set nixpkgs.system for this host, or check its address",
+      },
+    );
   }
 }
 
@@ -136,6 +159,11 @@ function checkSpace(host: HostInventory, facts: HostFacts, bytes: number): void 
 }
 
 function planHash(goal: TransactionGoal, hosts: readonly HostPlan[]): string {
-  const approved = hosts.map((plan) => ({ host: plan.host.name, target: plan.host.target.host, previous: plan.previous ?? null, system: plan.system }));
+  const approved = hosts.map((plan) => ({
+    host: plan.host.name,
+    target: plan.host.target.host,
+    previous: plan.previous ?? null,
+    system: plan.system,
+  }));
   return createHash("sha256").update(JSON.stringify({ goal, approved })).digest("hex");
 }

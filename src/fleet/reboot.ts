@@ -16,7 +16,12 @@ const SETTLE_MS = 60_000;
 
 export async function rebootHost(
   session: HostSession,
-  options: { readonly timeoutMs: number; readonly signal: AbortSignal; readonly clock: Clock; readonly onPhase: (text: string) => void },
+  options: {
+    readonly timeoutMs: number;
+    readonly signal: AbortSignal;
+    readonly clock: Clock;
+    readonly onPhase: (text: string) => void;
+  },
 ): Promise<RebootResult> {
   const { signal, clock } = options;
   const kit = await session.kit(signal);
@@ -25,20 +30,27 @@ export async function rebootHost(
   const deadlineMs = startedMs + options.timeoutMs;
   options.onPhase("rebooting");
   // The connection may be gone before the command has answered.
-  await session.connection.run({ argv: ["systemctl", "reboot"] }, { signal, deadlineMs: 20_000 }).catch(ignoreConnectionLoss);
+  await session.connection
+    .run({ argv: ["systemctl", "reboot"] }, { signal, deadlineMs: 20_000 })
+    .catch(ignoreConnectionLoss);
   await session.connection.close();
   for (;;) {
     if (clock.nowMs() > deadlineMs) {
-      throw new OperationError("HOST_REBOOT_TIMEOUT", `${session.host.name} did not come back within ${Math.round(options.timeoutMs / 1000)} s`, {
-        hint: "look at its console; its boot default is the last confirmed generation",
-      });
+      throw new OperationError(
+        "HOST_REBOOT_TIMEOUT",
+        `${session.host.name} did not come back within ${Math.round(options.timeoutMs / 1000)} s`,
+        {
+          hint: "look at its console; its boot default is the last confirmed generation",
+        },
+      );
     }
     await clock.sleep(RETRY_PAUSE_MS, signal);
     try {
       const facts = await kit.facts({ signal, fresh: true, deadlineMs: 10_000 });
       if (facts.bootId === before.bootId) continue;
       const downMs = clock.nowMs() - startedMs;
-      if (facts.systemState === "starting" && clock.nowMs() - startedMs - downMs < SETTLE_MS) options.onPhase("back; services are starting");
+      if (facts.systemState === "starting" && clock.nowMs() - startedMs - downMs < SETTLE_MS)
+        options.onPhase("back; services are starting");
       const check = await kit.check({ signal });
       const problems = [
         ...check.results.filter((result) => !result.healthy).map((result) => `${result.name}: ${result.message}`),

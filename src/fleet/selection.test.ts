@@ -28,7 +28,9 @@ for (const [patterns, expected] of Object.entries(cases)) {
   test(`hosts for '${patterns}'`, () => {
     let shown: string;
     try {
-      shown = selectHosts(HOSTS, parsePatterns([patterns])).map((host) => host.name).join(" ");
+      shown = selectHosts(HOSTS, parsePatterns([patterns]))
+        .map((host) => host.name)
+        .join(" ");
     } catch (error) {
       shown = (error as { code: string }).code;
     }

@@ -33,7 +33,10 @@ export function selectHosts<T extends Selectable>(hosts: readonly T[], patterns:
 
 /** Splits what is given to `--on`: patterns separated by commas. */
 export function parsePatterns(texts: readonly string[]): string[] {
-  return texts.flatMap((text) => text.split(",")).map((text) => text.trim()).filter((text) => text !== "");
+  return texts
+    .flatMap((text) => text.split(","))
+    .map((text) => text.trim())
+    .filter((text) => text !== "");
 }
 
 function matches(host: Selectable, pattern: string): boolean {
@@ -45,6 +48,9 @@ function matches(host: Selectable, pattern: string): boolean {
 }
 
 function globToRegExp(glob: string): RegExp {
-  const source = glob.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".");
+  const source = glob
+    .replace(/[.+^${}()|[\]\\]/g, "\\$&")
+    .replaceAll("*", ".*")
+    .replaceAll("?", ".");
   return new RegExp(`^${source}$`);
 }

@@ -57,7 +57,9 @@ export class SshConnection {
       onStderr: options.onStderr,
     });
     if (outcome.timedOut) {
-      throw new OperationError("HOST_TIMEOUT", `${this.target.host} did not answer '${command.argv[0]}' in time`, { retryable: true });
+      throw new OperationError("HOST_TIMEOUT", `${this.target.host} did not answer '${command.argv[0]}' in time`, {
+        retryable: true,
+      });
     }
     if (outcome.code === 255) throw this.#connectionError(outcome.stderr.toString("utf8"));
     return outcome;
@@ -68,7 +70,10 @@ export class SshConnection {
     const outcome = await this.run(command, options);
     if (succeeded(outcome)) return outcome;
     const said = outcome.stderr.toString("utf8").trimEnd().split("\n").slice(-10).join("\n");
-    throw new OperationError("HOST_COMMAND_FAILED", `'${command.argv.join(" ")}' on ${this.target.host} failed: ${said}`);
+    throw new OperationError(
+      "HOST_COMMAND_FAILED",
+      `'${command.argv.join(" ")}' on ${this.target.host} failed: ${said}`,
+    );
   }
 
   /** Starts a program that speaks a protocol on its standard input and output. */
@@ -132,10 +137,14 @@ export class SshConnection {
         hint: `check that 'ssh ${host}' works, and that the key's public part is declared in users.users.root.openssh.authorizedKeys`,
       });
     }
-    return new OperationError("HOST_UNREACHABLE", `${host} cannot be reached: ${said === "" ? "ssh ended without a word" : said}`, {
-      hint: "check that it is up and that its address is right; nothing was changed on it",
-      retryable: true,
-    });
+    return new OperationError(
+      "HOST_UNREACHABLE",
+      `${host} cannot be reached: ${said === "" ? "ssh ended without a word" : said}`,
+      {
+        hint: "check that it is up and that its address is right; nothing was changed on it",
+        retryable: true,
+      },
+    );
   }
 }
 

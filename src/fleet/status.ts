@@ -26,7 +26,12 @@ export interface HostStatus {
 }
 
 /** Runs `ask` for every host; what fails for one host is that host's answer. */
-async function askHosts<T>(sessions: readonly HostSession[], signal: AbortSignal, ask: (session: HostSession) => Promise<T>, failed: (session: HostSession, error: OperationError) => T): Promise<T[]> {
+async function askHosts<T>(
+  sessions: readonly HostSession[],
+  signal: AbortSignal,
+  ask: (session: HostSession) => Promise<T>,
+  failed: (session: HostSession, error: OperationError) => T,
+): Promise<T[]> {
   return mapConcurrently(sessions, CONCURRENCY_MAX, async (session) => {
     try {
       return await ask(session);
@@ -37,7 +42,10 @@ async function askHosts<T>(sessions: readonly HostSession[], signal: AbortSignal
   });
 }
 
-export async function statusOfHosts(sessions: readonly HostSession[], options: { readonly health: boolean; readonly signal: AbortSignal }): Promise<HostStatus[]> {
+export async function statusOfHosts(
+  sessions: readonly HostSession[],
+  options: { readonly health: boolean; readonly signal: AbortSignal },
+): Promise<HostStatus[]> {
   const { signal } = options;
   return askHosts<HostStatus>(
     sessions,
@@ -55,7 +63,12 @@ export async function statusOfHosts(sessions: readonly HostSession[], options: {
         host: host.name,
         address: host.target.host,
         tags: host.tags,
-        asDeclared: !differs && healthy && facts.drift.length === 0 && facts.transaction === null && facts.failedUnits.length === 0,
+        asDeclared:
+          !differs &&
+          healthy &&
+          facts.drift.length === 0 &&
+          facts.transaction === null &&
+          facts.failedUnits.length === 0,
         declared: host.outPath,
         facts,
         ...(generation === undefined ? {} : { generation }),
@@ -88,7 +101,13 @@ export async function checkHosts(sessions: readonly HostSession[], signal: Abort
     sessions,
     signal,
     async (session) => ({ host: session.host.name, ...(await (await session.kit(signal)).check({ signal })) }),
-    (session, error) => ({ host: session.host.name, healthy: false, results: [], failedUnits: [], error: error.message }),
+    (session, error) => ({
+      host: session.host.name,
+      healthy: false,
+      results: [],
+      failedUnits: [],
+      error: error.message,
+    }),
   );
 }
 

@@ -15,13 +15,19 @@ import { probeDirectory, probeFile, probeLink } from "../system/probe.ts";
 const FETCHED_BYTES_MAX = 192 * 1024 * 1024;
 
 /** Opens the tree of a system's closure as far as comparing needs it. */
-export async function openSystemTree(system: string, localStore: LocalStore, hostStore: ReadStore, signal: AbortSignal): Promise<SystemTree> {
+export async function openSystemTree(
+  system: string,
+  localStore: LocalStore,
+  hostStore: ReadStore,
+  signal: AbortSignal,
+): Promise<SystemTree> {
   const fetched = new Map<string, MemoryTree>();
   let budget = FETCHED_BYTES_MAX;
   const fetch = async (path: StorePath): Promise<void> => {
     if (fetched.has(path.baseName) || localStore.isValid(path)) return;
     const info = await hostStore.pathInfo(path, signal);
-    if (info === undefined) throw new OperationError("PATH_INVALID", `${system} is not valid on the host (${path.baseName} is missing)`);
+    if (info === undefined)
+      throw new OperationError("PATH_INVALID", `${system} is not valid on the host (${path.baseName} is missing)`);
     budget -= info.narSize;
     if (budget < 0) return;
     const chunks: Uint8Array[] = [];

@@ -16,7 +16,13 @@ export function registerBuild(program: Command): void {
         "security updates; commit the lock with the fleet.",
     )
     .option("--architecture <name>", "also lock for this architecture (amd64, arm64)", collect, [])
-    .addHelpText("after", exitCodesHelp({ ok: "the lock is written or was up to date", usage: "a package is unknown, a signature or hash is wrong, the mirror cannot be reached" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "the lock is written or was up to date",
+        usage: "a package is unknown, a signature or hash is wrong, the mirror cannot be reached",
+      }),
+    )
     .action(
       action(async (session, options: { architecture: string[] }) => {
         const { lockFleet } = await import("../../fleet/lock.ts");
@@ -26,7 +32,10 @@ export function registerBuild(program: Command): void {
           architectures: options.architecture,
           onProgress: (text) => progress.update("lock", text),
         });
-        progress.done("lock", `${result.packageCount} packages, ${result.changes.length === 0 ? "nothing changed" : `${result.changes.length} changed`}`);
+        progress.done(
+          "lock",
+          `${result.packageCount} packages, ${result.changes.length === 0 ? "nothing changed" : `${result.changes.length} changed`}`,
+        );
         if (session.options.json) terminal.out(JSON.stringify(result));
         else for (const change of result.changes.slice(0, 40)) terminal.out(`  ${change}`);
         return EXIT.ok;
@@ -36,7 +45,9 @@ export function registerBuild(program: Command): void {
   program
     .command("eval")
     .summary("evaluate a Nix expression, or look into the fleet")
-    .description("Evaluates an expression and prints its value. Without --expr or --file, ATTRIBUTE is looked up in the fleet:\n  pristine eval hosts.web1.config.networking.hostName")
+    .description(
+      "Evaluates an expression and prints its value. Without --expr or --file, ATTRIBUTE is looked up in the fleet:\n  pristine eval hosts.web1.config.networking.hostName",
+    )
     .argument("[attribute]", "an attribute path")
     .option("-E, --expr <expression>", "evaluate this expression")
     .option("-f, --file <path>", "evaluate this file")
@@ -45,25 +56,35 @@ export function registerBuild(program: Command): void {
     .option("--show-trace", "show the whole trace of an error")
     .addHelpText("after", exitCodesHelp({ ok: "evaluated", usage: "the expression is wrong" }))
     .action(
-      action(async (session, attribute: string | undefined, options: { expr?: string; file?: string; strict?: boolean; raw?: boolean; showTrace?: boolean }) => {
-        const { evaluate } = await import("../../realise/evaluate.ts");
-        const { fleetExpression } = await import("../../fleet/inventory.ts");
-        const { resolve } = await import("node:path");
-        const expression = options.expr ?? (options.file === undefined ? fleetExpression(session.fleetFile) : `import (/. + "${resolve(options.file)}")`);
-        const result = await evaluate(
-          {
-            expression,
-            baseDir: process.cwd(),
-            ...(attribute === undefined ? {} : { attrPath: attribute }),
-            output: session.options.json ? "json" : options.raw === true ? "raw" : "value",
-            strict: options.strict ?? session.options.json,
-            showTrace: options.showTrace ?? false,
-          },
-          session.signal,
-        );
-        session.terminal.out(result.text);
-        return EXIT.ok;
-      }),
+      action(
+        async (
+          session,
+          attribute: string | undefined,
+          options: { expr?: string; file?: string; strict?: boolean; raw?: boolean; showTrace?: boolean },
+        ) => {
+          const { evaluate } = await import("../../realise/evaluate.ts");
+          const { fleetExpression } = await import("../../fleet/inventory.ts");
+          const { resolve } = await import("node:path");
+          const expression =
+            options.expr ??
+            (options.file === undefined
+              ? fleetExpression(session.fleetFile)
+              : `import (/. + "${resolve(options.file)}")`);
+          const result = await evaluate(
+            {
+              expression,
+              baseDir: process.cwd(),
+              ...(attribute === undefined ? {} : { attrPath: attribute }),
+              output: session.options.json ? "json" : options.raw === true ? "raw" : "value",
+              strict: options.strict ?? session.options.json,
+              showTrace: options.showTrace ?? false,
+            },
+            session.signal,
+          );
+          session.terminal.out(result.text);
+          return EXIT.ok;
+        },
+      ),
     );
 
   program
@@ -77,7 +98,11 @@ export function registerBuild(program: Command): void {
       action(async (session, names: string[], options: { on: string[] }) => {
         const { openFleet, build } = await import("../fleet-context.ts");
         const context = await openFleet(session, names, options.on);
-        await build(session, context, context.hosts.map((host) => host.drvPath));
+        await build(
+          session,
+          context,
+          context.hosts.map((host) => host.drvPath),
+        );
         const built = context.hosts.map((host) => ({ host: host.name, drvPath: host.drvPath, path: host.outPath }));
         if (session.options.json) session.terminal.out(JSON.stringify({ hosts: built }));
         else for (const { host, path } of built) session.terminal.out(`${session.terminal.colors.bold(host)} ${path}`);

@@ -35,13 +35,22 @@ export function registerDeploy(program: Command): void {
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
     .option("--diff", "show the text differences of files in /etc")
-    .addHelpText("after", exitCodesHelp({ ok: "planned (whether or not anything would change)", usage: "evaluation or a build failed", hostsFailed: "a host was not reached" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "planned (whether or not anything would change)",
+        usage: "evaluation or a build failed",
+        hostsFailed: "a host was not reached",
+      }),
+    )
     .action(
       action(async (session, names: string[], flags: PlanFlags & { diff?: boolean }) => {
         const { makePlan } = await import("../deploy-flow.ts");
         return makePlan(session, names, flags, async (plan) => {
           await showPlan(session, plan, { fileDiffs: flags.diff ?? false });
-          return plan.hosts.some((host) => host.state === "unreachable" || host.state === "failed") ? EXIT.hostsFailed : EXIT.ok;
+          return plan.hosts.some((host) => host.state === "unreachable" || host.state === "failed")
+            ? EXIT.hostsFailed
+            : EXIT.ok;
         });
       }),
     );
@@ -60,7 +69,10 @@ export function registerDeploy(program: Command): void {
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
     .option("-y, --yes", "do not ask")
-    .option("--confirm-timeout <seconds>", "how long a host waits for confirmation before it returns (default: as declared)")
+    .option(
+      "--confirm-timeout <seconds>",
+      "how long a host waits for confirmation before it returns (default: as declared)",
+    )
     .option("--ignore-inhibitors", "go on although the systems' switch inhibitors differ")
     .addHelpText(
       "after",
@@ -95,15 +107,29 @@ export function registerDeploy(program: Command): void {
   )
     .option("--to <generation>", "the generation's number, as 'pristine status --json' lists them")
     .option("-y, --yes", "do not ask")
-    .option("--confirm-timeout <seconds>", "how long the host waits for confirmation before it returns (default: as declared)")
-    .addHelpText("after", exitCodesHelp({ ok: "the host runs that generation", usage: "no such generation, or not approved", hostsFailed: "the host failed or returned", cannotStart: "another deployment holds the host" }))
+    .option(
+      "--confirm-timeout <seconds>",
+      "how long the host waits for confirmation before it returns (default: as declared)",
+    )
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "the host runs that generation",
+        usage: "no such generation, or not approved",
+        hostsFailed: "the host failed or returned",
+        cannotStart: "another deployment holds the host",
+      }),
+    )
     .action(
       action(async (session, name: string, flags: DeployFlags & { to?: string }) => {
         const { planRollback, executePlan } = await import("../deploy-flow.ts");
         return planRollback(session, name, flags, async (plan, sessions, context, generation) => {
           await showPlan(session, plan, { fileDiffs: false });
           if (!(await approve(session, plan, flags.yes ?? false))) return EXIT.usage;
-          return executePlan(session, plan, sessions, context, { ...flags, reason: `rollback to generation ${generation}` });
+          return executePlan(session, plan, sessions, context, {
+            ...flags,
+            reason: `rollback to generation ${generation}`,
+          });
         });
       }),
     );
@@ -111,12 +137,21 @@ export function registerDeploy(program: Command): void {
   program
     .command("reboot")
     .summary("reboot hosts and wait until they are back")
-    .description("Reboots hosts, waits until each answers again with a new boot id, and runs its health checks.\nWhat is not persisted is erased: see 'pristine ephemeral' first.")
+    .description(
+      "Reboots hosts, waits until each answers again with a new boot id, and runs its health checks.\nWhat is not persisted is erased: see 'pristine ephemeral' first.",
+    )
     .argument("[hosts...]", "host names, globs or @tags")
     .option("--on <patterns>", ON, collect, [])
     .option("--timeout <seconds>", "how long a host may take to come back", "300")
     .option("-y, --yes", "do not ask")
-    .addHelpText("after", exitCodesHelp({ ok: "every host is back and healthy", usage: "usage or evaluation error, or not approved", hostsFailed: "a host did not come back in time, or is unhealthy" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "every host is back and healthy",
+        usage: "usage or evaluation error, or not approved",
+        hostsFailed: "a host did not come back in time, or is unhealthy",
+      }),
+    )
     .action(
       action(async (session, names: string[], flags: { on: string[]; timeout: string; yes?: boolean }) => {
         const { rebootHosts } = await import("../deploy-flow.ts");
@@ -135,7 +170,10 @@ function withPlanOptions(command: Command): Command {
 function parseGoal(text: string): TransactionGoal {
   const goal = GOALS.find((known) => known === text);
   if (goal !== undefined) return goal;
-  throw Object.assign(new Error(`'${text}' is not a goal; one of: ${GOALS.join(", ")}`), { code: "commander.invalidArgument", exitCode: 1 });
+  throw Object.assign(new Error(`'${text}' is not a goal; one of: ${GOALS.join(", ")}`), {
+    code: "commander.invalidArgument",
+    exitCode: 1,
+  });
 }
 
 async function showPlan(session: Session, plan: FleetPlan, options: { readonly fileDiffs: boolean }): Promise<void> {

@@ -8,11 +8,16 @@ export function registerExec(program: Command): void {
   program
     .command("exec")
     .summary("run a command on hosts, in parallel")
-    .description("Runs COMMAND on each host over ssh, in parallel, and shows its output with the host's name before each line.\nArguments are passed as they are: no shell of the host re-reads them.")
+    .description(
+      "Runs COMMAND on each host over ssh, in parallel, and shows its output with the host's name before each line.\nArguments are passed as they are: no shell of the host re-reads them.",
+    )
     .argument("<command...>", "the program and its arguments, after --")
     .option("--on <patterns>", "hosts: names, globs, @tags, separated by commas (default: all)", collect, [])
     .option("--timeout <seconds>", "how long each host may take", "300")
-    .addHelpText("after", `${exitCodesHelp({ ok: "the command succeeded on every host", usage: "usage or evaluation error", hostsFailed: "it failed on some host, or a host was not reached" })}\n\nExample:\n  pristine exec --on @web -- systemctl is-system-running`)
+    .addHelpText(
+      "after",
+      `${exitCodesHelp({ ok: "the command succeeded on every host", usage: "usage or evaluation error", hostsFailed: "it failed on some host, or a host was not reached" })}\n\nExample:\n  pristine exec --on @web -- systemctl is-system-running`,
+    )
     .action(
       action(async (session, command: string[], options: { on: string[]; timeout: string }) => {
         const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
@@ -33,17 +38,29 @@ export function registerExec(program: Command): void {
                 if (!session.options.json) terminal.err(`${prefix} ! ${safeText(line)}`);
               });
               try {
-                const outcome = await sessions.get(host.name)?.connection.run(
-                  { argv: command as [string, ...string[]] },
-                  { signal, deadlineMs: Number(options.timeout) * 1000, onStdout: stdout.push, onStderr: stderr.push },
-                );
+                const outcome = await sessions
+                  .get(host.name)
+                  ?.connection.run(
+                    { argv: command as [string, ...string[]] },
+                    {
+                      signal,
+                      deadlineMs: Number(options.timeout) * 1000,
+                      onStdout: stdout.push,
+                      onStderr: stderr.push,
+                    },
+                  );
                 stdout.end();
                 stderr.end();
                 if (outcome?.code !== 0) {
                   failed++;
                   terminal.err(`${prefix} ! exit ${outcome?.code ?? "by signal"}`);
                 }
-                return { host: host.name, exitCode: outcome?.code ?? null, stdout: outcome?.stdout.toString("utf8") ?? "", stderr: outcome?.stderr.toString("utf8") ?? "" };
+                return {
+                  host: host.name,
+                  exitCode: outcome?.code ?? null,
+                  stdout: outcome?.stdout.toString("utf8") ?? "",
+                  stderr: outcome?.stderr.toString("utf8") ?? "",
+                };
               } catch (error) {
                 if (signal.aborted) throw error;
                 failed++;
@@ -62,7 +79,9 @@ export function registerExec(program: Command): void {
   program
     .command("ssh")
     .summary("open a shell on a host")
-    .description("Opens an interactive shell on HOST, or runs COMMAND there, with the connection settings that the fleet declares.")
+    .description(
+      "Opens an interactive shell on HOST, or runs COMMAND there, with the connection settings that the fleet declares.",
+    )
     .argument("<host>", "the host's name")
     .argument("[command...]", "a command to run instead of a shell, after --")
     .addHelpText("after", exitCodesHelp({ ok: "the shell ended well; otherwise the exit status of ssh" }))

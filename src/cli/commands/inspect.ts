@@ -12,11 +12,20 @@ export function registerInspect(program: Command): void {
   program
     .command("status")
     .summary("show generation, health and drift of hosts")
-    .description("Asks each host what it runs, what it would boot, whether it is healthy and how it drifted,\nand compares that with what the fleet declares.")
+    .description(
+      "Asks each host what it runs, what it would boot, whether it is healthy and how it drifted,\nand compares that with what the fleet declares.",
+    )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
     .option("--on <patterns>", ON, collect, [])
     .option("--no-health", "do not run the health checks")
-    .addHelpText("after", exitCodesHelp({ ok: "every host is as declared and healthy", usage: "usage or evaluation error", hostsFailed: "a host differs, is unhealthy, drifted or was not reached" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "every host is as declared and healthy",
+        usage: "usage or evaluation error",
+        hostsFailed: "a host differs, is unhealthy, drifted or was not reached",
+      }),
+    )
     .action(
       action(async (session, names: string[], options: { on: string[]; health: boolean }) => {
         const statuses = await readStatuses(session, names, options);
@@ -30,10 +39,19 @@ export function registerInspect(program: Command): void {
   program
     .command("check")
     .summary("run the health checks of hosts")
-    .description("Runs the health checks that each host's running system declares, on the host, and shows their results.")
+    .description(
+      "Runs the health checks that each host's running system declares, on the host, and shows their results.",
+    )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
     .option("--on <patterns>", ON, collect, [])
-    .addHelpText("after", exitCodesHelp({ ok: "every host is healthy", usage: "usage or evaluation error", hostsFailed: "a check failed or a host was not reached" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "every host is healthy",
+        usage: "usage or evaluation error",
+        hostsFailed: "a check failed or a host was not reached",
+      }),
+    )
     .action(
       action(async (session, names: string[], options: { on: string[] }) => {
         const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
@@ -64,10 +82,19 @@ export function registerInspect(program: Command): void {
   program
     .command("ephemeral")
     .summary("show what a reboot of hosts would erase")
-    .description("Lists what lies on the erased part of a host's filesystem although nothing declared it:\nfiles that the next reboot loses. Persisted paths are not listed.")
+    .description(
+      "Lists what lies on the erased part of a host's filesystem although nothing declared it:\nfiles that the next reboot loses. Persisted paths are not listed.",
+    )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
     .option("--on <patterns>", ON, collect, [])
-    .addHelpText("after", exitCodesHelp({ ok: "listed (also when there is something to lose)", usage: "usage or evaluation error", hostsFailed: "a host was not reached" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "listed (also when there is something to lose)",
+        usage: "usage or evaluation error",
+        hostsFailed: "a host was not reached",
+      }),
+    )
     .action(
       action(async (session, names: string[], options: { on: string[] }) => {
         const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
@@ -87,9 +114,19 @@ export function registerInspect(program: Command): void {
                 continue;
               }
               const amount = `${renderCount(answer.totalEntries, "entry", "entries")}, ${renderBytes(answer.totalBytes)}`;
-              terminal.out(`${terminal.colors.bold(host)}: ${answer.entries.length === 0 ? "nothing would be lost" : `a reboot erases ${amount}`}`);
-              const rows = answer.entries.map((entry) => [`  ${safeText(entry.path)}${entry.kind === "directory" ? "/" : ""}`, entry.kind, renderBytes(entry.size), `${entry.owner}:${entry.group}`, entry.modified]);
-              if (rows.length > 0) for (const line of renderTable(["  path", "kind", "size", "owner", "modified"], rows)) terminal.out(line);
+              terminal.out(
+                `${terminal.colors.bold(host)}: ${answer.entries.length === 0 ? "nothing would be lost" : `a reboot erases ${amount}`}`,
+              );
+              const rows = answer.entries.map((entry) => [
+                `  ${safeText(entry.path)}${entry.kind === "directory" ? "/" : ""}`,
+                entry.kind,
+                renderBytes(entry.size),
+                `${entry.owner}:${entry.group}`,
+                entry.modified,
+              ]);
+              if (rows.length > 0)
+                for (const line of renderTable(["  path", "kind", "size", "owner", "modified"], rows))
+                  terminal.out(line);
             }
           }
           return answers.every((answer) => answer.answer !== undefined) ? EXIT.ok : EXIT.hostsFailed;
@@ -98,10 +135,16 @@ export function registerInspect(program: Command): void {
     );
 }
 
-async function readStatuses(session: Session, names: readonly string[], options: { on: readonly string[]; health: boolean }): Promise<HostStatus[]> {
+async function readStatuses(
+  session: Session,
+  names: readonly string[],
+  options: { on: readonly string[]; health: boolean },
+): Promise<HostStatus[]> {
   const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
   const { statusOfHosts } = await import("../../fleet/status.ts");
   const context = await openFleet(session, names, options.on);
   await buildKits(session, context);
-  return withSessions(session, context, (sessions) => statusOfHosts([...sessions.values()], { health: options.health, signal: session.signal }));
+  return withSessions(session, context, (sessions) =>
+    statusOfHosts([...sessions.values()], { health: options.health, signal: session.signal }),
+  );
 }

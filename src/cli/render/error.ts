@@ -24,7 +24,9 @@ export function renderError(terminal: Terminal, error: unknown, options: { reado
     // An evaluation error brings its own text, with position and excerpt.
     terminal.err(safeText(rendered).replace(/^error:/, colors.red("error:")));
   } else if (code === undefined || !(error instanceof Error)) {
-    terminal.err(`${colors.red("error:")} ${safeText(error instanceof Error ? (error.stack ?? error.message) : String(error))}`);
+    terminal.err(
+      `${colors.red("error:")} ${safeText(error instanceof Error ? (error.stack ?? error.message) : String(error))}`,
+    );
     terminal.err("this is a bug in pristine; please report it with the lines above");
   } else {
     terminal.err(`${colors.red("error:")} ${safeText(error.message)} ${colors.dim(`[${code}]`)}`);

@@ -7,10 +7,16 @@ import { renderBytes, renderCount } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" | "failed" | "info" } {
-  const copied = outcome.copied === undefined || outcome.copied.paths === 0 ? "" : `, ${renderCount(outcome.copied.paths, "path")} (${renderBytes(outcome.copied.bytes)}) copied`;
+  const copied =
+    outcome.copied === undefined || outcome.copied.paths === 0
+      ? ""
+      : `, ${renderCount(outcome.copied.paths, "path")} (${renderBytes(outcome.copied.bytes)}) copied`;
   switch (outcome.status) {
     case "activated":
-      return { text: `${outcome.goal === "boot" ? "boots generation" : "confirmed as generation"} ${outcome.receipt.generation ?? "?"}${copied}`, mark: "ok" };
+      return {
+        text: `${outcome.goal === "boot" ? "boots generation" : "confirmed as generation"} ${outcome.receipt.generation ?? "?"}${copied}`,
+        mark: "ok",
+      };
     case "tested":
       return { text: `active until the next reboot${copied}`, mark: "ok" };
     case "planned":
@@ -35,13 +41,18 @@ export function outcomeRecord(outcome: HostOutcome): object {
   return outcome;
 }
 
-export function renderSummary(outcomes: readonly HostOutcome[], terminal: Terminal, options: { readonly verbose: boolean }): string[] {
+export function renderSummary(
+  outcomes: readonly HostOutcome[],
+  terminal: Terminal,
+  options: { readonly verbose: boolean },
+): string[] {
   const { bold, dim, red } = terminal.colors;
   const lines: string[] = [];
   for (const outcome of outcomes) {
     if (isAsWanted(outcome) && !options.verbose) continue;
     lines.push("", bold(`${outcome.host}: timeline`));
-    for (const { atMs, text } of outcome.timeline) lines.push(`  ${dim(`${(atMs / 1000).toFixed(2).padStart(7)} s`)}  ${safeText(text)}`);
+    for (const { atMs, text } of outcome.timeline)
+      lines.push(`  ${dim(`${(atMs / 1000).toFixed(2).padStart(7)} s`)}  ${safeText(text)}`);
     if (outcome.status === "rolled-back" && outcome.log.length > 0) {
       lines.push(dim("  last log lines:"), ...outcome.log.map((line) => `    ${safeText(line)}`));
     }

@@ -24,7 +24,9 @@ export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOpt
   const changing = plan.hosts.filter((host) => host.state === "change");
   if (changing.length > 0) {
     const bytes = changing.reduce((sum, host) => sum + (host.copy?.bytes ?? 0), 0);
-    lines.push(`${renderCount(changing.length, "host")} to ${plan.goal}, ${renderBytes(bytes)} to copy, plan ${dim(plan.hash.slice(0, 12))}`);
+    lines.push(
+      `${renderCount(changing.length, "host")} to ${plan.goal}, ${renderBytes(bytes)} to copy, plan ${dim(plan.hash.slice(0, 12))}`,
+    );
   }
   return lines;
 }
@@ -44,11 +46,20 @@ function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): s
       lines.push(`  ${dim(file.path)}`);
       for (const { kind, text } of diffEtcFile(plan.old, plan.wanted, file.path)) {
         const shown = safeText(text);
-        lines.push(kind === "added" ? terminal.colors.green(`    + ${shown}`) : kind === "removed" ? red(`    - ${shown}`) : dim(`      ${shown}`));
+        lines.push(
+          kind === "added"
+            ? terminal.colors.green(`    + ${shown}`)
+            : kind === "removed"
+              ? red(`    - ${shown}`)
+              : dim(`      ${shown}`),
+        );
       }
     }
   }
-  if (copy !== undefined) lines.push(`  copy      ${copy.paths.length === 0 ? "nothing" : `${renderCount(copy.paths.length, "path")}, ${renderBytes(copy.bytes)}`}`);
+  if (copy !== undefined)
+    lines.push(
+      `  copy      ${copy.paths.length === 0 ? "nothing" : `${renderCount(copy.paths.length, "path")}, ${renderBytes(copy.bytes)}`}`,
+    );
   for (const warning of diff?.lockout ?? []) {
     const text = safeText(warning.message);
     lines.push(warning.severity === "danger" ? `  ${red("LOCKOUT")}   ${text}` : `  ${yellow("note")}      ${text}`);
@@ -66,23 +77,62 @@ function renderDiff(diff: SystemDiff, terminal: Terminal): string[] {
     lines.push(`  ${label.padEnd(9)} ${shown.join(", ")}${more}`);
   };
   const signed = (kind: string, text: string): string =>
-    kind === "added" || kind === "opened" ? green(`+${text}`) : kind === "removed" || kind === "closed" ? red(`-${text}`) : yellow(`~${text}`);
+    kind === "added" || kind === "opened"
+      ? green(`+${text}`)
+      : kind === "removed" || kind === "closed"
+        ? red(`-${text}`)
+        : yellow(`~${text}`);
   const styled = (label: string, items: readonly string[]): void => {
     if (items.length === 0) return;
     const more = items.length > LIST_MAX ? ` … ${items.length - LIST_MAX} more` : "";
     lines.push(`  ${label.padEnd(9)} ${items.slice(0, LIST_MAX).join(", ")}${more}`);
   };
-  styled("packages", diff.packages.map((change) => signed(change.kind, safeText(packageText(change)))));
-  list("stop", diff.units.changes.filter((change) => change.action === "stop").map((change) => change.unit));
-  list("restart", diff.units.changes.filter((change) => change.action === "restart").map((change) => change.unit));
-  list("reload", diff.units.changes.filter((change) => change.action === "reload").map((change) => change.unit));
-  list("start", diff.units.changes.filter((change) => change.action === "start").map((change) => change.unit));
-  list("left", diff.units.changes.filter((change) => change.action === "skip").map((change) => `${change.unit} (${change.reason})`));
-  styled("/etc", diff.etc.map((file) => signed(file.kind, safeText(file.path.slice("/etc/".length)))));
-  styled("users", diff.users.map((user) => signed(user.kind, safeText([user.name, ...user.details].join(" ")))));
-  styled("groups", diff.groups.map((group) => signed(group.kind, safeText([group.name, ...group.details].join(" ")))));
-  styled("ports", diff.ports.map((port) => signed(port.kind, `${port.port}/${port.protocol}`)));
-  styled("persist", diff.persistence.map((entry) => signed(entry.kind, safeText(entry.path))));
+  styled(
+    "packages",
+    diff.packages.map((change) => signed(change.kind, safeText(packageText(change)))),
+  );
+  list(
+    "stop",
+    diff.units.changes.filter((change) => change.action === "stop").map((change) => change.unit),
+  );
+  list(
+    "restart",
+    diff.units.changes.filter((change) => change.action === "restart").map((change) => change.unit),
+  );
+  list(
+    "reload",
+    diff.units.changes.filter((change) => change.action === "reload").map((change) => change.unit),
+  );
+  list(
+    "start",
+    diff.units.changes.filter((change) => change.action === "start").map((change) => change.unit),
+  );
+  list(
+    "left",
+    diff.units.changes
+      .filter((change) => change.action === "skip")
+      .map((change) => `${change.unit} (${change.reason})`),
+  );
+  styled(
+    "/etc",
+    diff.etc.map((file) => signed(file.kind, safeText(file.path.slice("/etc/".length)))),
+  );
+  styled(
+    "users",
+    diff.users.map((user) => signed(user.kind, safeText([user.name, ...user.details].join(" ")))),
+  );
+  styled(
+    "groups",
+    diff.groups.map((group) => signed(group.kind, safeText([group.name, ...group.details].join(" ")))),
+  );
+  styled(
+    "ports",
+    diff.ports.map((port) => signed(port.kind, `${port.port}/${port.protocol}`)),
+  );
+  styled(
+    "persist",
+    diff.persistence.map((entry) => signed(entry.kind, safeText(entry.path))),
+  );
   if (diff.firewall !== "unchanged") lines.push(`  firewall  ${diff.firewall}`);
   return lines;
 }

@@ -43,7 +43,8 @@ export class Progress {
     const { colors } = this.#terminal;
     const mark = { ok: colors.green("✓"), failed: colors.red("✗"), info: colors.dim("·") }[outcome];
     const activity = this.#activities.get(key);
-    const took = activity === undefined ? "" : colors.dim(` (${renderDuration(performance.now() - activity.startedMs)})`);
+    const took =
+      activity === undefined ? "" : colors.dim(` (${renderDuration(performance.now() - activity.startedMs)})`);
     this.#activities.delete(key);
     this.line(`${mark} ${colors.bold(key)}: ${text}${took}`);
   }

@@ -11,27 +11,39 @@ export function renderStatuses(statuses: readonly HostStatus[], terminal: Termin
   const { bold, dim, green, red, yellow } = terminal.colors;
   const rows = statuses.map((status) => {
     const { facts } = status;
-    if (facts === undefined) return [status.host, red("unreachable"), "", "", "", safeText(status.error?.message ?? "")];
+    if (facts === undefined)
+      return [status.host, red("unreachable"), "", "", "", safeText(status.error?.message ?? "")];
     const unhealthy = status.health.filter((result) => !result.healthy).length;
     const health =
-      unhealthy > 0 ? red(`${unhealthy} of ${status.health.length} failing`)
-      : facts.failedUnits.length > 0 ? red(`${facts.failedUnits.length} failed units`)
-      : status.health.length === 0 ? dim("no checks")
-      : green(`${status.health.length} ok`);
+      unhealthy > 0
+        ? red(`${unhealthy} of ${status.health.length} failing`)
+        : facts.failedUnits.length > 0
+          ? red(`${facts.failedUnits.length} failed units`)
+          : status.health.length === 0
+            ? dim("no checks")
+            : green(`${status.health.length} ok`);
     const generation = status.generation === undefined ? "-" : String(status.generation);
     const declared =
-      facts.transaction !== null ? yellow(facts.transaction.state)
-      : status.differs ? yellow("differs")
-      : green("as declared");
+      facts.transaction !== null
+        ? yellow(facts.transaction.state)
+        : status.differs
+          ? yellow("differs")
+          : green("as declared");
     const drift = status.drift.length === 0 ? green("none") : yellow(String(status.drift.length));
     return [status.host, declared, generation, health, drift, renderDuration(facts.uptimeSeconds * 1000)];
   });
-  const lines = renderTable(["host", "system", "generation", "health", "drift", "up"].map((title) => bold(title)), rows);
+  const lines = renderTable(
+    ["host", "system", "generation", "health", "drift", "up"].map((title) => bold(title)),
+    rows,
+  );
   for (const status of statuses) {
     const details: string[] = [];
     const { facts } = status;
     if (facts !== undefined && status.differs) {
-      details.push(`runs     ${basename(facts.systems.activated ?? "an unknown system")}`, `declared ${basename(status.declared)}`);
+      details.push(
+        `runs     ${basename(facts.systems.activated ?? "an unknown system")}`,
+        `declared ${basename(status.declared)}`,
+      );
     }
     if (facts?.transaction != null) {
       const { operator, state, revertsInSeconds } = facts.transaction;
@@ -42,7 +54,8 @@ export function renderStatuses(statuses: readonly HostStatus[], terminal: Termin
     if (receipt !== null && receipt !== undefined && receipt.reason !== undefined) {
       details.push(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`);
     }
-    for (const result of status.health) if (!result.healthy) details.push(`${red("✗")} ${result.name}: ${result.message}`);
+    for (const result of status.health)
+      if (!result.healthy) details.push(`${red("✗")} ${result.name}: ${result.message}`);
     for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${unit} has failed`);
     for (const drift of status.drift) details.push(`drift: ${describeDrift(drift)}`);
     if (details.length > 0) lines.push("", bold(status.host), ...details.map((line) => `  ${line}`));

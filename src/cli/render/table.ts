@@ -8,7 +8,9 @@ export function renderTable(header: readonly string[], rows: readonly (readonly 
   const widths = header.map((_, column) => Math.max(...all.map((row) => widthOf(row[column] ?? ""))));
   return all.map((row) =>
     row
-      .map((cell, column) => (column === row.length - 1 ? cell : cell + " ".repeat((widths[column] ?? 0) - widthOf(cell))))
+      .map((cell, column) =>
+        column === row.length - 1 ? cell : cell + " ".repeat((widths[column] ?? 0) - widthOf(cell)),
+      )
       .join("  ")
       .trimEnd(),
   );

@@ -15,7 +15,8 @@ export interface Terminal {
 
 /** The terminal of this process. Colour follows `NO_COLOR`, `FORCE_COLOR` and whether output is a terminal. */
 export function processTerminal(options: { readonly color?: boolean | undefined } = {}): Terminal {
-  const color = options.color ?? (picocolors.isColorSupported && (process.stdout.isTTY || "FORCE_COLOR" in process.env));
+  const color =
+    options.color ?? (picocolors.isColorSupported && (process.stdout.isTTY || "FORCE_COLOR" in process.env));
   return {
     out: (line) => void process.stdout.write(`${line}\n`),
     err: (line) => void process.stderr.write(`${line}\n`),

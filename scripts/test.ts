@@ -1,0 +1,93 @@
+/**
+ * `npm test`: everything; `npm run test:fast`: what needs neither root nor the network.
+ *
+ * The whole run also needs Debian packages, which it installs when it may, and a real Nix, which it makes. What cannot
+ * be had is skipped and counted aloud; in CI (`CI=true`) that is a failure.
+ */
+
+import { spawnSync } from "node:child_process";
+import { globSync } from "node:fs";
+import { join } from "node:path";
+import { missingPackages as missingForLab } from "../src/lab/requirements.ts";
+import { findProgram } from "../src/system/process.ts";
+import { setUpOracle } from "./oracle.ts";
+
+const root = join(import.meta.dirname, "..");
+const args = process.argv.slice(2);
+const fastOnly = args.includes("--fast");
+const rest = args.filter((arg) => arg !== "--fast");
+const inCi = process.env["CI"] === "true";
+
+const SLOW = ["test/oracle/", "test/machine/"];
+const all = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root }).sort();
+const fast = all.filter((path) => !SLOW.some((folder) => path.startsWith(folder)));
+const oracle = all.filter((path) => path.startsWith("test/oracle/"));
+const machine = all.filter((path) => path.startsWith("test/machine/"));
+
+const PROGRAMS: Readonly<Record<string, string>> = {
+  bwrap: "bubblewrap",
+  debootstrap: "debootstrap",
+  gpgv: "gpgv",
+  xz: "xz-utils",
+  git: "git",
+};
+
+/** Runs test files, each in a process of its own; returns whether all passed. */
+function runTests(
+  title: string,
+  files: readonly string[],
+  options: { readonly concurrency: number; readonly env?: NodeJS.ProcessEnv },
+): boolean {
+  if (files.length === 0) return true;
+  console.log(`\n— ${title}: ${files.length} files`);
+  const concurrency = `--test-concurrency=${options.concurrency}`;
+  const result = spawnSync(
+    process.execPath,
+    ["--disable-warning=ExperimentalWarning", "--test", concurrency, "--test-reporter=spec", ...rest, ...files],
+    {
+      cwd: root,
+      stdio: "inherit",
+      env: { ...process.env, ...options.env },
+    },
+  );
+  return result.status === 0;
+}
+
+/** Installs what the whole run needs; returns what is still missing. */
+async function installPackages(): Promise<string[]> {
+  const missing = new Set(await missingForLab());
+  for (const [program, name] of Object.entries(PROGRAMS))
+    if ((await findProgram(program)) === undefined) missing.add(name);
+  if (missing.size === 0) return [];
+  const names = [...missing].sort();
+  if (process.getuid?.() !== 0 || (await findProgram("apt-get")) === undefined) return names;
+  console.log(`installing Debian packages: ${names.join(" ")}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
+  spawnSync("apt-get", ["update", "-qq"], { stdio: "inherit", env });
+  const installed = spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...names], {
+    stdio: ["ignore", "ignore", "inherit"],
+    env,
+  });
+  return installed.status === 0 ? [] : names;
+}
+
+let passed = runTests("fast", fast, { concurrency: 2 });
+if (!fastOnly) {
+  const skipped: string[] = [];
+  const missing = await installPackages();
+  let env: NodeJS.ProcessEnv = {};
+  if (missing.length > 0) skipped.push(`machine and oracle tests: install ${missing.join(" ")}`);
+  else if (process.getuid?.() !== 0) skipped.push("machine and oracle tests: they need root");
+  else {
+    try {
+      env = { PRISTINE_ORACLE_TREE: setUpOracle() };
+    } catch (error) {
+      skipped.push(`oracle tests: ${error instanceof Error ? error.message : String(error)}`);
+    }
+    if ("PRISTINE_ORACLE_TREE" in env) passed = runTests("against real Nix", oracle, { concurrency: 1, env }) && passed;
+    passed = runTests("on real hosts", machine, { concurrency: 1, env }) && passed;
+  }
+  for (const reason of skipped) console.log(`SKIPPED ${reason}`);
+  if (skipped.length > 0 && inCi) passed = false;
+}
+process.exitCode = passed ? 0 : 1;

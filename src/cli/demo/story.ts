@@ -1,0 +1,139 @@
+/**
+ * The frame of the demo: chapters that hold or do not, commands that are printed as they are run, figures, a report.
+ *
+ * The demo uses nothing but the `pristine` program: each command is shown so that it can be pasted.
+ */
+
+import { run, type ProcessOutcome, renderArgv } from "../../system/process.ts";
+import { renderDuration } from "../render/table.ts";
+import type { Terminal } from "../render/terminal.ts";
+
+export interface ChapterReport {
+  readonly name: string;
+  readonly held: boolean;
+  readonly seconds: number;
+  readonly figures: Readonly<Record<string, number | string | boolean>>;
+  readonly problem?: string;
+}
+
+/** A chapter's claim that did not hold. */
+export class ClaimError extends Error {
+  override readonly name = "ClaimError";
+}
+
+export interface PristineOptions {
+  /** Exit codes that are right; 0 when absent. */
+  readonly exit?: readonly number[];
+  /** Print the command, not what it says. */
+  readonly quiet?: boolean;
+  /** Called with each line of its progress. */
+  readonly onProgress?: (line: string) => void;
+  readonly signal?: AbortSignal;
+}
+
+const COMMAND_DEADLINE_MS = 10 * 60_000;
+
+export class Story {
+  readonly chapters: ChapterReport[] = [];
+  readonly terminal: Terminal;
+  /** The directory of the fleet that the demo works on. */
+  readonly directory: string;
+  readonly signal: AbortSignal;
+  readonly #program: string;
+  #figures: Record<string, number | string | boolean> = {};
+
+  constructor(options: { terminal: Terminal; directory: string; program: string; signal: AbortSignal }) {
+    this.terminal = options.terminal;
+    this.directory = options.directory;
+    this.signal = options.signal;
+    this.#program = options.program;
+  }
+
+  get held(): boolean {
+    return this.chapters.every((chapter) => chapter.held);
+  }
+
+  /** Tells one chapter. A claim that does not hold ends the chapter, not the story. */
+  async chapter(name: string, tell: () => Promise<void>): Promise<boolean> {
+    const { bold, cyan, green, red } = this.terminal.colors;
+    const startedMs = performance.now();
+    this.#figures = {};
+    this.terminal.out("");
+    this.terminal.out(
+      `${cyan(bold(`${this.chapters.length + 1}. ${name}`))} ${cyan("─".repeat(Math.max(3, 72 - name.length)))}`,
+    );
+    let problem: string | undefined;
+    try {
+      await tell();
+    } catch (error) {
+      if (this.signal.aborted) throw error;
+      problem = error instanceof Error ? error.message : String(error);
+    }
+    const seconds = Math.round((performance.now() - startedMs) / 100) / 10;
+    this.chapters.push({
+      name,
+      held: problem === undefined,
+      seconds,
+      figures: this.#figures,
+      ...(problem === undefined ? {} : { problem }),
+    });
+    const took = renderDuration(performance.now() - startedMs);
+    this.terminal.out(problem === undefined ? green(`✓ held (${took})`) : red(`✗ did not hold: ${problem}`));
+    return problem === undefined;
+  }
+
+  say(text: string): void {
+    this.terminal.out(text);
+  }
+
+  /** A claim with its evidence. */
+  claim(holds: boolean, text: string): void {
+    const { green, red } = this.terminal.colors;
+    this.terminal.out(`  ${holds ? green("✓") : red("✗")} ${text}`);
+    if (!holds) throw new ClaimError(text);
+  }
+
+  figure(name: string, value: number | string | boolean): void {
+    this.#figures[name] = value;
+  }
+
+  /** Runs a `pristine` command in the fleet's directory, showing it and what it says. */
+  async pristine(args: readonly string[], options: PristineOptions = {}): Promise<ProcessOutcome> {
+    const { bold, dim } = this.terminal.colors;
+    this.terminal.out(`${dim("$")} ${bold(renderArgv(["pristine", ...args]))}`);
+    const show = (indent: string): ((chunk: Uint8Array) => void) => {
+      const decoder = new TextDecoder();
+      let pending = "";
+      return (chunk) => {
+        const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n");
+        pending = lines.pop() ?? "";
+        for (const line of lines) {
+          options.onProgress?.(line);
+          if (options.quiet !== true) this.terminal.out(`${indent}${line}`);
+        }
+      };
+    };
+    const outcome = await run([this.#program, ...args], {
+      cwd: this.directory,
+      deadlineMs: COMMAND_DEADLINE_MS,
+      signal: options.signal ?? this.signal,
+      onStdout: show("  "),
+      onStderr: show(`  ${dim("·")} `),
+    });
+    const expected = options.exit ?? [0];
+    if (!expected.includes(outcome.code ?? -1) && options.signal === undefined) {
+      if (options.quiet === true) this.terminal.out(outcome.stderr.toString("utf8"));
+      throw new ClaimError(
+        `'pristine ${args.join(" ")}' ended with ${outcome.code ?? "a signal"}, not ${expected.join(" or ")}`,
+      );
+    }
+    return outcome;
+  }
+
+  /** Runs a command for its JSON answer, without showing it. */
+  async ask<T>(args: readonly string[], options: PristineOptions = {}): Promise<T> {
+    const outcome = await this.pristine([...args, "--json"], { quiet: true, ...options });
+    const last = outcome.stdout.toString("utf8").trim().split("\n").at(-1) ?? "null";
+    return JSON.parse(last) as T;
+  }
+}

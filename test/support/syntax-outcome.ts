@@ -3,7 +3,7 @@ import { textOfByteString } from "../../src/base/byte-string.ts";
 import { renderExpression } from "../../src/language/print/expression.ts";
 import { resolve } from "../../src/language/resolve/resolve.ts";
 import { renderExcerpt } from "../../src/language/syntax/excerpt.ts";
-import { parse } from "../../src/language/syntax/parse.ts";
+import { parse, type ParseOptions } from "../../src/language/syntax/parse.ts";
 import type { ParseError } from "../../src/language/syntax/parse-error.ts";
 import { Source } from "../../src/language/syntax/source.ts";
 
@@ -11,15 +11,12 @@ import { Source } from "../../src/language/syntax/source.ts";
 const GLOBALS: ReadonlySet<string> = new Set(
   (
     "true false null import map toString throw abort builtins derivation removeAttrs isNull baseNameOf dirOf " +
-    "fetchurl fetchTarball scopedImport __add __sub __mul __div __lessThan __findFile __nixPath __getEnv __toPath"
+    "fromTOML fetchGit placeholder fetchurl fetchTarball scopedImport __add __sub __mul __div __lessThan __findFile __nixPath __getEnv __toPath"
   ).split(" "),
 );
 
 /** The printed tree, or the error as Nix shows it. `text` is a byte string. */
-export function renderSyntaxOutcome(
-  text: string,
-  options: { readonly pipeOperators?: boolean } = {},
-): string {
+export function renderSyntaxOutcome(text: string, options: Partial<ParseOptions> = {}): string {
   const source = new Source("\xc2\xabstdin\xc2\xbb", text, { isFile: false });
   const parsed = parse(source, { baseDir: "/pwd/lang", homeDir: "/home/user", ...options });
   if (!parsed.ok) return textOfByteString(renderError(parsed.error));

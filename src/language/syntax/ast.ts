@@ -21,7 +21,8 @@
  * | `With` | slot 0 is the set. Only the body sees the frame. |
  * | `Attrs` with `inheritFrom` | no frame: see `AttrDef`. |
  *
- * A definition of kind `Inherited` (`inherit x;`) is a `Var` that is resolved **outside** a recursive or `let` frame.
+ * A definition of kind `Inherited` (`inherit x;`) is a `Var` that is resolved **outside** a recursive or `let` frame:
+ * its depth counts from the frame around the set.
  *
  * A `Var` is one of:
  * - `depth >= 0`, `fromWith === null`: slot `slot` of the frame `depth` parents up (0 is the innermost frame);
@@ -86,6 +87,8 @@ export type Expr =
 export interface ParsedFile {
   readonly source: Source;
   readonly root: Expr;
+  /** Warnings as Nix words them, without the leading `warning: `. */
+  readonly warnings: readonly string[];
 }
 
 /** `Var.depth` of a name that the builtin scope defines. */
@@ -537,14 +540,17 @@ export class Binary {
   readonly op: BinaryOp;
   readonly left: Expr;
   readonly right: Expr;
+  /** Where the right operand begins, parentheses included; the left one begins at `start`. */
+  readonly rightStart: number;
   primop: Var | null = null;
-  constructor(start: number, end: number, position: number, op: BinaryOp, left: Expr, right: Expr) {
+  constructor(start: number, end: number, position: number, op: BinaryOp, left: Expr, right: Expr, rightStart: number) {
     this.start = start;
     this.end = end;
     this.position = position;
     this.op = op;
     this.left = left;
     this.right = right;
+    this.rightStart = rightStart;
   }
 }
 

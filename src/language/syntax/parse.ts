@@ -42,7 +42,7 @@ import { AttrsBuilder } from "./attrs-builder.ts";
 import { type IndentedPiece, stripIndentation } from "./indented-string.ts";
 import { Lexer, ParseFailure, unescape } from "./lexer.ts";
 import { canonicalPath, parseFloatLiteral, parseIntLiteral } from "./literals.ts";
-import type { ParseError } from "./parse-error.ts";
+import { type ParseError, renderPosition } from "./parse-error.ts";
 import type { Source } from "./source.ts";
 import { intern } from "./symbols.ts";
 import { syntaxErrorMessage, Token } from "./token.ts";
@@ -63,7 +63,8 @@ export const NESTING_DEPTH_MAX = 10_000;
 export function parse(source: Source, options: ParseOptions): Result<ParsedFile, ParseError> {
   const parser = new Parser(source, options);
   try {
-    return ok({ source, root: parser.file() });
+    const root = parser.file();
+    return ok({ source, root, warnings: parser.warnings });
   } catch (error) {
     if (error instanceof ParseFailure) return err(error.error);
     // The thread's stack is smaller than the nesting we allow: the same fault, found by other means.
@@ -157,6 +158,9 @@ class Parser {
   readonly #options: ParseOptions;
   readonly #attrs: AttrsBuilder;
   #depth = 0;
+  /** The end of a simple expression followed by a bare `or` that `#select` has just read, else -1. */
+  #bareOrEnd = -1;
+  readonly warnings: string[] = [];
 
   constructor(source: Source, options: ParseOptions) {
     this.#source = source;
@@ -457,6 +461,8 @@ class Parser {
   /** Operators of at least the given precedence. */
   #binary(precedenceMin: number, first: Expr | null): Expr {
     const lexer: Lexer = this.#lexer;
+    // An operand in parentheses begins behind them; what it is part of begins with them.
+    const { start } = first ?? lexer;
     let left = first === null ? this.#prefix() : this.#application(first);
     for (;;) {
       const { token } = lexer;
@@ -466,15 +472,16 @@ class Parser {
       lexer.advance();
       if (token === Token.Question) {
         const path = this.#attrPath();
-        left = new HasAttr(left.start, lexer.previousEnd, left, path);
+        left = new HasAttr(start, lexer.previousEnd, left, path);
         continue;
       }
       this.#enter();
+      const rightStart = lexer.start;
       const isRight = ASSOCIATIVITY[token] === RIGHT;
       const right = this.#binary(isRight ? precedence : precedence + 1, null);
       this.#depth--;
       const operation = OPERATION[token] as BinaryOp;
-      left = new Binary(left.start, lexer.previousEnd, position, operation, left, right);
+      left = new Binary(start, lexer.previousEnd, position, operation, left, right, rightStart);
       if (ASSOCIATIVITY[token] === NONE && PRECEDENCE[lexer.token] === precedence) this.#unexpected(NOTHING);
     }
   }
@@ -497,6 +504,7 @@ class Parser {
     let fn = this.#select(first);
     while (STARTS_SIMPLE[lexer.token] === 1) {
       const argument = this.#select(null);
+      this.#warnOfBareOr(argument);
       if (fn.kind === Kind.Call) {
         fn.args.push(argument);
         fn.end = lexer.previousEnd;
@@ -511,6 +519,7 @@ class Parser {
     const lexer: Lexer = this.#lexer;
     const { start } = first ?? lexer;
     const subject = first ?? this.#simple();
+    this.#bareOrEnd = -1;
     if (lexer.token === Token.Dot) {
       lexer.advance();
       const path = this.#attrPath();
@@ -519,15 +528,30 @@ class Parser {
       this.#enter();
       const orDefault = this.#select(null);
       this.#depth--;
+      this.#warnOfBareOr(orDefault);
       return new Select(start, lexer.previousEnd, subject, path, orDefault);
     }
     if (lexer.token === Token.OrKeyword) {
       // Kept by Nix for a function that nixpkgs once called `or`: here it is an argument.
       const argument = variable(start, lexer.position, OR);
       lexer.advance();
+      this.#bareOrEnd = lexer.previousEnd;
       return new Call(start, lexer.previousEnd, start, subject, [argument]);
     }
     return subject;
+  }
+
+  /** Warns of `f or` where it would mean something else if `or` were an ordinary name. */
+  #warnOfBareOr(expr: Expr): void {
+    if (this.#bareOrEnd < 0) return;
+    const text = this.#source.text.slice(expr.start, this.#bareOrEnd);
+    this.warnings.push(
+      `at ${renderPosition(this.#source, expr.start)}: This expression uses \`or\` as an identifier in a ` +
+        "way that will change in a future Nix release.\n" +
+        "Wrap this entire expression in parentheses to preserve its current meaning:\n" +
+        `    (${text})\nGive feedback at https://github.com/NixOS/nix/pull/11121`,
+    );
+    this.#bareOrEnd = -1;
   }
 
   // --- Simple expressions ---
@@ -597,7 +621,11 @@ class Parser {
         lexer.advance();
         const items: Expr[] = [];
         this.#enter();
-        while (STARTS_SIMPLE[lexer.token] === 1) items.push(this.#select(null));
+        while (STARTS_SIMPLE[lexer.token] === 1) {
+          const item = this.#select(null);
+          this.#warnOfBareOr(item);
+          items.push(item);
+        }
         this.#depth--;
         if (lexer.token !== Token.BracketClose) this.#unexpected(NOTHING);
         lexer.advance();

@@ -1,0 +1,137 @@
+/** Keys and configuration with which this machine's OpenSSH reaches a lab's hosts, known to each other from the start. */
+
+import { systemClock } from "../base/clock.ts";
+import { OperationError } from "../base/errors.ts";
+import { ensureDirectory, exists, readText, readTextIfPresent, writeFileAtomic } from "../system/files.ts";
+import { type ProcessOutcome, run, succeeded } from "../system/process.ts";
+import { tcpGreeting } from "../system/tcp.ts";
+import { hostPaths, labPaths } from "./lab-names.ts";
+import type { LabRecord } from "./lab-record.ts";
+import { tool } from "./tools.ts";
+
+/** Makes the key pair with which the operator logs in, when there is none. */
+export async function makeOperatorKey(lab: string, signal: AbortSignal): Promise<void> {
+  await makeKey(labPaths(lab).identity, `operator of lab ${lab}`, signal);
+}
+
+/** Makes a host's own key pair, when there is none. */
+export async function makeHostKey(lab: string, host: string, signal: AbortSignal): Promise<void> {
+  await makeKey(hostPaths(lab, host).hostKey, `${host} in lab ${lab}`, signal);
+}
+
+export async function operatorPublicKey(lab: string): Promise<string> {
+  return (await readText(`${labPaths(lab).identity}.pub`)).trim();
+}
+
+async function makeKey(path: string, comment: string, signal: AbortSignal): Promise<void> {
+  if (await exists(`${path}.pub`)) return;
+  await ensureDirectory(path.slice(0, path.lastIndexOf("/")), 0o700);
+  await tool(["rm", "-f", path]);
+  await tool(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", comment, "-f", path], { signal });
+}
+
+/** Puts a host's key where its sshd looks for it, and the operator's where a system without users looks. */
+export async function installKeys(lab: string, host: string, authorizedKeys: readonly string[]): Promise<void> {
+  const paths = hostPaths(lab, host);
+  await ensureDirectory(`${paths.disk}/persist/etc/ssh`, 0o755);
+  for (const [suffix, mode] of [
+    ["", 0o600],
+    [".pub", 0o644],
+  ] as const) {
+    await writeFileAtomic(
+      `${paths.disk}/persist/etc/ssh/ssh_host_ed25519_key${suffix}`,
+      await readText(`${paths.hostKey}${suffix}`),
+      { mode },
+    );
+  }
+  await ensureDirectory(`${paths.disk}/nix/var/pristine/seed`, 0o755);
+  await writeFileAtomic(`${paths.disk}/nix/var/pristine/seed/authorized_keys`, `${authorizedKeys.join("\n")}\n`, {
+    mode: 0o644,
+  });
+}
+
+export async function writeSshConfig(record: LabRecord): Promise<void> {
+  const paths = labPaths(record.name);
+  const known: string[] = [];
+  for (const { name, address } of record.hosts) {
+    const [type, key] = ((await readTextIfPresent(`${hostPaths(record.name, name).hostKey}.pub`)) ?? "").split(" ");
+    if (key !== undefined) known.push(`${name},${address} ${type} ${key}\n`);
+  }
+  await writeFileAtomic(paths.knownHosts, known.join(""), { mode: 0o600, durable: false });
+  await writeFileAtomic(paths.sshConfig, sshConfig(record), { mode: 0o600, durable: false });
+}
+
+export function sshConfig(record: LabRecord): string {
+  const { identity, knownHosts } = labPaths(record.name);
+  const hosts = record.hosts.map(({ name, address }) => `Host ${name} ${address}\n  HostName ${address}\n`);
+  return `# Hosts of the lab '${record.name}': ssh -F ${labPaths(record.name).sshConfig} HOST
+${hosts.join("")}
+Host ${record.hosts.map(({ name, address }) => `${name} ${address}`).join(" ")}
+  User root
+  Port 22
+  IdentityFile ${identity}
+  IdentitiesOnly yes
+  UserKnownHostsFile ${knownHosts}
+  GlobalKnownHostsFile /dev/null
+  StrictHostKeyChecking yes
+  UpdateHostKeys no
+  PasswordAuthentication no
+  KbdInteractiveAuthentication no
+  ConnectTimeout 10
+  LogLevel ERROR
+`;
+}
+
+/** Runs a command on a host, over a connection of its own. */
+export async function runOnHost(
+  lab: string,
+  host: string,
+  command: readonly string[],
+  options: { readonly signal?: AbortSignal | undefined; readonly deadlineMs?: number; readonly stdin?: string } = {},
+): Promise<ProcessOutcome> {
+  const argv = [
+    "ssh",
+    "-F",
+    labPaths(lab).sshConfig,
+    "-oBatchMode=yes",
+    "-oControlPath=none",
+    "--",
+    host,
+    ...command.map(quoted),
+  ];
+  return run(argv, { signal: options.signal, deadlineMs: options.deadlineMs ?? 60_000, stdin: options.stdin });
+}
+
+function quoted(word: string): string {
+  return `'${word.replaceAll("'", "'\\''")}'`;
+}
+
+/** Waits until a host lets the operator in. `whyNot` explains a failure, such as by its console. */
+export async function waitForSsh(
+  lab: string,
+  { host, address }: { readonly host: string; readonly address: string },
+  options: { readonly deadlineMs: number; readonly signal: AbortSignal; readonly whyNot: () => Promise<string> },
+): Promise<void> {
+  const deadline = systemClock.nowMs() + options.deadlineMs;
+  let said = "";
+  for (;;) {
+    options.signal.throwIfAborted();
+    const greeting = await tcpGreeting(address, 22, { timeoutMs: 2_000, signal: options.signal });
+    if (greeting?.startsWith("SSH-") === true) {
+      const outcome = await runOnHost(lab, host, ["true"], { signal: options.signal, deadlineMs: 15_000 });
+      if (succeeded(outcome)) return;
+      said = outcome.stderr.toString("utf8").trim();
+    }
+    if (systemClock.nowMs() > deadline) break;
+    await systemClock.sleep(100, options.signal);
+  }
+  const why = said === "" ? await options.whyNot() : said;
+  throw new OperationError(
+    "LAB_HOST_SILENT",
+    `${host} (${address}) does not answer by ssh within ${options.deadlineMs / 1000} seconds: ${why}`,
+    {
+      hint: `look at its console: pristine lab status ${host} --lab ${lab}`,
+      retryable: true,
+    },
+  );
+}

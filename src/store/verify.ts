@@ -37,7 +37,8 @@ export async function verifyStore(
     options.signal.throwIfAborted();
     const fault = await verifyPath(layout, database, path, options);
     if (fault !== undefined) faults.push(fault);
-    options.onProgress?.(++checked, paths.length);
+    checked++;
+    options.onProgress?.(checked, paths.length);
   }
   return { checked, faults };
 }

@@ -22,7 +22,9 @@ export function httpGet(url: string, options: { readonly timeoutMs: number }): P
         else response.destroy();
       });
       response.on("error", fail);
-      response.on("end", () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }));
+      response.on("end", () =>
+        resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
+      );
     });
     outgoing.on("error", fail);
     outgoing.end();

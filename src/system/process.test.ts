@@ -46,6 +46,15 @@ suite("run", () => {
     assert.equal(renderExit(outcome), "timed out");
   });
 
+  test("both output streams keep their order when merged, and extra inputs can be read", async () => {
+    const outcome = await run(["sh", "-c", "echo 1; echo 2 >&2; cat <&3; echo 4 >&2; cat <&4"], {
+      mergeStderr: true,
+      inputs: [Buffer.from("3\n"), Buffer.alloc(200_000, "x")],
+    });
+    assert.equal(outcome.stdout.subarray(0, 8).toString(), "1\n2\n3\n4\n");
+    assert.equal(outcome.stdout.length, 200_008);
+  });
+
   test("output beyond the limit is an error", async () => {
     await assert.rejects(run(["cat", "/dev/zero"], { outputSizeMax: 1000 }), /more than 1000 bytes/);
   });

@@ -7,8 +7,11 @@
 
 import { spawn } from "node:child_process";
 import type { ChildProcess, StdioOptions } from "node:child_process";
+import { closeSync } from "node:fs";
+import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { OperationError } from "../base/errors.ts";
+import { makePipe, withFixedAddresses } from "./native.ts";
 
 export interface SpawnOptions {
   readonly cwd?: string | undefined;
@@ -23,6 +26,10 @@ export interface SpawnOptions {
   readonly group?: "own" | "shared" | undefined;
   /** Descriptors of ours that the program sees as 3, 4, …; they stay open here. */
   readonly inheritedFds?: readonly number[] | undefined;
+  /** Data that the program reads from its descriptors after those, each from a pipe of its own. */
+  readonly inputs?: readonly Uint8Array[] | undefined;
+  /** Start the program with memory addresses that do not vary. */
+  readonly fixedAddresses?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Ends the program after this time; the outcome then says `timedOut`. */
   readonly deadlineMs?: number | undefined;
@@ -37,6 +44,8 @@ export interface RunOptions extends SpawnOptions {
   readonly onStderr?: ((chunk: Uint8Array) => void) | undefined;
   /** `capture` is the default; `discard` still calls `onStdout`; `inherit` gives the program our own streams. */
   readonly output?: "capture" | "discard" | "inherit" | undefined;
+  /** One pipe for both output streams, so that their order is kept; everything arrives as standard output. */
+  readonly mergeStderr?: boolean | undefined;
   /** Captured bytes per stream; more than this ends the program with an error. */
   readonly outputSizeMax?: number | undefined;
 }
@@ -77,7 +86,9 @@ export function renderArgv(argv: readonly string[]): string {
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<ProcessOutcome> {
   const inherit = options.output === "inherit";
   const stdin = options.stdin === "inherit" ? "inherit" : options.stdin === undefined ? "ignore" : "pipe";
-  const running = start(argv, options, [stdin, inherit ? "inherit" : "pipe", inherit ? "inherit" : "pipe"]);
+  const merged = options.mergeStderr === true && !inherit ? makePipe() : undefined;
+  const output = inherit ? "inherit" : (merged?.writeFd ?? "pipe");
+  const running = start(argv, options, [stdin, output, output], merged);
   const { child } = running;
   if (stdin === "pipe" && child.stdin !== null) {
     // The program may end before it has read everything; its exit status is what matters then.
@@ -102,7 +113,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
     });
     return chunks;
   };
-  const stdout = collect(child.stdout, options.onStdout);
+  const stdout = collect(running.merged ?? child.stdout, options.onStdout);
   const stderr = collect(child.stderr, options.onStderr);
   const status = await running.closed;
   options.signal?.throwIfAborted();
@@ -214,6 +225,8 @@ export function isProcessAlive(pid: number): boolean {
 
 interface Running {
   readonly child: ChildProcess;
+  /** The one output stream, when both were merged. */
+  readonly merged: Readable | undefined;
   /** Resolves when the program has ended and its pipes are closed. */
   readonly closed: Promise<ExitStatus>;
   kill(): void;
@@ -222,18 +235,41 @@ interface Running {
 function start(
   argv: readonly string[],
   options: SpawnOptions,
-  stdio: readonly ("pipe" | "ignore" | "inherit")[],
+  stdio: readonly ("pipe" | "ignore" | "inherit" | number)[],
+  pipe?: { readonly readFd: number; readonly writeFd: number },
 ): Running {
-  options.signal?.throwIfAborted();
   const [program, ...args] = argv;
-  if (program === undefined) throw new OperationError("PROCESS_NOT_STARTED", "an empty command cannot be run");
   const ownGroup = (options.group ?? "own") === "own";
-  const child = spawn(program, args, {
-    cwd: options.cwd,
-    env: { ...(options.env ?? process.env), ...options.extraEnv },
-    detached: ownGroup,
-    stdio: [...stdio, ...(options.inheritedFds ?? [])] as StdioOptions,
-  });
+  const inputs = options.inputs ?? [];
+  const launch = (): ChildProcess => {
+    options.signal?.throwIfAborted();
+    if (program === undefined) throw new OperationError("PROCESS_NOT_STARTED", "an empty command cannot be run");
+    return spawn(program, args, {
+      cwd: options.cwd,
+      env: { ...(options.env ?? process.env), ...options.extraEnv },
+      detached: ownGroup,
+      stdio: [...stdio, ...(options.inheritedFds ?? []), ...inputs.map(() => "pipe" as const)] as StdioOptions,
+    });
+  };
+  let child: ChildProcess;
+  try {
+    child = options.fixedAddresses === true ? withFixedAddresses(launch) : launch();
+  } catch (error) {
+    if (pipe !== undefined) closeSync(pipe.readFd);
+    throw error;
+  } finally {
+    if (pipe !== undefined) closeSync(pipe.writeFd);
+  }
+  const merged = pipe === undefined ? undefined : new Socket({ fd: pipe.readFd, readable: true, writable: false });
+  const mergedClosed = merged === undefined ? undefined : new Promise((resolve) => merged.once("close", resolve));
+  merged?.on("error", () => undefined);
+  const inputFdFirst = 3 + (options.inheritedFds?.length ?? 0);
+  for (const [index, bytes] of inputs.entries()) {
+    const stream = child.stdio[inputFdFirst + index] as Writable | null | undefined;
+    // A program that ends before it has read its inputs says why by its exit status.
+    stream?.on("error", () => undefined);
+    stream?.end(bytes);
+  }
   let timedOut = false;
   let ended = false;
   let killTimer: NodeJS.Timeout | undefined;
@@ -270,21 +306,25 @@ function start(
     child.once("error", (error: NodeJS.ErrnoException) => {
       if (child.pid !== undefined) return;
       settle();
-      reject(notStarted(program, options.cwd, error));
+      merged?.destroy();
+      reject(notStarted(program ?? "", options.cwd, error));
     });
     child.once("exit", () => {
       if (killTimer !== undefined) send("SIGKILL");
       lingerTimer = setTimeout(() => {
         child.stdout?.destroy();
         child.stderr?.destroy();
+        merged?.destroy();
       }, PIPE_LINGER_MS);
     });
     child.once("close", (code, signal) => {
-      settle();
-      resolve({ code: code ?? undefined, signal: signal ?? undefined, timedOut });
+      void (mergedClosed ?? Promise.resolve()).then(() => {
+        settle();
+        resolve({ code: code ?? undefined, signal: signal ?? undefined, timedOut });
+      });
     });
   });
-  return { child, closed, kill };
+  return { child, merged, closed, kill };
 }
 
 function notStarted(program: string, cwd: string | undefined, error: NodeJS.ErrnoException): OperationError {

@@ -852,6 +852,9 @@ class Parser {
     const partStarts: number[] = [start];
     for (;;) {
       lexer.pathPart();
+      // `a//b`: a second piece right behind the first must lead to an interpolation.
+      const isPlain = parts.length === 2 && parts[1]?.kind === Kind.Str;
+      if (isPlain && lexer.token !== Token.DollarBrace) this.#unexpected([Token.DollarBrace]);
       if (lexer.token === Token.PathEnd) break;
       partStarts.push(lexer.start);
       if (lexer.token === Token.DollarBrace) parts.push(this.#interpolated());

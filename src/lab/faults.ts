@@ -46,8 +46,16 @@ export async function setShape(lab: string, host: string, shape: LinkShape): Pro
 
 async function setFaults(lab: string, host: string, faults: Faults): Promise<void> {
   const before = await faultsOf(lab, host);
-  await writeFileAtomic(hostPaths(lab, host).faults, JSON.stringify(faults), { durable: false });
-  await applyFaults(lab, host, before);
+  const remember = (state: Faults): Promise<void> =>
+    writeFileAtomic(hostPaths(lab, host).faults, JSON.stringify(state), { durable: false });
+  await remember(faults);
+  try {
+    await applyFaults(lab, host, before);
+  } catch (error) {
+    // What this machine cannot do must not be tried again at every start.
+    await remember(before);
+    throw error;
+  }
 }
 
 /** Makes a host's cable as it was last set; `before` is what it is now, when that is known. */
@@ -73,8 +81,10 @@ export function lossRules(host: string, lossPercent: number): string {
   // Declaring the table before deleting it makes deleting an absent one right.
   const clear = `${table}\ndelete ${table}\n`;
   if (lossPercent === 0) return clear;
+  // The kernel refuses a comparison that is always true.
+  const which = lossPercent === 100 ? "" : `numgen random mod 10000 < ${Math.round(lossPercent * 100)} `;
   const chain = (name: string, device: string): string =>
-    `  chain ${name} { type filter hook ingress device "${device}" priority 0; numgen random mod 10000 < ${Math.round(lossPercent * 100)} drop; }\n`;
+    `  chain ${name} { type filter hook ingress device "${device}" priority 0; ${which}drop; }\n`;
   return `${clear}${table} {\n${chain("from_host", switchEnd)}${chain("to_host", hostEnd)}}\n`;
 }
 

@@ -46,6 +46,7 @@ export async function powerOn(
   if ((await powerState(lab, host)) === "running") return;
   const paths = hostPaths(lab, host);
   await sweep(lab, host);
+  await removeFile(`${paths.runtime}/exit`);
   await makeHostCgroup(paths.cgroup, memoryBytes);
   await ensureDirectory(paths.runtime);
   const script = renderSupervisor({

@@ -854,7 +854,12 @@ class Parser {
       lexer.pathPart();
       // `a//b`: a second piece right behind the first must lead to an interpolation.
       const isPlain = parts.length === 2 && parts[1]?.kind === Kind.Str;
-      if (isPlain && lexer.token !== Token.DollarBrace) this.#unexpected([Token.DollarBrace]);
+      if (isPlain && lexer.token !== Token.DollarBrace) {
+        // Nix places the end of a path at the piece before, and at the end of the file one further back.
+        const isLast = lexer.position >= lexer.text.length;
+        if (lexer.token === Token.PathEnd) lexer.start = isLast ? start : (partStarts[1] as number);
+        this.#unexpected([Token.DollarBrace]);
+      }
       if (lexer.token === Token.PathEnd) break;
       partStarts.push(lexer.start);
       if (lexer.token === Token.DollarBrace) parts.push(this.#interpolated());

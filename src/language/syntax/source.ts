@@ -33,11 +33,11 @@ export class Source {
     return { line: low + 1, column: offset - (starts[low] as number) + 1 };
   }
 
-  /** The text of a line, counted from 1, without its end; `undefined` outside the text. */
+  /** The text of a line, counted from 1, without its end; `undefined` outside the text, and for an empty one. */
   line(line: number): string | undefined {
     const starts = (this.#lineStarts ??= lineStartsOf(this.text));
     const start = starts[line - 1];
-    if (start === undefined) return undefined;
+    if (start === undefined || this.text === "") return undefined;
     return this.text.slice(start, starts[line] ?? this.text.length).replace(/[\r\n]+$/, "");
   }
 }

@@ -10,9 +10,9 @@ import { labSshConfig } from "../lab/ssh-config.ts";
 import { instantiate } from "../realise/evaluate.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import type { LocalStore } from "../store/local-store.ts";
-import { renderBuildEvent } from "./render/build.ts";
+import { BuildDisplay } from "./render/build.ts";
 import { safeText } from "./render/safe-text.ts";
-import { renderCount } from "./render/table.ts";
+import { renderBytes, renderCount } from "./render/table.ts";
 import type { Session } from "./session.ts";
 
 export interface FleetContext {
@@ -47,18 +47,18 @@ export async function build(session: Session, context: FleetContext, drvPaths: r
   const wanted = [...new Set(drvPaths)];
   progress.update("build", "instantiating");
   await instantiate(context.inventory.evaluation, wanted, context.store, signal);
-  const result = await realise({
+  const display = new BuildDisplay(progress);
+  await realise({
     store: context.store,
     drvPaths: wanted.map((path) => rootOf(path, context.store.storeDir)),
     signal,
-    onEvent: (event) => renderBuildEvent(progress, event),
+    onEvent: (event) => display.show(event),
   });
-  progress.done(
-    "build",
-    result.built === 0 && result.fetched === 0
+  const done =
+    display.built + display.fetched === 0
       ? "everything is in the store"
-      : `${renderCount(result.built, "derivation")} built, ${renderCount(result.fetched, "file")} fetched`,
-  );
+      : `${renderCount(display.built, "derivation")} built, ${renderCount(display.fetched, "file")} fetched (${renderBytes(display.fetchedBytes)})`;
+  progress.done("build", done);
 }
 
 /** Builds the host kit for every platform among the hosts. */

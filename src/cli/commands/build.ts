@@ -5,6 +5,9 @@ import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action } from "../session.ts";
 import { collect } from "./exec.ts";
 
+/** More changes than this are only counted. */
+const LISTED_MAX = 30;
+
 export function registerBuild(program: Command): void {
   program
     .command("lock")
@@ -16,6 +19,7 @@ export function registerBuild(program: Command): void {
         "security updates; commit the lock with the fleet.",
     )
     .option("--architecture <name>", "also lock for this architecture (amd64, arm64)", collect, [])
+    .option("--offline", "use only indexes that were fetched before")
     .addHelpText(
       "after",
       exitCodesHelp({
@@ -24,20 +28,30 @@ export function registerBuild(program: Command): void {
       }),
     )
     .action(
-      action(async (session, options: { architecture: string[] }) => {
+      action(async (session, options: { architecture: string[]; offline?: boolean }) => {
         const { lockFleet } = await import("../../fleet/lock.ts");
+        const { renderLockEvent } = await import("../render/build.ts");
+        const { renderBytes } = await import("../render/table.ts");
         const { progress, terminal } = session;
         const result = await lockFleet(session.fleetFile, {
           signal: session.signal,
           architectures: options.architecture,
-          onProgress: (text) => progress.update("lock", text),
+          offline: options.offline ?? false,
+          onEvent: (event) => renderLockEvent(progress, event),
         });
+        const sizes = Object.entries(result.packages).map(
+          ([architecture, count]) =>
+            `${count} packages for ${architecture} (${renderBytes(result.bytes[architecture] ?? 0)})`,
+        );
         progress.done(
           "lock",
-          `${result.packageCount} packages, ${result.changes.length === 0 ? "nothing changed" : `${result.changes.length} changed`}`,
+          `${sizes.join(", ")}; ${result.changes.length === 0 ? "nothing changed" : `${result.changes.length} changed`}`,
         );
         if (session.options.json) terminal.out(JSON.stringify(result));
-        else for (const change of result.changes.slice(0, 40)) terminal.out(`  ${change}`);
+        else if (result.changes.length <= LISTED_MAX) {
+          for (const { name, from, to } of result.changes)
+            terminal.out(`  ${name} ${from ?? "(new)"} → ${to ?? "(gone)"}`);
+        }
         return EXIT.ok;
       }),
     );

@@ -38,17 +38,15 @@ export function registerExec(program: Command): void {
                 if (!session.options.json) terminal.err(`${prefix} ! ${safeText(line)}`);
               });
               try {
-                const outcome = await sessions
-                  .get(host.name)
-                  ?.connection.run(
-                    { argv: command as [string, ...string[]] },
-                    {
-                      signal,
-                      deadlineMs: Number(options.timeout) * 1000,
-                      onStdout: stdout.push,
-                      onStderr: stderr.push,
-                    },
-                  );
+                const outcome = await sessions.get(host.name)?.connection.run(
+                  { argv: command as [string, ...string[]] },
+                  {
+                    signal,
+                    deadlineMs: Number(options.timeout) * 1000,
+                    onStdout: stdout.push,
+                    onStderr: stderr.push,
+                  },
+                );
                 stdout.end();
                 stderr.end();
                 if (outcome?.code !== 0) {

@@ -173,6 +173,30 @@ let
       preferLocalBuild = true;
     };
 
+  # A directory with one file.
+  writeTextDir =
+    path: text:
+    derivation {
+      name = sanitise (baseNameOf path);
+      inherit
+        system
+        busybox
+        path
+        text
+        ;
+      builder = busybox;
+      args = [
+        "sh"
+        "-e"
+        "-c"
+        ''$busybox mkdir -p "$out/$($busybox dirname "$path")"; $busybox cp "$textPath" "$out/$path"''
+      ];
+      passAsFile = [ "text" ];
+      preferLocalBuild = true;
+    };
+  writeText = writeFile "0444";
+  writeScript = writeFile "0555";
+
   # Runs one of our scripts in Debian's QuickJS, started through its own loader. `manifest` reaches it as JSON.
   builders = builtins.path {
     name = "pristine-builders";
@@ -284,8 +308,14 @@ let
 in
 packages
 // {
+  # Under nixpkgs' names too; no Debian package's name has a capital letter.
+  inherit writeText writeTextDir writeScript;
+
   pristine = {
     inherit
+      writeText
+      writeTextDir
+      writeScript
       architecture
       system
       triplet
@@ -300,8 +330,6 @@ packages
       ;
     suite = if stub != null then "stub" else locked.suite;
     isStub = stub != null;
-    writeText = writeFile "0444";
-    writeScript = writeFile "0555";
     # What the builders and the kit are made of: always part of a lock.
     toolNames = [
       "libc6"

@@ -45,24 +45,6 @@ let
   path = "/run/wrappers/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 in
 {
-  options.services.journald = {
-    storage = mkOption {
-      type = types.enum [
-        "volatile"
-        "persistent"
-        "auto"
-        "none"
-      ];
-      default = "volatile";
-      description = "Where the journal lies; `persistent` needs /var/log/journal among the persistent directories.";
-    };
-    extraConfig = mkOption {
-      type = types.lines;
-      default = "";
-      description = "Further lines of journald.conf.";
-    };
-  };
-
   options.services.resolved.enable = mkOption {
     type = types.bool;
     default = config.networking.nameservers == [ ] && config.networking.useDHCP;
@@ -76,6 +58,7 @@ in
       "bash"
       "ca-certificates"
       "coreutils"
+      "curl"
       "dash"
       "dbus-broker"
       "dbus-system-bus-common"
@@ -109,7 +92,7 @@ in
     ++ lib.optional config.services.resolved.enable pkgs.systemd-resolved;
 
     environment.etc = {
-      mtab.source = "/proc/self/mounts";
+      mtab.link = "/proc/self/mounts";
       "nsswitch.conf".text = ''
         passwd: files systemd
         group: files systemd
@@ -144,32 +127,29 @@ in
       '';
       "ssl/certs/ca-certificates.crt".source = pkgs.pristine.caBundle;
       "ssl/cert.pem".source = pkgs.pristine.caBundle;
-      "systemd/journald.conf".text = ''
-        # Made from services.journald.
-        [Journal]
-        Storage=${config.services.journald.storage}
-        RuntimeMaxUse=16M
-        SystemMaxUse=256M
-        ${config.services.journald.extraConfig}
-      '';
       "tmpfiles.d/debian.conf".text = ''
         # In place of Debian's file of this name, which would also write to /etc.
         L /run/shm - - - - /dev/shm
         d /run/sendsigs.omit.d 0755 root root -
         d /run/lock 1777 root root -
       '';
-      "resolv.conf" = mkIf config.services.resolved.enable { source = "/run/systemd/resolve/stub-resolv.conf"; };
-
-      # D-Bus is dbus-broker.
-      "systemd/system/dbus.service".source = "/usr/lib/systemd/system/dbus-broker.service";
-      "systemd/system/sockets.target.wants/dbus.socket".source = "/usr/lib/systemd/system/dbus.socket";
-      "systemd/system/multi-user.target.wants/systemd-resolved.service" = mkIf config.services.resolved.enable {
-        source = "/usr/lib/systemd/system/systemd-resolved.service";
-      };
-      "systemd/system/default.target".source = "/usr/lib/systemd/system/multi-user.target";
+      "resolv.conf" = mkIf config.services.resolved.enable { link = "/run/systemd/resolve/stub-resolv.conf"; };
     }
-    // genAttrs (map (unit: "systemd/system/${unit}") masked) (_: { source = "/dev/null"; })
-    // genAttrs (map (file: "tmpfiles.d/${file}") maskedTmpfiles) (_: { source = "/dev/null"; });
+    // genAttrs (map (file: "tmpfiles.d/${file}") maskedTmpfiles) (_: { link = "/dev/null"; });
+
+    systemd.maskedUnits = masked;
+    systemd.services.dbus-broker.aliases = [ "dbus.service" ];
+    systemd.sockets.dbus.wantedBy = [ "sockets.target" ];
+    systemd.services.systemd-resolved = mkIf config.services.resolved.enable { wantedBy = [ "multi-user.target" ]; };
+
+    # The journal is for looking at what happened, not for keeping it: small, and in memory.
+    services.journald = {
+      storage = mkDefault "volatile";
+      extraConfig = ''
+        RuntimeMaxUse=16M
+        SystemMaxUse=256M
+      '';
+    };
 
     users.users = {
       messagebus = {

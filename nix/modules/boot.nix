@@ -87,7 +87,6 @@ in
     environment.etc = {
       "modules-load.d/pristine.conf" = mkIf (cfg.kernelModules != [ ]) { text = modules; };
       "sysctl.d/60-pristine.conf" = mkIf (sysctls != "") { text = sysctls; };
-      "systemd/system/tmp.mount" = mkIf (!cfg.tmp.useTmpfs) { source = "/dev/null"; };
       "modprobe.d/pristine.conf" = mkIf (cfg.blacklistedKernelModules != [ ] || cfg.extraModprobeConfig != "") {
         text = concatMapStrings (module: "blacklist ${module}\n") cfg.blacklistedKernelModules + cfg.extraModprobeConfig;
       };
@@ -102,6 +101,7 @@ in
       restartTriggers = [ sysctls ];
     };
     # Debian's systemd makes /tmp a tmpfs.
+    systemd.maskedUnits = lib.optional (!cfg.tmp.useTmpfs) "tmp.mount";
     systemd.mounts = lib.optional (cfg.tmp.useTmpfs && cfg.tmp.tmpfsSize != "50%") {
       where = "/tmp";
       what = "tmpfs";

@@ -3,6 +3,7 @@
   config,
   lib,
   pkgs,
+  utils,
   ...
 }:
 
@@ -104,7 +105,7 @@ let
       RequiresMountsFor = fs.depends ++ optional (isBind fs) (deviceOf fs);
     };
   };
-  escapedDevice = fs: lib.replaceStrings [ "-" "/" ] [ "\\x2d" "-" ] (lib.removePrefix "/" (deviceOf fs));
+  escapedDevice = fs: utils.escapeSystemdPath (deviceOf fs);
 in
 {
   options = {

@@ -145,38 +145,30 @@ let
         candidates != [ ] && (head candidates).name == interface.name
     );
 
-  line = key: value: "${key}=${toString value}\n";
-  section = title: lines: if lines == [ ] then "" else "[${title}]\n${lib.concatStrings lines}\n";
-
-  networkFile =
-    interface:
-    section "Match" [ (line "Name" interface.name) ]
-    + section "Link" (
-      optional (interface.mtu != null) (line "MTUBytes" interface.mtu)
-      ++ optional (interface.macAddress != null) (line "MACAddress" interface.macAddress)
-    )
-    + section "Network" (
-      map (a: line "Address" "${a.address}/${toString a.prefixLength}") (addressesOf interface)
-      ++ [ (line "DHCP" (if usesDhcp interface then "yes" else "no")) ]
-      ++ optional (carries cfg.defaultGateway addressed interface) (line "Gateway" cfg.defaultGateway.address)
-      ++ optional (carries cfg.defaultGateway6 addressed6 interface) (line "Gateway" cfg.defaultGateway6.address)
-      ++ map (line "DNS") cfg.nameservers
-      ++ [
-        (line "LinkLocalAddressing" (if cfg.enableIPv6 then "ipv6" else "no"))
-        (line "IPv6AcceptRA" (if cfg.enableIPv6 && usesDhcp interface then "yes" else "no"))
-      ]
-    )
-    + lib.concatStrings (
-      map (
-        route:
-        section "Route" (
-          [ (line "Destination" "${route.address}/${toString route.prefixLength}") ]
-          ++ optional (route.via != null) (line "Gateway" route.via)
-        )
-      ) (interface.ipv4.routes ++ interface.ipv6.routes)
-    );
-
-  anyDhcp = cfg.useDHCP || lib.any usesDhcp interfaces;
+  networkOf = interface: {
+    matchConfig.Name = interface.name;
+    linkConfig =
+      lib.optionalAttrs (interface.mtu != null) { MTUBytes = interface.mtu; }
+      // lib.optionalAttrs (interface.macAddress != null) { MACAddress = interface.macAddress; };
+    DHCP = if usesDhcp interface then "yes" else "no";
+    address = map (a: "${a.address}/${toString a.prefixLength}") (addressesOf interface);
+    gateway =
+      optional (carries cfg.defaultGateway addressed interface) cfg.defaultGateway.address
+      ++ optional (carries cfg.defaultGateway6 addressed6 interface) cfg.defaultGateway6.address;
+    dns = cfg.nameservers;
+    domains = cfg.search;
+    networkConfig = {
+      LinkLocalAddressing = if cfg.enableIPv6 then "ipv6" else "no";
+      IPv6AcceptRA = cfg.enableIPv6 && usesDhcp interface;
+    };
+    routes = map (
+      route:
+      {
+        Destination = "${route.address}/${toString route.prefixLength}";
+      }
+      // lib.optionalAttrs (route.via != null) { Gateway = route.via; }
+    ) (interface.ipv4.routes ++ interface.ipv6.routes);
+  };
 
   hostsFile = concatStringsSep "" (
     mapAttrsToList (address: names: "${address} ${concatStringsSep " " names}\n") (
@@ -299,21 +291,6 @@ in
         hostname.text = "${cfg.hostName}\n";
         hosts.text = hostsFile;
       }
-      (mapAttrs' (
-        _: interface:
-        nameValuePair "systemd/network/10-${interface.name}.network" { text = networkFile interface; }
-      ) cfg.interfaces)
-      (mkIf cfg.useDHCP {
-        # After every other file, so that what is said about one interface wins.
-        "systemd/network/95-dhcp.network".text = ''
-          [Match]
-          Name=en* eth* host0
-
-          [Network]
-          DHCP=yes
-          LinkLocalAddressing=${if cfg.enableIPv6 then "ipv6" else "no"}
-        '';
-      })
       (mkIf (!config.services.resolved.enable) {
         "resolv.conf".text =
           lib.concatMapStrings (server: "nameserver ${server}\n") cfg.nameservers
@@ -322,17 +299,21 @@ in
       })
     ];
 
-    systemd.services.systemd-networkd = {
-      wantedBy = [ "multi-user.target" ];
-      # New files are read by a reload; a restart would drop addresses for a moment.
-      reloadTriggers = mapAttrsToList (_: networkFile) cfg.interfaces ++ [ (lib.boolToString cfg.useDHCP) ];
-      stopIfChanged = false;
-      overrideStrategy = "asDropin";
-      serviceConfig.ExecReload = [
-        ""
-        "/usr/bin/networkctl reload"
-      ];
+    systemd.network = {
+      enable = true;
+      networks =
+        mapAttrs' (_: interface: nameValuePair "10-${interface.name}" (networkOf interface)) cfg.interfaces
+        // lib.optionalAttrs cfg.useDHCP {
+          # After every other file, so that what is said about one interface wins.
+          "95-dhcp" = {
+            matchConfig.Name = "en* eth* host0";
+            DHCP = "yes";
+            networkConfig.LinkLocalAddressing = if cfg.enableIPv6 then "ipv6" else "no";
+          };
+        };
     };
+    # A restart would drop addresses for a moment; new files are read by a reload.
+    systemd.services.systemd-networkd.stopIfChanged = false;
     systemd.services.systemd-networkd-wait-online = {
       wantedBy = [ "network-online.target" ];
       overrideStrategy = "asDropin";

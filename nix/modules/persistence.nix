@@ -221,12 +221,12 @@ in
     }) entries;
 
     environment.etc = {
-      machine-id.source = "/run/machine-id";
+      machine-id.link = "/run/machine-id";
     }
     // lib.listToAttrs (
       map (f: {
         name = removePrefix "/etc/" f.file;
-        value.source = f.storage;
+        value.link = f.storage;
       }) inEtc
     );
 

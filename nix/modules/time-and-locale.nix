@@ -53,7 +53,7 @@ in
           + lib.concatStrings (lib.mapAttrsToList (key: value: "${key}=${value}\n") config.i18n.extraLocaleSettings);
       in
       {
-        localtime.source = "/usr/share/zoneinfo/${if config.time.timeZone == null then "UTC" else config.time.timeZone}";
+        localtime.link = "/usr/share/zoneinfo/${if config.time.timeZone == null then "UTC" else config.time.timeZone}";
         timezone.text = "${if config.time.timeZone == null then "UTC" else config.time.timeZone}\n";
         "locale.conf" = { inherit text; };
         "default/locale" = { inherit text; };

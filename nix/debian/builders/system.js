@@ -47,7 +47,8 @@ function declared(path, file) {
     return { kind: "file", owner: "the declaration", content: file.text, executable: executable ?? false };
   }
   if (mode !== "symlink") return copied(file.source, executable);
-  if (kindOf(file.source) === undefined) fail(`/etc/${path}: its source ${file.source} does not exist`);
+  // A path outside the store is the host's, and cannot be seen here.
+  if (file.source.startsWith("/nix/store/") && kindOf(file.source) === undefined) fail(`/etc/${path}: its source ${file.source} does not exist`);
   return { kind: "link", owner: "the declaration", target: file.source };
 }
 

@@ -18,12 +18,19 @@ export function generationNumberOf(linkName: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
-/** The number that a profile moving to `path` gets: the default's own when it names that path already. */
+/**
+ * The number that a profile moving to `path` gets: the default's own when it names that path already, and the newest
+ * one's when that names it, which is what an interrupted confirmation leaves; else the next one.
+ */
 export function numberForPath(generations: readonly Generation[], path: string): { number: number; isNew: boolean } {
-  const current = generations.find((generation) => generation.isDefault && generation.path === path);
-  if (current !== undefined) return { number: current.number, isNew: false };
-  const last = generations.reduce((max, generation) => Math.max(max, generation.number), 0);
-  return { number: last + 1, isNew: true };
+  const newest = generations.reduce<Generation | undefined>(
+    (best, generation) => (best === undefined || generation.number > best.number ? generation : best),
+    undefined,
+  );
+  const reused = generations.find((generation) => generation.isDefault && generation.path === path);
+  if (reused !== undefined) return { number: reused.number, isNew: false };
+  if (newest?.path === path) return { number: newest.number, isNew: false };
+  return { number: (newest?.number ?? 0) + 1, isNew: true };
 }
 
 /** Generations beyond the limit: the oldest go first, those in use and the boot default never. */

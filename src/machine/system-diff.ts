@@ -73,7 +73,7 @@ export function diffSystems(input: SystemDiffInput): SystemDiff {
   const after = next.meta;
   const states = input.states ?? (old === undefined ? [] : presumedStates(old));
   const isSame = old?.path === next.path;
-  const units = old === undefined ? diffUnits({ old: next, next, states: [] }) : diffUnits({ old, next, states });
+  const units = old === undefined ? diffUnits({ old: [], next, states: [] }) : diffUnits({ old: [old], next, states });
   return {
     isSame,
     packages: diffPackages(before?.packages ?? [], after?.packages ?? []),

@@ -203,6 +203,8 @@ export interface TransactionRecordFacts {
   readonly bootId: string;
   /** Seconds since boot (monotonic) when the transaction began. */
   readonly beganAtSeconds: number;
+  /** Systems besides the previous one that an interrupted switch may have left partly active. */
+  readonly partial: readonly string[];
   /** An interrupted transaction this one took over. */
   readonly supersedes?: string;
 }
@@ -227,8 +229,8 @@ export type JournalEvent =
   /** When the host will return by itself, in seconds since boot (`uptimeMs / 1000`). */
   | { readonly kind: "deadline"; readonly atSeconds: number }
   | { readonly kind: "units"; readonly direction: "forward" | "back"; readonly units: UnitPlan }
-  /** Units that were active before anything was stopped; the way back restores them. */
-  | { readonly kind: "active-units"; readonly units: readonly string[] }
+  /** Units that were active, and that had failed, before anything was stopped; the way back restores them. */
+  | { readonly kind: "active-units"; readonly units: readonly string[]; readonly failed: readonly string[] }
   | { readonly kind: "health"; readonly result: HealthResult }
   | { readonly kind: "note"; readonly message: string };
 

@@ -7,7 +7,15 @@
  * service behind it.
  */
 
-import { compareUnits, templateOf, unitFlag, unitTypeOf, unitValues, type UnitDefinition } from "./unit-file.ts";
+import {
+  compareUnits,
+  templateOf,
+  unitFlag,
+  unitTypeOf,
+  unitValues,
+  type UnitComparison,
+  type UnitDefinition,
+} from "./unit-file.ts";
 import type { UnitChange, UnitPlan, UnitState } from "./unit-plan.ts";
 
 /** The unit files of one system. */
@@ -18,7 +26,8 @@ export interface UnitSource {
 }
 
 export interface UnitDiffInput {
-  readonly old: UnitSource;
+  /** What was fully activated last; after an interruption also what may have been activated in part. */
+  readonly old: readonly UnitSource[];
   readonly next: UnitSource;
   readonly states: readonly UnitState[];
   /** Units whose processes run programs or libraries that the new system no longer has. */
@@ -100,11 +109,11 @@ export function diffUnits(input: UnitDiffInput): UnitPlan {
 
   for (const name of [...active].sort()) {
     if (UNTOUCHED.test(name) || isConnectionInstance(next, name)) continue;
-    const before = old.unit(name);
+    const before = old.map((source) => source.unit(name)).filter((unit) => unit !== undefined);
     const after = next.unit(name);
-    if (before === undefined && after === undefined) continue;
+    if (before.length === 0 && after === undefined) continue;
     if (after === undefined || after.isMasked) {
-      if (before !== undefined) stopRemoved(plan, before, after === undefined ? "removed" : "masked");
+      if (before[0] !== undefined) stopRemoved(plan, before[0], after === undefined ? "removed" : "masked");
       continue;
     }
     const type = unitTypeOf(name);
@@ -113,7 +122,7 @@ export function diffUnits(input: UnitDiffInput): UnitPlan {
       continue;
     }
     if (isUnneeded(name)) {
-      stopRemoved(plan, before ?? after, "no longer wanted");
+      stopRemoved(plan, before[0] ?? after, "no longer wanted");
       continue;
     }
     planActive(plan, { name, type, before, after, isStale: stale.has(name), active, next });
@@ -147,7 +156,7 @@ function planTarget(plan: PlanBuilder, after: UnitDefinition): void {
 interface ActiveUnit {
   readonly name: string;
   readonly type: string;
-  readonly before: UnitDefinition | undefined;
+  readonly before: readonly UnitDefinition[];
   readonly after: UnitDefinition;
   readonly isStale: boolean;
   readonly active: ReadonlySet<string>;
@@ -156,7 +165,7 @@ interface ActiveUnit {
 
 function planActive(plan: PlanBuilder, unit: ActiveUnit): void {
   const { name, type, before, after } = unit;
-  const comparison = before === undefined ? undefined : compareUnits(before, after);
+  const comparison = before.length === 0 ? undefined : worstOf(before.map((unit) => compareUnits(unit, after)));
   const isSame = comparison?.kind === "same";
   if (isSame && !unit.isStale) return;
   const keys = comparison === undefined || comparison.kind === "same" ? [] : comparison.keys;
@@ -186,6 +195,13 @@ function planActive(plan: PlanBuilder, unit: ActiveUnit): void {
       // Slices follow the manager's reload; automounts and swaps keep what they have until a reboot.
       if (type !== "slice") plan.skip(name, `${reason}, takes effect after a reboot`);
   }
+}
+
+function worstOf(comparisons: readonly UnitComparison[]): UnitComparison {
+  return (
+    comparisons.find(({ kind }) => kind === "restart") ??
+    comparisons.find(({ kind }) => kind === "reload") ?? { kind: "same" }
+  );
 }
 
 function act(plan: PlanBuilder, action: "reload" | "restart", name: string, reason: string): void {
@@ -266,14 +282,14 @@ const PULLING_KEYS = ["Wants", "Requires", "BindsTo", "Upholds"];
  * Tells units that an old `.wants` directory pulled in and that nothing in the new system does: not a directory, not
  * another unit, not a socket, timer or path.
  */
-function unneededIn(old: UnitSource, next: UnitSource): (name: string) => boolean {
-  let wantedBefore: ReadonlyMap<string, unknown> | undefined;
+function unneededIn(old: readonly UnitSource[], next: UnitSource): (name: string) => boolean {
+  let wantedBefore: ReadonlyMap<string, unknown>[] | undefined;
   let wantedAfter: ReadonlyMap<string, unknown> | undefined;
   let pulled: Set<string> | undefined;
   return (name) => {
     if (!["service", "socket", "timer", "path", "mount"].includes(unitTypeOf(name))) return false;
-    wantedBefore ??= old.wanted();
-    if (!wantedBefore.has(name)) return false;
+    wantedBefore ??= old.map((source) => source.wanted());
+    if (!wantedBefore.some((wanted) => wanted.has(name))) return false;
     wantedAfter ??= next.wanted();
     if (wantedAfter.has(name)) return false;
     pulled ??= pulledIn(next, wantedAfter);

@@ -1,0 +1,241 @@
+/** Beginning a transaction: preflight, the record on disk, the supervised executor. Nothing that runs is changed here. */
+
+import { SystemObject } from "../machine/system-object.ts";
+import type { BeginAnswer, StepName, TransactionPlan } from "../machine/transaction.ts";
+import { computeUnitPlan } from "./activation.ts";
+import { isAlive, openUnfinished } from "./conclude.ts";
+import type { Host } from "./host.ts";
+import { KitError } from "./kit-error.ts";
+import { diskOf } from "./measures.ts";
+import { activatedSystem, isStorePath, profileSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
+import { EXECUTOR_UNIT, isTransactionId, takeLock, TransactionRecord } from "./transaction-record.ts";
+
+/** Journals and links need little; this much keeps the host able to write them all. */
+const FREE_BYTES_MIN = 16 * 1024 * 1024;
+const FREE_INODES_MIN = 200;
+const CHECK_VALIDITY_TIMEOUT_SECONDS = 60;
+
+/** What a system must have to be switched to, as a host sees it. */
+const ESSENTIAL_PATHS = ["/usr/lib/systemd/systemd", "/usr/bin/systemctl", "/etc/passwd"];
+
+export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
+  const known = TransactionRecord.open(host, plan.id);
+  if (known !== undefined) return repeated(known, plan);
+
+  const unfinished = openUnfinished(host);
+  if (unfinished !== undefined && isAlive(host, unfinished)) throw locked(unfinished);
+  const previous = previousSystem(host, unfinished);
+  if (plan.expectedPrevious !== undefined && plan.expectedPrevious !== previous) {
+    throw new KitError(
+      "KIT_MOVED",
+      `the host runs ${previous}, but the plan was made against ${plan.expectedPrevious}`,
+      {
+        hint: "make the plan again",
+      },
+    );
+  }
+  preflight(host, plan, previous);
+  const system = new SystemObject(host.files, plan.system);
+  const partial = partialSystems(host, unfinished, previous);
+  if (plan.goal === "dry-activate") {
+    const from = [previous, ...partial].map((path) => new SystemObject(host.files, path));
+    const units = computeUnitPlan({ host, from, to: system }, host.units.list());
+    return { id: plan.id, state: "planned", previous, reused: false, units };
+  }
+
+  const record = writeRecord(host, plan, { previous, partial, superseded: unfinished });
+  const outcome = host.units.supervise({
+    unit: EXECUTOR_UNIT.slice(0, -".service".length),
+    description: `Activate ${plan.system}`,
+    command: [host.kitCommand, "run", plan.id],
+  });
+  if (!outcome.ok) {
+    const message = `the executor cannot be started: ${outcome.message}`;
+    removeRoot(host, "pending");
+    record.conclude("reverted", { reason: { kind: "step-failed", step: "record", message } });
+    throw new KitError("KIT_FAILED", message);
+  }
+  return { id: plan.id, state: record.state, previous, reused: false };
+}
+
+/** The same plan sent again, because the deployer did not hear the answer. */
+function repeated(record: TransactionRecord, plan: TransactionPlan): BeginAnswer {
+  if (record.plan.system !== plan.system || record.plan.goal !== plan.goal) {
+    throw new KitError("KIT_USAGE", `the transaction id ${plan.id} is taken by another plan`, {
+      transaction: record.status(),
+    });
+  }
+  return { id: plan.id, state: record.state, previous: record.facts.previous, reused: true };
+}
+
+function locked(record: TransactionRecord): KitError {
+  const { user, host, pid } = record.plan.operator;
+  const status = record.status();
+  return new KitError(
+    "KIT_LOCKED",
+    `transaction ${record.id} of ${user}@${host} (process ${pid}, ${record.plan.reason}) is ${record.state} since ${status.beganAt}`,
+    {
+      transaction: status,
+      hint:
+        status.revertsInSeconds === undefined
+          ? "wait for it to end"
+          : `wait for it to end; without confirmation the host returns in ${status.revertsInSeconds} s`,
+    },
+  );
+}
+
+/** What to return to: what was fully activated last, or what an interrupted transaction recorded. */
+function previousSystem(host: Host, unfinished: TransactionRecord | undefined): string {
+  const previous = unfinished?.facts.previous ?? activatedSystem(host) ?? runningSystem(host);
+  if (previous === undefined || new SystemObject(host.files, previous).meta === undefined) {
+    throw new KitError(
+      "KIT_FAILED",
+      "this host does not say which system it runs: /run/pristine/activated names none",
+      {
+        hint: "reboot it into a system of Pristine's",
+      },
+    );
+  }
+  return previous;
+}
+
+/** Systems that may be active in part: units are compared with their definitions too. */
+function partialSystems(host: Host, unfinished: TransactionRecord | undefined, previous: string): string[] {
+  const candidates = [activatedSystem(host), runningSystem(host), ...(unfinished?.facts.partial ?? [])];
+  if (unfinished?.hasBegun("flip") === true) candidates.push(unfinished.plan.system);
+  return [...new Set(candidates.filter((path) => path !== undefined && path !== previous))] as string[];
+}
+
+function preflight(host: Host, plan: TransactionPlan, previous: string): void {
+  const state = host.run(["systemctl", "is-system-running"], { timeoutSeconds: 10 }).stdout.trim();
+  if (state === "stopping") throw new KitError("KIT_INHIBITED", "the host is shutting down");
+  const disk = diskOf(host, "/nix");
+  if (disk.freeBytes < FREE_BYTES_MIN || disk.inodesFree < FREE_INODES_MIN) {
+    throw new KitError(
+      "KIT_DISK_FULL",
+      `/nix has ${disk.freeBytes} bytes and ${disk.inodesFree} inodes left; a transaction needs ${FREE_BYTES_MIN} and ${FREE_INODES_MIN}`,
+      { hint: "collect garbage on the host, or give it a larger disk" },
+    );
+  }
+  requireSystem(host, plan.system);
+  requireArchitecture(host, plan.system);
+  if (plan.goal !== "boot" && plan.ignoreInhibitors !== true) requireNoInhibitor(host, plan.system, previous);
+}
+
+function requireSystem(host: Host, path: string): void {
+  const system = new SystemObject(host.files, path);
+  if (system.meta === undefined) {
+    throw new KitError("KIT_SYSTEM_INVALID", `${path} is not a system in this host's store`, { hint: "copy it first" });
+  }
+  const missing = ESSENTIAL_PATHS.filter((essential) => !system.has(essential));
+  if (missing.length > 0) {
+    throw new KitError("KIT_SYSTEM_INVALID", `${path} lacks ${missing.join(", ")}`);
+  }
+  if (host.which("nix-store") === undefined) return;
+  // Valid means registered with its whole closure; a copy that was cut off is not.
+  const command = ["nix-store", "--check-validity", path];
+  const { code, stderr } = host.run(command, { timeoutSeconds: CHECK_VALIDITY_TIMEOUT_SECONDS });
+  if (code !== 0) {
+    const detail = stderr.trim().split("\n").at(-1) ?? "";
+    throw new KitError("KIT_SYSTEM_INVALID", `${path} is not valid in this host's store: ${detail}`, {
+      hint: "copy its closure again",
+    });
+  }
+}
+
+function requireArchitecture(host: Host, path: string): void {
+  const wanted = new SystemObject(host.files, path).meta?.system;
+  const machine = host.run(["uname", "-m"], { timeoutSeconds: 5 }).stdout.trim();
+  if (wanted !== undefined && machine !== "" && wanted !== `${machine}-linux`) {
+    throw new KitError("KIT_SYSTEM_INVALID", `the system is for ${wanted}, the host is ${machine}-linux`);
+  }
+}
+
+/** `switch-inhibitors` in a system: a record of what cannot change under a running host. */
+function requireNoInhibitor(host: Host, path: string, previous: string): void {
+  const before = inhibitorsOf(host, previous);
+  const after = inhibitorsOf(host, path);
+  const differing = [...new Set([...Object.keys(before), ...Object.keys(after)])]
+    .filter((key) => before[key] !== after[key])
+    .sort();
+  if (differing.length === 0) return;
+  const details = differing.map((key) => `${key} (${before[key] ?? "absent"} → ${after[key] ?? "absent"})`);
+  throw new KitError("KIT_INHIBITED", `this change needs a reboot: ${details.join(", ")}`, {
+    hint: "deploy with --goal boot and reboot the host",
+  });
+}
+
+function inhibitorsOf(host: Host, system: string): Record<string, unknown> {
+  const text = host.files.readFile(`${system}/switch-inhibitors`);
+  return text === undefined || text.trim() === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+}
+
+interface RecordInput {
+  readonly previous: string;
+  readonly partial: readonly string[];
+  readonly superseded: TransactionRecord | undefined;
+}
+
+/** From the journal's first record on, the transaction exists and the way back is known. */
+function writeRecord(
+  host: Host,
+  plan: TransactionPlan,
+  { previous, partial, superseded }: RecordInput,
+): TransactionRecord {
+  const record = TransactionRecord.create(host, plan);
+  setRoot(host, "pending", plan.system);
+  // What an interrupted confirmation may have changed: the running system keeps a root of its own.
+  setRoot(host, "current", previous);
+  if (host.kitPath !== undefined) setRoot(host, "kit", host.kitPath);
+  takeLock(host, plan);
+  const now = host.uptimeMs();
+  record.append({
+    kind: "recorded",
+    facts: {
+      previous,
+      profile: profileSystem(host) ?? null,
+      bootId: host.bootId(),
+      beganAtSeconds: Math.round(now / 1000),
+      partial,
+      ...(superseded === undefined ? {} : { supersedes: superseded.id }),
+    },
+  });
+  for (const step of ["preflight", "record"] satisfies StepName[]) {
+    record.append({ kind: "step", step, event: "begin" });
+    record.append({ kind: "step", step, event: "end" });
+  }
+  superseded?.conclude("superseded", {
+    reason: { kind: "executor-lost", message: `it was interrupted, and ${plan.id} took over` },
+  });
+  return record;
+}
+
+/** Reads a plan that a deployer sent; says what is wrong with it. */
+export function parsePlan(text: string): TransactionPlan {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new KitError("KIT_USAGE", `the plan is no JSON: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  const plan = value as TransactionPlan;
+  const problems: string[] = [];
+  if (typeof value !== "object" || value === null) throw new KitError("KIT_USAGE", "the plan is no record");
+  if (plan.version !== 1) problems.push(`version ${String(plan.version)} is not understood`);
+  if (typeof plan.id !== "string" || !isTransactionId(plan.id)) problems.push("id is not a transaction id");
+  if (!["switch", "test", "boot", "dry-activate"].includes(plan.goal)) problems.push(`goal '${String(plan.goal)}'`);
+  if (typeof plan.system !== "string" || !isStorePath(plan.system)) problems.push("system is no store path");
+  if (!isCount(plan.confirmTimeoutSeconds) || plan.confirmTimeoutSeconds < 1) problems.push("confirmTimeoutSeconds");
+  if (plan.activationTimeoutSeconds !== undefined && !isCount(plan.activationTimeoutSeconds)) {
+    problems.push("activationTimeoutSeconds");
+  }
+  if (!isCount(plan.keepGenerations)) problems.push("keepGenerations");
+  if (!Array.isArray(plan.healthChecks)) problems.push("healthChecks");
+  if (typeof plan.operator !== "object") problems.push("operator");
+  if (problems.length > 0) throw new KitError("KIT_USAGE", `the plan cannot be used: ${problems.join("; ")}`);
+  return plan;
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isFinite(value) && value >= 0 && value <= 1e6;
+}

@@ -1,0 +1,76 @@
+/** Concluding what an earlier boot left unfinished: after a power cut the profile says which system counts. */
+
+import { isFinal, type TransactionLock } from "../machine/transaction.ts";
+import { finishConfirm, isCommitted } from "./confirm.ts";
+import type { Host } from "./host.ts";
+import { bootedSystem, removeRoot } from "./systems.ts";
+import {
+  EXECUTOR_UNIT,
+  readLock,
+  releaseLock,
+  ROLLBACK_UNIT,
+  TIMERS,
+  TransactionRecord,
+} from "./transaction-record.ts";
+
+/** The transaction that holds the host, left as it is. */
+export function peekUnfinished(host: Host): TransactionRecord | undefined {
+  const lock = readLock(host);
+  const record = lock === undefined ? undefined : TransactionRecord.open(host, lock.id);
+  return record === undefined || record.receipt !== undefined ? undefined : record;
+}
+
+/**
+ * The transaction that holds the host, after those that no longer can were concluded: of an earlier boot, already
+ * finished, or never recorded. Call it with the host's lock file held.
+ */
+export function openUnfinished(host: Host): TransactionRecord | undefined {
+  const lock = readLock(host);
+  if (lock === undefined) return undefined;
+  const record = TransactionRecord.open(host, lock.id);
+  if (record === undefined) {
+    // Nothing of it was recorded, so nothing was changed.
+    if (!isOfThisBoot(host, lock) || !isAtWork(host)) {
+      removeRoot(host, "pending");
+      releaseLock(host, lock.id);
+    }
+    return undefined;
+  }
+  if (record.receipt !== undefined || isFinal(record.state)) {
+    // Cut off between the receipt and the release of the lock.
+    const outcome = record.receipt?.outcome;
+    if (outcome !== undefined && !isFinal(record.state)) record.setState(outcome);
+    releaseLock(host, lock.id);
+    return undefined;
+  }
+  if (record.facts.bootId === host.bootId()) return record;
+  if (isCommitted(host, record)) {
+    finishConfirm(host, record);
+  } else {
+    removeRoot(host, "pending");
+    record.conclude("reverted-by-reboot", {
+      reason: {
+        kind: "reboot",
+        message: `the host went down before confirmation and booted ${bootedSystem(host) ?? "its old default"}`,
+      },
+    });
+  }
+  return undefined;
+}
+
+function isOfThisBoot(host: Host, lock: TransactionLock): boolean {
+  return lock.bootId === host.bootId();
+}
+
+/** Whether something of ours is running or will run by itself. */
+export function isAtWork(host: Host): boolean {
+  return [EXECUTOR_UNIT, ROLLBACK_UNIT, ...TIMERS.map((timer) => `${timer}.service`)].some((unit) =>
+    host.units.isActive(unit),
+  );
+}
+
+/** Whether an unfinished transaction goes on without anybody: an executor works, or a deadline is set. */
+export function isAlive(host: Host, record: TransactionRecord): boolean {
+  if (isAtWork(host)) return true;
+  return record.state === "awaiting-confirm" && TIMERS.some((timer) => host.units.isActive(`${timer}.timer`));
+}

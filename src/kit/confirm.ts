@@ -1,0 +1,99 @@
+/** Confirmation: the new system becomes the boot default. The rename of the profile is the moment it counts. */
+
+import { generationsToRemove } from "../machine/generation.ts";
+import { stepsOf, type Receipt, type StepName } from "../machine/transaction.ts";
+import { failedUnits } from "./activation.ts";
+import { disarmDeadlines } from "./deadline.ts";
+import type { Host } from "./host.ts";
+import { KitError } from "./kit-error.ts";
+import {
+  activatedSystem,
+  bootedSystem,
+  moveProfile,
+  profileSystem,
+  readGenerations,
+  removeGeneration,
+  removeRoot,
+  rootedSystem,
+  setRoot,
+} from "./systems.ts";
+import { pruneTransactions, TransactionRecord } from "./transaction-record.ts";
+
+/** Confirms a transaction that awaits it; confirming twice is harmless. */
+export function confirm(host: Host, id: string): Receipt {
+  const record = TransactionRecord.openKnown(host, id);
+  const { state, receipt } = record;
+  if (receipt !== undefined && (state === "confirmed" || state === "tested")) return receipt;
+  if (state !== "awaiting-confirm" && state !== "confirming") {
+    throw new KitError("KIT_STATE", `transaction ${id} is ${state} and cannot be confirmed`, {
+      transaction: record.status(),
+    });
+  }
+  if (record.facts.bootId !== host.bootId() && !isCommitted(host, record)) {
+    throw new KitError("KIT_STATE", `the host has rebooted since ${id} began, and booted its old default`, {
+      transaction: record.status(),
+    });
+  }
+  if (state !== "confirming") record.setState("confirming");
+  return finishConfirm(host, record);
+}
+
+/** Whether the boot default has moved: from then on there is only the way forward. */
+export function isCommitted(host: Host, record: TransactionRecord): boolean {
+  return record.state === "confirming" && record.plan.goal !== "test" && profileSystem(host) === record.plan.system;
+}
+
+/** Does what is left of a confirmation. */
+export function finishConfirm(host: Host, record: TransactionRecord): Receipt {
+  let generation: number | undefined;
+  let receipt: Receipt | undefined;
+  for (const step of stepsOf("confirm", record.plan.goal)) {
+    const isRecorded = receipt === undefined;
+    if (isRecorded) record.append({ kind: "step", step, event: "begin" });
+    if (step === "confirm-profile") generation = moveProfile(host, record.plan.system);
+    else if (step === "confirm-receipt") {
+      record.append({ kind: "step", step, event: "end" });
+      receipt = record.conclude(record.plan.goal === "test" ? "tested" : "confirmed", {
+        ...(generation === undefined ? {} : { generation }),
+        failedUnits: failedUnits(host.units.list()),
+      });
+    } else act(host, record, step);
+    if (isRecorded && step !== "confirm-receipt") record.append({ kind: "step", step, event: "end" });
+  }
+  pruneTransactions(host);
+  if (receipt === undefined) throw new KitError("KIT_FAILED", `transaction ${record.id} has no step that confirms it`);
+  return receipt;
+}
+
+function act(host: Host, record: TransactionRecord, step: StepName): void {
+  const { plan, facts } = record;
+  switch (step) {
+    case "confirm-roots":
+      setRoot(host, "previous", facts.previous);
+      if (plan.goal !== "boot" && facts.bootId === host.bootId()) setRoot(host, "current", plan.system);
+      removeRoot(host, "pending");
+      break;
+    case "confirm-disarm":
+      disarmDeadlines(host);
+      break;
+    case "confirm-prune":
+      prune(host, plan.keepGenerations);
+      break;
+    default:
+      throw new KitError("KIT_FAILED", `step '${step}' is no part of a confirmation`);
+  }
+}
+
+/** Removes generations beyond the limit; what is booted, runs, or may be returned to is never removed. */
+function prune(host: Host, keepMax: number): void {
+  const used = [
+    activatedSystem(host),
+    bootedSystem(host),
+    rootedSystem(host, "previous"),
+    rootedSystem(host, "pending"),
+  ];
+  const inUse = new Set(used.filter((path) => path !== undefined));
+  for (const { number } of generationsToRemove({ generations: readGenerations(host), keepMax, inUse })) {
+    removeGeneration(host, number);
+  }
+}

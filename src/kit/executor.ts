@@ -1,0 +1,119 @@
+/**
+ * The executor: takes a recorded transaction forward, step by step, until it awaits confirmation, and back when
+ * anything fails. It runs in a unit of its own; killed at any point, running it again goes on from the journal.
+ */
+
+import { isFinal, stepsOf, type RevertReason, type StepName } from "../machine/transaction.ts";
+import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
+import {
+  actLive,
+  activationTimeoutSeconds,
+  failedUnits,
+  forwardActivation,
+  logsOf,
+  newlyFailed,
+  planUnits,
+  type Activation,
+} from "./activation.ts";
+import { armDeadline } from "./deadline.ts";
+import { runHealthChecks } from "./health.ts";
+import type { Host } from "./host.ts";
+import { StepFailure } from "./kit-error.ts";
+import { revert } from "./revert.ts";
+import { TIMERS, TransactionRecord } from "./transaction-record.ts";
+
+/** Runs the transaction to the point where it awaits confirmation, or back. */
+export function execute(host: Host, id: string): void {
+  const record = TransactionRecord.openKnown(host, id);
+  if (isFinal(record.state) || record.state === "awaiting-confirm" || record.state === "confirming") return;
+  if (record.facts.bootId !== host.bootId()) return;
+  if (record.state === "reverting") {
+    revert(host, record, { isExecutor: true });
+    return;
+  }
+  try {
+    activate(host, record);
+  } catch (error) {
+    revert(host, record, { isExecutor: true, reason: reasonOf(error) });
+  }
+}
+
+function activate(host: Host, record: TransactionRecord): void {
+  if (record.state === "recorded") record.setState("activating");
+  const activation = forwardActivation(host, record);
+  for (const step of stepsOf("activate", record.plan.goal)) {
+    if (record.hasEnded(step)) continue;
+    record.append({ kind: "step", step, event: "begin" });
+    try {
+      act(activation, step);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      record.append({ kind: "step", step, event: "failed", message });
+      if (error instanceof StepFailure) throw error;
+      throw new StepFailure(step, "step-failed", message);
+    }
+    record.append({ kind: "step", step, event: "end" });
+  }
+  record.setState("awaiting-confirm");
+}
+
+function act(activation: Activation, step: StepName): void {
+  const { host, record } = activation;
+  switch (step) {
+    case "arm":
+      // From here on the host comes back by itself.
+      armDeadline(host, record, TIMERS[0], activationTimeoutSeconds(record) + record.plan.confirmTimeoutSeconds);
+      break;
+    case "plan-units":
+      planUnits(activation, inheritedUnits(host, record));
+      break;
+    case "health":
+      checkHealth(activation);
+      break;
+    case "await-confirm":
+      armDeadline(host, record, TIMERS[1], record.plan.confirmTimeoutSeconds);
+      break;
+    default:
+      actLive(activation, step, record.unitPlan("forward") ?? EMPTY_UNIT_PLAN);
+  }
+}
+
+/** Units that the interrupted transaction before this one found active and may have stopped. */
+function inheritedUnits(host: Host, record: TransactionRecord): readonly string[] {
+  const { supersedes } = record.facts;
+  return supersedes === undefined ? [] : (TransactionRecord.open(host, supersedes)?.activeUnits() ?? []);
+}
+
+function checkHealth(activation: Activation): void {
+  const { host, record } = activation;
+  const units = record.unitPlan("forward") ?? EMPTY_UNIT_PLAN;
+  if (record.state !== "checking") record.setState("checking");
+  requireUnits(host, newlyFailed(activation, units));
+  const results = runHealthChecks(host, record.plan.healthChecks, (result) => {
+    record.append({ kind: "health", result });
+  });
+  const sick = results.filter((result) => !result.healthy);
+  if (sick.length > 0) {
+    const message = sick.map((result) => `health check '${result.name}' failed: ${result.message}`).join("; ");
+    throw new StepFailure("health", "health-failed", message, logsOf(host, failedUnits(host.units.list())));
+  }
+  // A unit that fell over while the checks ran.
+  const before = new Set(record.failedBefore());
+  requireUnits(
+    host,
+    failedUnits(host.units.list()).filter((unit) => !before.has(unit)),
+  );
+}
+
+function requireUnits(host: Host, failed: readonly string[]): void {
+  if (failed.length === 0) return;
+  throw new StepFailure("health", "units-failed", `${failed.join(", ")} failed`, logsOf(host, failed));
+}
+
+function reasonOf(error: unknown): RevertReason {
+  if (error instanceof StepFailure) {
+    const { kind, step, message, log } = error;
+    return { kind, step, message, ...(log.length === 0 ? {} : { log: log.slice(-30) }) };
+  }
+  return { kind: "step-failed", message: error instanceof Error ? error.message : String(error) };
+}

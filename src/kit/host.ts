@@ -1,0 +1,98 @@
+/**
+ * The interface through which the executor touches its host.
+ *
+ * There are two implementations: the real one over QuickJS, and the tests' model of a host, which can be killed or cut
+ * from power before and after every call.
+ */
+
+import type { SystemTree } from "../machine/system-object.ts";
+import type { UnitState } from "../machine/unit-plan.ts";
+
+/** Files by absolute path. Reading follows the rules of `SystemTree`; what fails to be written throws. */
+export interface HostFiles extends SystemTree {
+  exists(path: string): boolean;
+  /** Makes a directory and its parents, durably. */
+  makeDirectory(path: string): void;
+  /** Replaces a file atomically; it is on disk when this returns. */
+  writeDurably(path: string, text: string): void;
+  /** Appends to a file, which is made when absent; the text is on disk when this returns. */
+  appendDurably(path: string, text: string): void;
+  /** Makes or replaces a symbolic link by one rename. */
+  replaceLink(path: string, target: string, options: { readonly durable: boolean }): void;
+  /** Removes a file or a link; nothing happens when it is absent. */
+  remove(path: string, options: { readonly durable: boolean }): void;
+  /** Removes a directory with everything in it. */
+  removeTree(path: string): void;
+  /** When a file or a link was made or changed: ISO 8601 in UTC. */
+  modifiedAt(path: string): string;
+}
+
+export interface Outcome {
+  readonly ok: boolean;
+  /** What went wrong, one line. */
+  readonly message: string;
+}
+
+/** A process that systemd runs for us, outside of any session. */
+export interface SupervisedCommand {
+  readonly unit: string;
+  readonly description: string;
+  readonly command: readonly string[];
+  /** Run it by a timer after this time instead of now. */
+  readonly afterSeconds?: number;
+}
+
+/** The service manager. Lists of units may be empty: nothing is called then. */
+export interface Units {
+  /** Every loaded unit. */
+  list(): UnitState[];
+  stop(units: readonly string[], timeoutSeconds: number): Outcome;
+  reload(units: readonly string[], timeoutSeconds: number): Outcome;
+  restart(units: readonly string[], timeoutSeconds: number): Outcome;
+  start(units: readonly string[], timeoutSeconds: number): Outcome;
+  reloadManager(): Outcome;
+  /** Whether the manager runs a program or library that is not in `packages`. */
+  isManagerStale(isCurrent: (storePath: string) => boolean): boolean;
+  reexecuteManager(): Outcome;
+  resetFailed(): Outcome;
+  isActive(unit: string): boolean;
+  /** Kills every process of a unit and waits until it is gone. */
+  halt(unit: string): void;
+  /** Starts a supervised process; one of the same name that is left over is replaced. */
+  supervise(command: SupervisedCommand): Outcome;
+  /** Units with a process that runs from a store path that is not current. */
+  stale(isCurrent: (storePath: string) => boolean): string[];
+  /** The last lines a unit logged. */
+  log(unit: string, linesMax: number): string[];
+}
+
+export interface RunOptions {
+  readonly timeoutSeconds: number;
+  /** A short text for standard input, which stays open until the command ends; without it there is none. */
+  readonly heldStdin?: string;
+}
+
+export interface CommandResult {
+  /** The exit code; 124 when the time was up, 127 when there is no such program, 128 + n for signal n. */
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Host {
+  readonly files: HostFiles;
+  readonly units: Units;
+  /** The command that starts the kit, to be followed by a subcommand. */
+  readonly kitCommand: string;
+  /** The kit's own store path, when it runs from one. */
+  readonly kitPath: string | undefined;
+  readonly kitVersion: string;
+  run(command: readonly string[], options: RunOptions): CommandResult;
+  /** How to start a program that the kit carries or the host has. */
+  which(program: string): readonly string[] | undefined;
+  wallClock(): string;
+  /** Milliseconds since boot, monotonic. */
+  uptimeMs(): number;
+  bootId(): string;
+  sleepMs(milliseconds: number): void;
+}

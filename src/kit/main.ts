@@ -1,0 +1,233 @@
+/**
+ * The host kit: the program that a deployer starts on a host over ssh. One JSON document on standard output per command.
+ *
+ * Exit codes: 0 done, 1 the command line or the plan is wrong, 2 refused, 3 something failed, 4 unhealthy (`check`).
+ */
+
+import * as os from "quickjs:os";
+import * as std from "quickjs:std";
+import { isFinal, type JournalAnswer } from "../machine/transaction.ts";
+import type { CheckAnswer, EphemeralEntry } from "../machine/facts.ts";
+import type { HealthCheck } from "../machine/health-check.ts";
+import { SystemObject } from "../machine/system-object.ts";
+import { failedUnits } from "./activation.ts";
+import { begin, parsePlan } from "./begin.ts";
+import { collectFacts } from "./collect-facts.ts";
+import { openUnfinished, peekUnfinished } from "./conclude.ts";
+import { confirm } from "./confirm.ts";
+import { findEphemeral, type FileStatus } from "./ephemeral.ts";
+import { execute } from "./executor.ts";
+import { runHealthChecks } from "./health.ts";
+import type { Host } from "./host.ts";
+import { KitError } from "./kit-error.ts";
+import { openHost } from "./quickjs-host.ts";
+import { requestRevert, revert } from "./revert.ts";
+import { runningSystem } from "./systems.ts";
+import { readLock, readReceipts, TransactionRecord } from "./transaction-record.ts";
+
+const LOCK_FILE = "/run/pristine/kit.lock";
+const LOCK_WAIT_SECONDS = 60;
+const FOLLOW_PAUSE_MS = 40;
+const FOLLOW_SECONDS_MAX = 3600;
+
+/** A command that only asks does not wait longer than this for one that changes something. */
+const QUERY_LOCK_WAIT_SECONDS = 2;
+const LOCK_BUSY = 75;
+
+/** Commands that change what is recorded run one at a time per host. */
+const EXCLUSIVE: ReadonlySet<string> = new Set(["begin", "confirm", "revert", "revert-run"]);
+/** These conclude what an earlier boot left behind, when nothing else is at work. */
+const CONCLUDING: ReadonlySet<string> = new Set(["facts", "status", "history"]);
+
+/** How the command runs: with the lock file held, or after it could not be had. */
+const LOCK_VARIABLE = "PRISTINE_KIT_LOCK";
+
+const USAGE = `usage: pristine-kit COMMAND
+  facts                               what the host is and runs
+  begin < PLAN                        record a transaction and start it
+  journal ID [--after N] [--follow]   what happened so far, or as it happens
+  confirm ID                          make the new system the boot default
+  revert ID                           return to the recorded previous system
+  check [< CHECKS]                    run health checks
+  ephemeral                           what a reboot would erase
+  status | history                    the unfinished transaction; all receipts`;
+
+function main(): number {
+  const [script = "", command = "", ...rest] = scriptArgs;
+  const host = openHost(script);
+  const lock = std.getenv(LOCK_VARIABLE);
+  if (lock === undefined && (EXCLUSIVE.has(command) || CONCLUDING.has(command))) return runLocked(host, command, rest);
+  const unfinished = (): TransactionRecord | undefined =>
+    lock === "held" ? openUnfinished(host) : peekUnfinished(host);
+  switch (command) {
+    case "facts":
+      print(collectFacts(host, unfinished()));
+      return 0;
+    case "begin":
+      print(begin(host, parsePlan(std.in.readAsString())));
+      return 0;
+    case "run":
+      execute(host, argument(rest));
+      return 0;
+    case "journal":
+      return journal(host, rest);
+    case "confirm":
+      print(confirm(host, argument(rest)));
+      return 0;
+    case "revert":
+      print(requestRevert(host, argument(rest)).status());
+      return 0;
+    case "revert-run":
+      revertRun(host, rest);
+      return 0;
+    case "check":
+      return check(host);
+    case "ephemeral":
+      print(findEphemeral(host, statusOf));
+      return 0;
+    case "status":
+      print({ transaction: unfinished()?.status() ?? null, lock: readLock(host) ?? null });
+      return 0;
+    case "history":
+      unfinished();
+      print({ receipts: readReceipts(host) });
+      return 0;
+    default:
+      throw new KitError("KIT_USAGE", command === "" ? USAGE : `there is no command '${command}'`, { hint: USAGE });
+  }
+}
+
+function print(value: unknown): void {
+  std.out.puts(`${JSON.stringify(value)}\n`);
+  std.out.flush();
+}
+
+function argument(args: readonly string[]): string {
+  const [value] = args;
+  if (value === undefined) throw new KitError("KIT_USAGE", "a transaction id is missing");
+  return value;
+}
+
+/** Starts the command again under `flock`, whose lock goes with the process, however that ends. */
+function runLocked(host: Host, command: string, rest: readonly string[]): number {
+  if (host.which("flock") === undefined) throw new KitError("KIT_FAILED", "this host has no 'flock' (util-linux)");
+  const isQuery = CONCLUDING.has(command);
+  const seconds = isQuery ? QUERY_LOCK_WAIT_SECONDS : LOCK_WAIT_SECONDS;
+  const kit = [host.kitCommand, command, ...rest];
+  const flock = [
+    "flock",
+    "--exclusive",
+    `--timeout=${seconds}`,
+    `--conflict-exit-code=${LOCK_BUSY}`,
+    LOCK_FILE,
+    ...kit,
+  ];
+  const status = runInherited(flock, "held");
+  if (status !== LOCK_BUSY) return status;
+  if (isQuery) return runInherited(kit, "busy");
+  throw new KitError("KIT_LOCKED", `another command has been at work on this host for ${seconds} s`, {
+    hint: "look at it with 'pristine status'",
+  });
+}
+
+function runInherited(command: readonly string[], lock: "held" | "busy"): number {
+  const env = { ...std.getenviron(), [LOCK_VARIABLE]: lock };
+  const status = os.exec(command, { block: true, usePath: true, env });
+  return status < 0 ? 3 : status;
+}
+
+function revertRun(host: Host, args: readonly string[]): void {
+  const record = TransactionRecord.openKnown(host, argument(args));
+  const { confirmTimeoutSeconds } = record.plan;
+  const message =
+    record.state === "awaiting-confirm"
+      ? `nobody confirmed within ${confirmTimeoutSeconds} s`
+      : `the activation was not finished in time (${record.state})`;
+  const kind = record.state === "awaiting-confirm" ? "deadline" : "executor-lost";
+  revert(host, record, { reason: { kind, message } });
+}
+
+function journal(host: Host, args: readonly string[]): number {
+  const id = argument(args);
+  const after = Number(args[args.indexOf("--after") + 1] ?? 0);
+  if (args.includes("--after") && !Number.isInteger(after)) throw new KitError("KIT_USAGE", "--after takes a number");
+  let seen = args.includes("--after") ? after : 0;
+  let record = TransactionRecord.openKnown(host, id);
+  if (!args.includes("--follow")) {
+    print(answerOf(record, seen));
+    return 0;
+  }
+  const until = host.uptimeMs() + FOLLOW_SECONDS_MAX * 1000;
+  for (;;) {
+    for (const line of record.records.slice(seen)) print(line);
+    seen = Math.max(seen, record.lastSeq);
+    const isOver = isFinal(record.state) && record.receipt !== undefined;
+    if (isOver || record.state === "awaiting-confirm" || host.uptimeMs() > until) break;
+    host.sleepMs(FOLLOW_PAUSE_MS);
+    record = TransactionRecord.openKnown(host, id);
+  }
+  print({ ...answerOf(record, seen), records: [] });
+  return 0;
+}
+
+function answerOf(record: TransactionRecord, after: number): JournalAnswer {
+  const { receipt } = record;
+  return {
+    id: record.id,
+    state: record.state,
+    records: record.records.slice(after),
+    ...(receipt === undefined ? {} : { receipt }),
+  };
+}
+
+/** Checks come as JSON on standard input, or from the system that runs. */
+function check(host: Host): number {
+  const input = std.in.readAsString().trim();
+  const system = runningSystem(host);
+  const declared = system === undefined ? [] : (new SystemObject(host.files, system).meta?.healthChecks ?? []);
+  const checks = input === "" ? declared : (JSON.parse(input) as HealthCheck[]);
+  const results = runHealthChecks(host, checks, () => undefined);
+  const healthy = results.every((result) => result.healthy);
+  print({ healthy, results, failedUnits: failedUnits(host.units.list()) } satisfies CheckAnswer);
+  return healthy ? 0 : 4;
+}
+
+const KINDS: ReadonlyMap<number, EphemeralEntry["kind"]> = new Map([
+  [os.S_IFREG, "file"],
+  [os.S_IFDIR, "directory"],
+  [os.S_IFLNK, "link"],
+  [os.S_IFSOCK, "socket"],
+  [os.S_IFIFO, "fifo"],
+]);
+
+function statusOf(path: string): FileStatus | undefined {
+  const [status, errno] = os.lstat(path);
+  if (errno !== 0) return undefined;
+  const { dev, uid, gid, size, mtime, mode } = status;
+  return {
+    kind: KINDS.get(mode & os.S_IFMT) ?? "device",
+    size,
+    uid,
+    gid,
+    mode: mode & 0o7777,
+    modified: new Date(mtime).toISOString(),
+    device: dev,
+  };
+}
+
+function guarded(): number {
+  try {
+    return main();
+  } catch (error) {
+    if (error instanceof KitError) {
+      print({ error: error.failure });
+      return error.failure.code === "KIT_USAGE" ? 1 : error.failure.code === "KIT_FAILED" ? 3 : 2;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    print({ error: { code: "KIT_FAILED", message } });
+    std.err.puts(`${message}\n${error instanceof Error ? (error.stack ?? "") : ""}`);
+    return 3;
+  }
+}
+
+std.exit(guarded());

@@ -1,0 +1,252 @@
+/** The real host, over QuickJS's `std` and `os`. */
+
+import * as os from "quickjs:os";
+import * as std from "quickjs:std";
+import type { CommandResult, Host, HostFiles, RunOptions } from "./host.ts";
+import { SystemdUnits } from "./systemd.ts";
+
+/** `O_SYNC` of Linux on x86-64 and arm64, which QuickJS does not name. */
+const O_SYNC = 0o4010000;
+const ENOENT = 2;
+const EEXIST = 17;
+const OUTPUT_CHARS_MAX = 8 * 1024 * 1024;
+const SEEK_SET = 0;
+const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
+const SCRATCH_DIRECTORY = "/run/pristine";
+const WAIT_MS_MAX = 20;
+
+function check(result: number, action: string): number {
+  if (result < 0) throw new Error(`${action}: ${std.strerror(-result)}`);
+  return result;
+}
+
+function writeAll(path: string, flags: number, text: string): void {
+  const bytes = utf8Of(text);
+  const descriptor = check(os.open(path, flags, 0o644), path);
+  try {
+    let done = 0;
+    while (done < bytes.byteLength) {
+      done += check(os.write(descriptor, bytes.buffer as ArrayBuffer, done, bytes.byteLength - done), path);
+    }
+  } finally {
+    os.close(descriptor);
+  }
+}
+
+/** QuickJS has no TextEncoder. */
+function utf8Of(text: string): Uint8Array {
+  const bytes: number[] = [];
+  for (const character of text) {
+    const code = character.codePointAt(0) as number;
+    if (code < 0x80) bytes.push(code);
+    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 0x3f));
+    else if (code < 0x10000) bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
+    else {
+      bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 0x3f), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
+    }
+  }
+  return Uint8Array.from(bytes);
+}
+
+function parentOf(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash <= 0 ? "/" : path.slice(0, slash);
+}
+
+class QuickJsFiles implements HostFiles {
+  readonly #sync: (path: string) => void;
+
+  constructor(sync: (path: string) => void) {
+    this.#sync = sync;
+  }
+
+  readFile(path: string): string | undefined {
+    const [status, errno] = os.lstat(path);
+    if (errno !== 0 || (status.mode & os.S_IFMT) !== os.S_IFREG) return undefined;
+    const file = std.open(path, "r");
+    if (file === null) return undefined;
+    const text = file.readAsString();
+    file.close();
+    return text;
+  }
+
+  readlink(path: string): string | undefined {
+    const [target, errno] = os.readlink(path);
+    return errno === 0 ? target : undefined;
+  }
+
+  list(path: string): readonly string[] | undefined {
+    const [names, errno] = os.readdir(path);
+    return errno === 0 ? names.filter((name) => name !== "." && name !== "..") : undefined;
+  }
+
+  exists(path: string): boolean {
+    return os.lstat(path)[1] === 0;
+  }
+
+  makeDirectory(path: string): void {
+    if (this.exists(path)) return;
+    this.makeDirectory(parentOf(path));
+    const result = os.mkdir(path, 0o755);
+    if (result !== -EEXIST) check(result, path);
+    this.#sync(parentOf(path));
+  }
+
+  writeDurably(path: string, text: string): void {
+    const temporary = `${path}.new`;
+    writeAll(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | O_SYNC, text);
+    check(os.rename(temporary, path), path);
+    this.#sync(parentOf(path));
+  }
+
+  appendDurably(path: string, text: string): void {
+    const isNew = !this.exists(path);
+    writeAll(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | O_SYNC, text);
+    if (isNew) this.#sync(parentOf(path));
+  }
+
+  replaceLink(path: string, target: string, { durable }: { readonly durable: boolean }): void {
+    const temporary = `${path}.new`;
+    const result = os.symlink(target, temporary);
+    if (result === -EEXIST) {
+      check(os.remove(temporary), temporary);
+      check(os.symlink(target, temporary), temporary);
+    } else check(result, temporary);
+    check(os.rename(temporary, path), path);
+    if (durable) this.#sync(parentOf(path));
+  }
+
+  remove(path: string, { durable }: { readonly durable: boolean }): void {
+    const result = os.remove(path);
+    if (result === -ENOENT) return;
+    check(result, path);
+    if (durable) this.#sync(parentOf(path));
+  }
+
+  removeTree(path: string): void {
+    for (const name of this.readlink(path) === undefined ? (this.list(path) ?? []) : [])
+      this.removeTree(`${path}/${name}`);
+    os.remove(path);
+  }
+
+  modifiedAt(path: string): string {
+    const [status, errno] = os.lstat(path);
+    return new Date(errno === 0 ? status.mtime : 0).toISOString();
+  }
+}
+
+/** Runs a command; its output goes to unlinked files, so that a process it leaves behind cannot hold us up. */
+function run(command: readonly string[], { timeoutSeconds, heldStdin }: RunOptions): CommandResult {
+  const output = scratchFile("out");
+  const errors = scratchFile("err");
+  const [stdin, heldEnd] = openStdin(heldStdin);
+  try {
+    const pid = os.exec(command, {
+      block: false,
+      usePath: true,
+      stdin,
+      stdout: output,
+      stderr: errors,
+      env: { ...std.getenviron(), PATH, LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" },
+    });
+    const code = wait(pid, timeoutSeconds);
+    return { code, stdout: contentsOf(output), stderr: contentsOf(errors) };
+  } finally {
+    os.close(stdin);
+    if (heldEnd !== undefined) os.close(heldEnd);
+  }
+}
+
+function openStdin(text: string | undefined): [stdin: number, heldEnd: number | undefined] {
+  if (text === undefined) return [check(os.open("/dev/null", os.O_RDONLY), "/dev/null"), undefined];
+  const [readEnd, writeEnd] = os.pipe();
+  const bytes = utf8Of(text);
+  // A pipe holds 64 KiB; requests are far shorter.
+  os.write(writeEnd, bytes.buffer as ArrayBuffer, 0, bytes.byteLength);
+  return [readEnd, writeEnd];
+}
+
+let scratchFiles = 0;
+
+function scratchFile(kind: string): number {
+  const path = `${SCRATCH_DIRECTORY}/.${os.getpid()}-${scratchFiles++}-${kind}`;
+  const descriptor = check(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), path);
+  os.remove(path);
+  return descriptor;
+}
+
+function contentsOf(descriptor: number): string {
+  os.seek(descriptor, 0, SEEK_SET);
+  const file = std.fdopen(descriptor, "r");
+  if (file === null) return "";
+  const text = file.readAsString(OUTPUT_CHARS_MAX);
+  file.close();
+  return text;
+}
+
+function wait(pid: number, timeoutSeconds: number): number {
+  const deadline = nowMs() + timeoutSeconds * 1000;
+  for (let pause = 1; ; pause = Math.min(pause * 2, WAIT_MS_MAX)) {
+    const [found, status] = os.waitpid(pid, os.WNOHANG);
+    if (found === pid) return (status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
+    if (found < 0) return 127;
+    if (nowMs() >= deadline) {
+      os.kill(pid, os.SIGKILL);
+      os.waitpid(pid, 0);
+      return 124;
+    }
+    os.sleep(pause);
+  }
+}
+
+function readProc(path: string): string {
+  const file = std.open(path, "r");
+  const text = file?.readAsString() ?? "";
+  file?.close();
+  return text;
+}
+
+/** The monotonic clock counts from boot. */
+function nowMs(): number {
+  return Math.round(os.now());
+}
+
+export function openHost(scriptPath: string): Host {
+  if (os.lstat(SCRATCH_DIRECTORY)[1] !== 0) os.mkdir(SCRATCH_DIRECTORY, 0o755);
+  // `<kit>/kit.js` is started by `<kit>/bin/pristine-kit`.
+  const kitRoot = parentOf(scriptPath);
+  const programs = new Map<string, readonly string[] | undefined>();
+  const isFile = (path: string): boolean => os.stat(path)[1] === 0;
+  const find = (program: string): readonly string[] | undefined => {
+    const own = `${kitRoot}/bin/${program}`;
+    if (isFile(own)) return [own];
+    const directory = PATH.split(":").find((candidate) => isFile(`${candidate}/${program}`));
+    return directory === undefined ? undefined : [`${directory}/${program}`];
+  };
+  const which = (program: string): readonly string[] | undefined => {
+    if (!programs.has(program)) programs.set(program, find(program));
+    return programs.get(program);
+  };
+  const sync = (path: string): void => {
+    const busybox = which("busybox");
+    const { code, stderr } = run([...(busybox ?? []), "sync", path], { timeoutSeconds: 60 });
+    if (code !== 0) throw new Error(`${path} cannot be synced to disk: ${stderr.trim()}`);
+  };
+  const files = new QuickJsFiles(sync);
+  const sleepMs = (milliseconds: number): void => {
+    os.sleep(milliseconds);
+  };
+  return {
+    files,
+    units: new SystemdUnits({ run, files, sleepMs }),
+    kitCommand: `${kitRoot}/bin/pristine-kit`,
+    kitPath: kitRoot.startsWith("/nix/store/") ? kitRoot : undefined,
+    kitVersion: PRISTINE_VERSION,
+    run,
+    which,
+    wallClock: () => new Date().toISOString(),
+    uptimeMs: nowMs,
+    bootId: () => readProc("/proc/sys/kernel/random/boot_id").trim(),
+    sleepMs,
+  };
+}

@@ -1,0 +1,131 @@
+/**
+ * The way back to the recorded previous system. It may be interrupted and repeated; it never gives up in the middle:
+ * a step that fails is recorded, and the next one is tried.
+ */
+
+import { isFinal, stepsOf, type Receipt, type RevertReason, type StepName } from "../machine/transaction.ts";
+import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
+import { actLive, backActivation, newlyFailed, planUnits, type Activation } from "./activation.ts";
+import { finishConfirm, isCommitted } from "./confirm.ts";
+import { disarmDeadlines } from "./deadline.ts";
+import type { Host } from "./host.ts";
+import { KitError } from "./kit-error.ts";
+import { profileSystem, removeRoot, setRoot } from "./systems.ts";
+import { EXECUTOR_UNIT, pruneTransactions, ROLLBACK_UNIT, TransactionRecord } from "./transaction-record.ts";
+
+export interface RevertOptions {
+  /** We are the executor's own process and must not stop it. */
+  readonly isExecutor?: boolean;
+  /** Why; what is recorded already wins. */
+  readonly reason?: RevertReason;
+}
+
+/** Takes an unfinished transaction of this boot back; a finished one stays as it is. */
+export function revert(host: Host, opened: TransactionRecord, options: RevertOptions): Receipt | undefined {
+  let record = opened;
+  if (options.isExecutor !== true) {
+    host.units.halt(EXECUTOR_UNIT);
+    // The executor may have written more before it was stopped.
+    record = TransactionRecord.openKnown(host, record.id);
+  }
+  if (isFinal(record.state)) return record.receipt;
+  if (record.state === "confirming") {
+    const receipt = tryFinishConfirm(host, record);
+    if (receipt !== undefined || isCommitted(host, record)) return receipt;
+  }
+  if (record.state !== "reverting") {
+    record.setState("reverting", options.reason ?? { kind: "requested", message: "a return was asked for" });
+  }
+
+  const activation = backActivation(host, record);
+  // Nothing that runs was touched before the first stop.
+  const isUntouched = record.facts.partial.length === 0 && !record.hasBegun("stop");
+  const goalSteps = stepsOf("revert", record.plan.goal);
+  const failures: string[] = [];
+  for (const step of goalSteps) {
+    if (record.hasEnded(step) || (isUntouched && LIVE_STEPS.has(step))) continue;
+    if (step === "revert-receipt") {
+      writeReceipt(activation, failures);
+      continue;
+    }
+    if (!isFinal(record.state)) record.append({ kind: "step", step, event: "begin" });
+    try {
+      act(activation, step);
+      if (!isFinal(record.state)) record.append({ kind: "step", step, event: "end" });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      failures.push(message);
+      if (!isFinal(record.state)) record.append({ kind: "step", step, event: "failed", message });
+    }
+  }
+  pruneTransactions(host);
+  return record.receipt;
+}
+
+/** The deployer has confirmed; only a confirmation that cannot be written down leads back. */
+function tryFinishConfirm(host: Host, record: TransactionRecord): Receipt | undefined {
+  try {
+    return finishConfirm(host, record);
+  } catch (error) {
+    record.append({ kind: "note", message: `confirm: ${error instanceof Error ? error.message : String(error)}` });
+    return undefined;
+  }
+}
+
+const LIVE_STEPS: ReadonlySet<StepName> = new Set(
+  stepsOf("revert", "switch").filter((step) => !stepsOf("revert", "boot").includes(step)),
+);
+
+function act(activation: Activation, step: StepName): void {
+  const { host, record } = activation;
+  switch (step) {
+    case "revert-halt":
+      // Done above, before anything was read; the record says that it was.
+      break;
+    case "revert-roots":
+      setRoot(host, "current", record.facts.previous);
+      removeRoot(host, "pending");
+      break;
+    case "revert-disarm":
+      disarmDeadlines(host);
+      break;
+    case "revert-stop":
+      actLive(activation, step, planUnits(activation));
+      break;
+    default:
+      actLive(activation, step, record.unitPlan("back") ?? EMPTY_UNIT_PLAN);
+  }
+}
+
+function writeReceipt(activation: Activation, failures: readonly string[]): void {
+  const { record } = activation;
+  record.append({ kind: "step", step: "revert-receipt", event: "begin" });
+  const failed = newlyFailed(activation, record.unitPlan("back") ?? EMPTY_UNIT_PLAN);
+  record.append({ kind: "step", step: "revert-receipt", event: "end" });
+  const isClean = failures.length === 0 && failed.length === 0;
+  record.conclude(isClean ? "reverted" : "revert-failed", { failedUnits: failed });
+}
+
+/** Asks for a return: recorded at once, done by a supervised unit, so that the asker's session may die of it. */
+export function requestRevert(host: Host, id: string): TransactionRecord {
+  host.units.halt(EXECUTOR_UNIT);
+  const record = TransactionRecord.openKnown(host, id);
+  if (record.state === "reverted" || record.state === "reverted-by-reboot" || record.state === "revert-failed")
+    return record;
+  if (isFinal(record.state) || isCommitted(host, record)) {
+    throw new KitError("KIT_STATE", `transaction ${id} is ${record.state}; deploy the earlier system instead`, {
+      transaction: record.status(),
+      hint: `the previous system is ${record.facts.previous}; the boot default is ${profileSystem(host) ?? "not set"}`,
+    });
+  }
+  if (record.state !== "reverting") {
+    record.setState("reverting", { kind: "requested", message: "the deployer asked to return" });
+  }
+  const outcome = host.units.supervise({
+    unit: ROLLBACK_UNIT.slice(0, -".service".length),
+    description: `Return to the system before ${id}`,
+    command: [host.kitCommand, "revert-run", id, "requested"],
+  });
+  if (!outcome.ok) throw new KitError("KIT_FAILED", `the return cannot be started: ${outcome.message}`);
+  return record;
+}

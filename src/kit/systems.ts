@@ -1,0 +1,110 @@
+/** Which systems a host runs, boots and keeps: the links that say so, and how they are moved. */
+
+import {
+  generationLinkName,
+  generationNumberOf,
+  numberForPath,
+  PROFILE_DIRECTORY,
+  PROFILE_NAME,
+} from "../machine/generation.ts";
+import type { Generation } from "../machine/facts.ts";
+import { SYSTEM_LINK, systemLinkTarget } from "../machine/skeleton.ts";
+import type { Host } from "./host.ts";
+
+const PROFILE = `${PROFILE_DIRECTORY}/${PROFILE_NAME}`;
+const GC_ROOTS = "/nix/var/nix/gcroots/pristine";
+const ACTIVATED = "/run/pristine/activated";
+const CURRENT = "/run/current-system";
+const BOOTED = "/run/booted-system";
+const STORE_OBJECT = /^\/nix\/store\/[0-9abcdfghijklmnpqrsvwxyz]{32}-[A-Za-z0-9+._?=-]+$/;
+
+export function isStorePath(path: string): boolean {
+  return STORE_OBJECT.test(path);
+}
+
+/** What a link names, when that is a store path. */
+function storePathAt(host: Host, link: string): string | undefined {
+  const target = host.files.readlink(link);
+  if (target === undefined) return undefined;
+  const path = target.startsWith("/") ? target : `/${target}`;
+  return isStorePath(path) ? path : undefined;
+}
+
+/** What `/usr` and `/etc` go through now. */
+export function runningSystem(host: Host): string | undefined {
+  return storePathAt(host, SYSTEM_LINK);
+}
+
+export function activatedSystem(host: Host): string | undefined {
+  return storePathAt(host, ACTIVATED);
+}
+
+export function bootedSystem(host: Host): string | undefined {
+  return storePathAt(host, BOOTED);
+}
+
+/** The boot default. */
+export function profileSystem(host: Host): string | undefined {
+  const link = host.files.readlink(PROFILE);
+  if (link === undefined) return undefined;
+  return storePathAt(host, link.startsWith("/") ? link : `${PROFILE_DIRECTORY}/${link}`) ?? storePathAt(host, PROFILE);
+}
+
+/** The flip: one rename that changes `/usr` and `/etc` together. */
+export function flipSystem(host: Host, path: string): void {
+  host.files.replaceLink(SYSTEM_LINK, systemLinkTarget(path), { durable: false });
+}
+
+export function markActivated(host: Host, path: string): void {
+  host.files.makeDirectory("/run/pristine");
+  host.files.replaceLink(CURRENT, path, { durable: false });
+  host.files.replaceLink(ACTIVATED, path, { durable: false });
+}
+
+export type GcRoot = "booted" | "current" | "previous" | "pending" | "kit";
+
+export function setRoot(host: Host, root: GcRoot, path: string): void {
+  if (host.files.readlink(`${GC_ROOTS}/${root}`) === path) return;
+  host.files.makeDirectory(GC_ROOTS);
+  host.files.replaceLink(`${GC_ROOTS}/${root}`, path, { durable: true });
+}
+
+export function removeRoot(host: Host, root: GcRoot): void {
+  host.files.remove(`${GC_ROOTS}/${root}`, { durable: true });
+}
+
+export function rootedSystem(host: Host, root: GcRoot): string | undefined {
+  return storePathAt(host, `${GC_ROOTS}/${root}`);
+}
+
+/** All generations of the profile, oldest first. */
+export function readGenerations(host: Host): Generation[] {
+  const current = host.files.readlink(PROFILE);
+  const generations: Generation[] = [];
+  for (const name of host.files.list(PROFILE_DIRECTORY) ?? []) {
+    const number = generationNumberOf(name);
+    if (number === undefined) continue;
+    const link = `${PROFILE_DIRECTORY}/${name}`;
+    const path = storePathAt(host, link);
+    if (path === undefined) continue;
+    const isDefault = current === name || current === link;
+    generations.push({ number, path, date: host.files.modifiedAt(link), isDefault });
+  }
+  return generations.sort((one, other) => one.number - other.number);
+}
+
+/** Makes `path` the boot default under a number of its own; the rename of the profile is the moment it counts. */
+export function moveProfile(host: Host, path: string): number {
+  const { number } = numberForPath(readGenerations(host), path);
+  const name = generationLinkName(number);
+  host.files.makeDirectory(PROFILE_DIRECTORY);
+  if (host.files.readlink(`${PROFILE_DIRECTORY}/${name}`) !== path) {
+    host.files.replaceLink(`${PROFILE_DIRECTORY}/${name}`, path, { durable: true });
+  }
+  if (host.files.readlink(PROFILE) !== name) host.files.replaceLink(PROFILE, name, { durable: true });
+  return number;
+}
+
+export function removeGeneration(host: Host, number: number): void {
+  host.files.remove(`${PROFILE_DIRECTORY}/${generationLinkName(number)}`, { durable: true });
+}

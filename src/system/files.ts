@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, openSync } from "node:fs";
+import { closeSync, constants, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { OperationError } from "../base/errors.ts";
 import { syncFileSystem } from "./native.ts";
@@ -192,6 +192,17 @@ export async function rename(from: string, to: string): Promise<void> {
   await fs.rename(from, to);
 }
 
+/** Moves a store object: a read-only directory must be writable while its parent changes. */
+export async function moveTree(from: string, to: string): Promise<void> {
+  const status = await fs.lstat(from);
+  const readOnlyDirectory = status.isDirectory() && (status.mode & 0o200) === 0;
+  if (readOnlyDirectory) await fs.chmod(from, 0o755);
+  await fs.rename(from, to);
+  if (!readOnlyDirectory) return;
+  await fs.chmod(to, status.mode & 0o7777);
+  await fs.utimes(to, status.atimeMs / 1000, status.mtimeMs / 1000);
+}
+
 /** Removes one file or link; nothing happens when it is absent. */
 export async function removeFile(path: string): Promise<void> {
   await absentAsUndefined(fs.unlink(path));
@@ -296,4 +307,23 @@ function besideName(path: string): string {
 function parentOf(path: string): string {
   const slash = path.lastIndexOf("/");
   return slash < 0 ? "." : slash === 0 ? "/" : path.slice(0, slash);
+}
+
+/** A file that grows by pieces in order, such as a log. Writing is synchronous, so that nothing is lost at a crash. */
+export interface AppendingFile extends Disposable {
+  write(bytes: Uint8Array): void;
+}
+
+export function createFile(path: string, mode: number = 0o644): AppendingFile {
+  const fd = openSync(path, "w", mode);
+  let isOpen = true;
+  return {
+    write: (bytes) => {
+      for (let start = 0; start < bytes.length;) start += writeSync(fd, bytes, start);
+    },
+    [Symbol.dispose]: () => {
+      if (isOpen) closeSync(fd);
+      isOpen = false;
+    },
+  };
 }

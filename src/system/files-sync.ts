@@ -1,0 +1,78 @@
+/**
+ * Synchronous file access, for evaluation, which cannot wait.
+ *
+ * Paths, names and contents are byte strings. An absent file is `undefined` where that is an answer.
+ */
+
+import * as fs from "node:fs";
+import { byteStringOfBytes, textOfByteString } from "../base/byte-string.ts";
+import { fileError, systemErrorCode } from "./files.ts";
+
+export type SyncFileKind = "regular" | "directory" | "symlink" | "unknown";
+
+function onDisk(path: string): string | Buffer {
+  for (let i = 0; i < path.length; i++) if (path.charCodeAt(i) > 0x7f) return Buffer.from(path, "latin1");
+  return path;
+}
+
+function kindOf(entry: fs.Stats | fs.Dirent<string>): SyncFileKind {
+  if (entry.isFile()) return "regular";
+  if (entry.isDirectory()) return "directory";
+  return entry.isSymbolicLink() ? "symlink" : "unknown";
+}
+
+/** Turns "it is not there" into `undefined` and any other refusal into an error that names the path. */
+function absentAsUndefined<T>(action: string, question: () => T): T | undefined {
+  try {
+    return question();
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw fileError(action, error);
+  }
+}
+
+export function kindOfSync(path: string, options: { readonly followLinks: boolean }): SyncFileKind | undefined {
+  return absentAsUndefined(`look at '${textOfByteString(path)}'`, () => {
+    const status = (options.followLinks ? fs.statSync : fs.lstatSync)(onDisk(path), { throwIfNoEntry: false });
+    return status === undefined ? undefined : kindOf(status);
+  });
+}
+
+/** The contents of a file; `undefined` when there is none. */
+export function readFileSync(path: string): string | undefined {
+  return absentAsUndefined(`read '${textOfByteString(path)}'`, () => byteStringOfBytes(fs.readFileSync(onDisk(path))));
+}
+
+export interface SyncDirectoryEntry {
+  readonly name: string;
+  readonly kind: SyncFileKind;
+}
+
+/** Entries in byte order; `undefined` when there is no such directory. */
+export function readDirectorySync(path: string): readonly SyncDirectoryEntry[] | undefined {
+  return absentAsUndefined(`list '${textOfByteString(path)}'`, () => {
+    const entries = fs.readdirSync(onDisk(path), { withFileTypes: true, encoding: "latin1" });
+    return entries
+      .map((entry) => ({ name: entry.name, kind: kindOf(entry) }))
+      .sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
+  });
+}
+
+/** A link's target; `undefined` when the path is not a link. */
+export function readLinkSync(path: string): string | undefined {
+  try {
+    return fs.readlinkSync(onDisk(path), "latin1");
+  } catch (error) {
+    const code = systemErrorCode(error);
+    if (code === "EINVAL" || code === "ENOENT" || code === "ENOTDIR") return undefined;
+    throw fileError(`read the link '${textOfByteString(path)}'`, error);
+  }
+}
+
+/** The path with all links resolved; `undefined` when it does not exist. */
+export function realPathSync(path: string): string | undefined {
+  return absentAsUndefined(`resolve '${textOfByteString(path)}'`, () =>
+    fs.realpathSync.native(onDisk(path) as string, { encoding: "latin1" }),
+  );
+}

@@ -1,0 +1,13 @@
+/** What this machine is: processors and their kind. */
+
+import { availableParallelism } from "node:os";
+
+/** How many things can be computed at the same time. */
+export function processorCount(): number {
+  return availableParallelism();
+}
+
+/** `x64`, `arm64`, … as Node names it. */
+export function processorKind(): string {
+  return process.arch;
+}

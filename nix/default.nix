@@ -1,0 +1,16 @@
+# Pristine's Nix code. `(import ./nix { }).evalFleet ./fleet.nix` evaluates a fleet, in any Nix.
+{ }:
+let
+  lib = import ./lib;
+  fleet = import ./fleet.nix { inherit lib; };
+in
+{
+  inherit lib;
+  inherit (fleet)
+    evalFleet
+    evalHost
+    lockNames
+    bootstrap
+    kit
+    ;
+}

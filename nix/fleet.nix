@@ -1,0 +1,344 @@
+# Fleets: a file that declares hosts becomes their configurations, systems and the inventory for the deployer.
+{ lib }:
+let
+  inherit (builtins)
+    attrNames
+    attrValues
+    concatMap
+    filter
+    head
+    isAttrs
+    isFunction
+    length
+    map
+    mapAttrs
+    match
+    pathExists
+    typeOf
+    unsafeDiscardStringContext
+    ;
+  inherit (lib) concatMapStringsSep groupBy optionalAttrs;
+  inherit (lib.moduleErrors) suggest;
+
+  makePackages = import ./debian;
+  moduleList = import ./modules/module-list.nix;
+  architectures = import ./debian/architectures.nix;
+
+  # One host out of its modules. `hosts` are all of the fleet, so that they see each other.
+  evalHost =
+    {
+      name,
+      modules,
+      packagesFor,
+      meta,
+      hosts ? { },
+    }:
+    let
+      evaluated = builtins.addErrorContext "while evaluating the host '${name}':" (
+        lib.evalModules {
+          class = "pristine";
+          specialArgs = {
+            inherit name hosts;
+            fleet = meta;
+            utils = import ./modules/systemd/escape.nix { inherit lib; };
+            modulesPath = toString ./modules;
+          };
+          modules =
+            moduleList
+            ++ [
+              {
+                _file = toString ./fleet.nix;
+                options.system.architecture = lib.mkOption {
+                  type = lib.types.enum (attrNames architectures);
+                  default = meta.architecture or "amd64";
+                  description = "The host's architecture, as Debian names it.";
+                };
+                config._module.args.pkgs = packagesFor evaluated.config.system.architecture;
+              }
+            ]
+            ++ modules;
+        }
+      );
+    in
+    {
+      inherit name;
+      inherit (evaluated) config options;
+      system = builtins.addErrorContext "while evaluating the host '${name}':" evaluated.config.system.build.toplevel;
+    };
+
+  ## Reading a fleet file
+
+  describe = fleet: if lib.isStringLike fleet then "the fleet file ${toString fleet}" else "the fleet";
+
+  checkKeys =
+    what: allowed: set:
+    let
+      unknown = filter (key: !(builtins.elem key allowed)) (attrNames set);
+    in
+    if unknown == [ ] then
+      set
+    else
+      throw "${what} has an attribute '${head unknown}' that means nothing.${suggest (head unknown) allowed} It may have: ${lib.concatStringsSep ", " allowed}.";
+
+  readFleet =
+    fleet:
+    let
+      where = describe fleet;
+      value = if isAttrs fleet && !lib.isStringLike fleet then fleet else import fleet;
+      result = if isFunction value then value { inherit lib; } else value;
+      checked = checkKeys where [
+        "meta"
+        "defaults"
+        "hosts"
+      ] result;
+      meta = checked.meta or { };
+      hosts = checked.hosts or (throw "${where} declares no hosts: add `hosts.NAME = { … };'");
+      badNames = filter (name: match "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" name == null) (attrNames hosts);
+    in
+    if !isAttrs result then
+      throw "${where} is a value of type ${typeOf result}; a fleet is an attribute set with `meta', `defaults' and `hosts'."
+    else if !isAttrs meta then
+      throw "`meta' of ${where} is a value of type ${typeOf meta}; it must be an attribute set such as { name = \"shop\"; }."
+    else if !isAttrs hosts then
+      throw "`hosts' of ${where} is a value of type ${typeOf hosts}; it must be an attribute set with a module for each host."
+    else if badNames != [ ] then
+      throw "${where} declares a host '${head badNames}', which cannot be a host's name: only lower-case letters, digits and dashes, beginning and ending with a letter or digit, at most 63."
+    else
+      {
+        meta = checkMeta where meta;
+        defaults = checked.defaults or { };
+        inherit hosts;
+      };
+
+  checkMeta =
+    where: given:
+    let
+      meta = checkKeys "`meta' of ${where}" [
+        "name"
+        "base"
+        "description"
+        "architecture"
+        "suite"
+        "mirror"
+        "sources"
+      ] given;
+      name = meta.name or (throw "${where} has no name: add `meta.name = \"…\";'");
+    in
+    if !builtins.isString name || match "[a-z0-9][a-z0-9-]{0,31}" name == null then
+      throw "`meta.name' of ${where} must be a short word of lower-case letters, digits and dashes."
+    else if meta.base or "debian" != "debian" then
+      throw "`meta.base' of ${where} is ${lib.moduleErrors.showValue meta.base}; the only base there is so far is \"debian\"."
+    else if !architectures ? ${meta.architecture or "amd64"} then
+      throw "`meta.architecture' of ${where} is '${toString meta.architecture}'; known are ${lib.concatStringsSep ", " (attrNames architectures)}."
+    else
+      meta // { base = "debian"; };
+
+  ## Whole fleets
+
+  evalWith =
+    {
+      fleet,
+      packagesFor,
+    }:
+    let
+      read = readFleet fleet;
+      inherit (read) meta;
+
+      hosts = mapAttrs (
+        name: module:
+        evalHost {
+          inherit
+            name
+            hosts
+            meta
+            packagesFor
+            ;
+          modules = [
+            (lib.setDefaultModuleLocation "${toString fleetFile} (defaults)" read.defaults)
+            (lib.setDefaultModuleLocation "${toString fleetFile} (host ${name})" module)
+          ];
+        }
+      ) read.hosts;
+
+      fleetFile = if isAttrs fleet && !lib.isStringLike fleet then "<fleet>" else fleet;
+
+      inventoryOf = mapAttrs (_: inventoryEntry) hosts;
+    in
+    {
+      inherit meta hosts inventoryOf;
+      inventory = {
+        inherit (meta) name;
+        hosts = builtins.seq (checkAddresses hosts) inventoryOf;
+      };
+    };
+
+  inventoryEntry =
+    host:
+    let
+      inherit (host) config;
+      inherit (config) deployment networking;
+      meta = config.system.meta;
+    in
+    {
+      drvPath = unsafeDiscardStringContext host.system.drvPath;
+      outPath = unsafeDiscardStringContext host.system.outPath;
+      inherit (meta) system;
+      deployment = {
+        inherit (deployment)
+          target
+          tags
+          confirmTimeout
+          keepGenerations
+          ;
+        inherit (meta) healthChecks;
+      };
+      networking = {
+        inherit (networking) hostName;
+        primaryAddress = networking.primaryAddress or null;
+        interface = networking.primaryInterface or null;
+      };
+      meta = meta // {
+        packages = map (package: removeAttrs package [ "path" ]) meta.packages;
+      };
+      inherit (config) warnings;
+    };
+
+  checkAddresses =
+    hosts:
+    let
+      addressed = concatMap (
+        host:
+        let
+          address = host.config.networking.primaryAddress or null;
+        in
+        if address == null then
+          [ ]
+        else
+          [
+            {
+              inherit address;
+              inherit (host) name;
+            }
+          ]
+      ) (attrValues hosts);
+      shared = filter (same: length same > 1) (attrValues (groupBy (entry: entry.address) addressed));
+    in
+    if shared == [ ] then
+      null
+    else
+      throw "The hosts ${
+        concatMapStringsSep " and " (entry: "'${entry.name}'") (head shared)
+      } have the same address ${(head (head shared)).address} (networking.interfaces.<name>.ipv4.addresses).";
+
+  ## Locks
+
+  lockOf = fleet: dirOf fleet + "/pristine.lock";
+
+  packagesFromLock =
+    lock:
+    let
+      content =
+        if pathExists lock then
+          builtins.fromJSON (builtins.readFile lock)
+        else
+          throw "There is no lock file ${toString lock}; run `pristine lock', which chooses the versions of all packages the fleet names.";
+      checked =
+        if content.version or null == 1 then
+          content
+        else
+          throw "The lock file ${toString lock} has version ${toString (content.version or "none")}, which this Pristine does not know; run `pristine lock'.";
+      sets = mapAttrs (
+        architecture: _:
+        makePackages {
+          lock = checked;
+          lockDir = dirOf lock;
+          inherit architecture;
+        }
+      ) architectures;
+    in
+    architecture: sets.${architecture};
+
+  packagesFromIndex =
+    index:
+    let
+      table = if isAttrs index then index else builtins.fromJSON (builtins.readFile index);
+      sets = mapAttrs (
+        architecture: _:
+        makePackages {
+          stub = table.${architecture} or (throw "The package index has no packages for the architecture '${architecture}'.");
+          inherit architecture;
+        }
+      ) architectures;
+    in
+    architecture: sets.${architecture};
+in
+rec {
+  inherit evalHost packagesFromLock;
+
+  evalFleet =
+    fleet:
+    evalWith {
+      inherit fleet;
+      packagesFor = packagesFromLock (lockOf fleet);
+    };
+
+  # The generic host that others are deployed over.
+  bootstrapWith =
+    {
+      packagesFor,
+      architecture ? "amd64",
+    }:
+    evalHost {
+      name = "bootstrap";
+      meta = {
+        name = "bootstrap";
+        base = "debian";
+        inherit architecture;
+      };
+      modules = [ ./bootstrap.nix ];
+      inherit packagesFor;
+    };
+
+  bootstrap =
+    {
+      lock,
+      architecture ? "amd64",
+    }:
+    bootstrapWith {
+      packagesFor = packagesFromLock lock;
+      inherit architecture;
+    };
+
+  # Which packages a lock must have, by architecture, when only the names and versions of all that exist are known.
+  lockNames =
+    { fleet, index }:
+    let
+      packagesFor = packagesFromIndex index;
+      evaluated = evalWith { inherit fleet packagesFor; };
+      used = groupBy (host: host.config.system.architecture) (attrValues evaluated.hosts);
+    in
+    mapAttrs (
+      architecture: hosts:
+      lib.uniqueStrings (
+        (packagesFor architecture).pristine.toolNames
+        ++ concatMap (host: host.config.system.packageNames) (
+          hosts ++ [ (bootstrapWith { inherit packagesFor architecture; }) ]
+        )
+      )
+    ) used;
+
+  # The program that hosts run, for one platform.
+  kit =
+    {
+      lock,
+      kitJs,
+      system ? "x86_64-linux",
+    }:
+    let
+      architecture = head (
+        filter (name: architectures.${name}.system == system) (attrNames architectures)
+        ++ [ (throw "There is no host kit for the platform '${system}'.") ]
+      );
+    in
+    (packagesFromLock lock architecture).pristine.makeKit { inherit kitJs; };
+}

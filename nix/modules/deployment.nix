@@ -1,0 +1,55 @@
+# How a host is reached and deployed to. None of this is on the host, except what its executor must know.
+{
+  config,
+  lib,
+  name,
+  ...
+}:
+let
+  inherit (lib) mkOption types;
+  cfg = config.deployment;
+in
+{
+  options.deployment = {
+    target = {
+      host = mkOption {
+        type = types.strMatching "[a-zA-Z0-9_.:%-]+";
+        default = name;
+        example = "web1.example.org";
+        description = "The name or address by which ssh reaches the host.";
+      };
+      user = mkOption {
+        type = types.strMatching "[a-zA-Z_][a-zA-Z0-9_.-]*";
+        default = "root";
+        description = "The user to log in as.";
+      };
+      port = mkOption {
+        type = types.port;
+        default = 22;
+        description = "The port of the host's ssh server.";
+      };
+    };
+    tags = mkOption {
+      type = types.listOf (types.strMatching "[a-zA-Z0-9_.-]+");
+      default = [ ];
+      apply = tags: lib.sort (a: b: a < b) (lib.unique tags);
+      example = [ "web" ];
+      description = "Words by which hosts are chosen (`--on @web`).";
+    };
+    confirmTimeout = mkOption {
+      type = types.ints.between 5 3600;
+      default = 60;
+      description = "How many seconds after a switch the deployment must have been confirmed; else the host returns to the system before.";
+    };
+    keepGenerations = mkOption {
+      type = types.ints.between 2 1000;
+      default = 10;
+      description = "How many confirmed systems the host keeps.";
+    };
+  };
+
+  config.system.meta = {
+    confirmTimeoutSeconds = cfg.confirmTimeout;
+    inherit (cfg) keepGenerations;
+  };
+}

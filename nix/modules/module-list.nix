@@ -1,0 +1,24 @@
+# The modules every host is made of.
+[
+  ./assertions.nix
+  ./base.nix
+  ./boot.nix
+  ./deployment.nix
+  ./environment.nix
+  ./file-systems.nix
+  ./firewall.nix
+  ./health-checks.nix
+  ./meta.nix
+  ./networking.nix
+  ./nix.nix
+  ./persistence.nix
+  ./security/pam.nix
+  ./security/sudo.nix
+  ./security/wrappers.nix
+  ./services/nginx.nix
+  ./services/openssh.nix
+  ./system.nix
+  ./systemd.nix
+  ./time-and-locale.nix
+  ./users.nix
+]

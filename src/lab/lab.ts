@@ -47,7 +47,8 @@ import {
 } from "./network.ts";
 import { sweep } from "./power.ts";
 import { checkRequirements, checkRoot } from "./requirements.ts";
-import { installKeys, makeHostKey, makeOperatorKey, operatorPublicKey, writeSshConfig } from "./ssh-access.ts";
+import { installKeys, makeHostKey, makeOperatorKey, operatorPublicKey } from "./ssh-access.ts";
+import { writeSshConfig } from "./ssh-config.ts";
 import { assignAddresses, checkAddress, chooseSubnet, subnetOf } from "./subnet.ts";
 import { BOOT_DEFAULT } from "./supervisor-script.ts";
 import { tryTool } from "./tools.ts";

@@ -1,12 +1,11 @@
-/** Keys and configuration with which this machine's OpenSSH reaches a lab's hosts, known to each other from the start. */
+/** Keys by which a lab's hosts and this machine know each other from the start, and the way in that they open. */
 
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import { ensureDirectory, exists, readText, readTextIfPresent, writeFileAtomic } from "../system/files.ts";
+import { ensureDirectory, exists, readText, writeFileAtomic } from "../system/files.ts";
 import { type ProcessOutcome, run, succeeded } from "../system/process.ts";
 import { tcpGreeting } from "../system/tcp.ts";
 import { hostPaths, labPaths } from "./lab-names.ts";
-import type { LabRecord } from "./lab-record.ts";
 import { tool } from "./tools.ts";
 
 /** Makes the key pair with which the operator logs in, when there is none. */
@@ -48,38 +47,6 @@ export async function installKeys(lab: string, host: string, authorizedKeys: rea
   await writeFileAtomic(`${paths.disk}/nix/var/pristine/seed/authorized_keys`, `${authorizedKeys.join("\n")}\n`, {
     mode: 0o644,
   });
-}
-
-export async function writeSshConfig(record: LabRecord): Promise<void> {
-  const paths = labPaths(record.name);
-  const known: string[] = [];
-  for (const { name, address } of record.hosts) {
-    const [type, key] = ((await readTextIfPresent(`${hostPaths(record.name, name).hostKey}.pub`)) ?? "").split(" ");
-    if (key !== undefined) known.push(`${name},${address} ${type} ${key}\n`);
-  }
-  await writeFileAtomic(paths.knownHosts, known.join(""), { mode: 0o600, durable: false });
-  await writeFileAtomic(paths.sshConfig, sshConfig(record), { mode: 0o600, durable: false });
-}
-
-export function sshConfig(record: LabRecord): string {
-  const { identity, knownHosts } = labPaths(record.name);
-  const hosts = record.hosts.map(({ name, address }) => `Host ${name} ${address}\n  HostName ${address}\n`);
-  return `# Hosts of the lab '${record.name}': ssh -F ${labPaths(record.name).sshConfig} HOST
-${hosts.join("")}
-Host ${record.hosts.map(({ name, address }) => `${name} ${address}`).join(" ")}
-  User root
-  Port 22
-  IdentityFile ${identity}
-  IdentitiesOnly yes
-  UserKnownHostsFile ${knownHosts}
-  GlobalKnownHostsFile /dev/null
-  StrictHostKeyChecking yes
-  UpdateHostKeys no
-  PasswordAuthentication no
-  KbdInteractiveAuthentication no
-  ConnectTimeout 10
-  LogLevel ERROR
-`;
 }
 
 /** Runs a command on a host, over a connection of its own. */

@@ -1,0 +1,45 @@
+/** What a lab needs to know of a fleet: its name, its hosts' addresses, and the system that hosts boot before their first deployment. */
+
+import { dirname, resolve } from "node:path";
+import { OperationError } from "../base/errors.ts";
+import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
+import { exists } from "../system/files.ts";
+import { type DerivationOutput, nixDirectory, nixString } from "./inventory.ts";
+
+export interface Rehearsal {
+  readonly name: string;
+  readonly hosts: readonly { readonly name: string; readonly address: string | undefined }[];
+  readonly bootstrap: DerivationOutput;
+  readonly evaluation: EvaluationResult;
+}
+
+interface RawRehearsal {
+  readonly name: string;
+  readonly addresses: Readonly<Record<string, string | null>>;
+  readonly bootstrap: DerivationOutput;
+}
+
+/** Evaluates only what is asked here: no host's system. */
+export async function loadRehearsal(fleetFile: string, signal: AbortSignal): Promise<Rehearsal> {
+  const file = resolve(fleetFile);
+  if (!(await exists(file))) {
+    throw new OperationError("FLEET_FILE_MISSING", `there is no fleet file ${fleetFile}`, {
+      hint: "run 'pristine init' to make one, or name it with --fleet FILE",
+    });
+  }
+  const expression = `
+    let
+      pristine = import ${nixDirectory()} { };
+      fleet = /. + ${nixString(file)};
+      inventory = (pristine.evalFleet fleet).inventory;
+      bootstrap = (pristine.bootstrap { lock = dirOf fleet + "/pristine.lock"; }).system;
+    in {
+      inherit (inventory) name;
+      addresses = builtins.mapAttrs (_: host: host.networking.primaryAddress) inventory.hosts;
+      bootstrap = { inherit (bootstrap) drvPath outPath; };
+    }`;
+  const evaluation = await evaluate({ expression, baseDir: dirname(file), output: "json", strict: true }, signal);
+  const { name, addresses, bootstrap } = JSON.parse(evaluation.text) as RawRehearsal;
+  const hosts = Object.entries(addresses).map(([host, address]) => ({ name: host, address: address ?? undefined }));
+  return { name, hosts, bootstrap, evaluation };
+}

@@ -1,4 +1,4 @@
-# What every host has: systemd, a shell and its tools, D-Bus, names, certificates.
+# What every host has: systemd, a shell and its tools, D-Bus, the ways names are looked up, certificates.
 {
   config,
   lib,
@@ -116,15 +116,6 @@ in
         done
         unset file
       '';
-      "shells".text = ''
-        /bin/sh
-        /usr/bin/sh
-        /bin/bash
-        /usr/bin/bash
-        /bin/dash
-        /usr/bin/dash
-        /usr/sbin/nologin
-      '';
       "ssl/certs/ca-certificates.crt".source = pkgs.pristine.caBundle;
       "ssl/cert.pem".source = pkgs.pristine.caBundle;
       "tmpfiles.d/debian.conf".text = ''
@@ -150,37 +141,6 @@ in
         SystemMaxUse=256M
       '';
     };
-
-    users.users = {
-      messagebus = {
-        isSystemUser = mkDefault true;
-        group = mkDefault "messagebus";
-        description = mkDefault "system message bus";
-      };
-      systemd-network = {
-        isSystemUser = mkDefault true;
-        group = mkDefault "systemd-network";
-        description = mkDefault "systemd network management";
-      };
-    }
-    // lib.optionalAttrs config.services.resolved.enable {
-      systemd-resolve = {
-        isSystemUser = mkDefault true;
-        group = mkDefault "systemd-resolve";
-        description = mkDefault "systemd resolver";
-      };
-    };
-    users.groups = {
-      messagebus = { };
-      systemd-network = { };
-      systemd-journal = { };
-      input = { };
-      sgx = { };
-      clock = { };
-      kvm = { };
-      render = { };
-    }
-    // lib.optionalAttrs config.services.resolved.enable { systemd-resolve = { }; };
 
     systemd.tmpfiles.rules = [
       "d /root 0700 root root -"

@@ -76,13 +76,6 @@ in
     };
   };
 
-  options.system.build.init = mkOption {
-    type = types.str;
-    internal = true;
-    readOnly = true;
-    description = "Stage 2.";
-  };
-
   config = {
     environment.etc = {
       "modules-load.d/pristine.conf" = mkIf (cfg.kernelModules != [ ]) { text = modules; };

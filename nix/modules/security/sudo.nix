@@ -120,10 +120,7 @@ in
 
   config = mkIf cfg.enable {
     environment.systemPackages = [ pkgs.sudo ];
-    environment.etc.sudoers = {
-      inherit text;
-      mode = "0440";
-    };
+    environment.etc.sudoers = { inherit text; };
 
     users.groups.wheel = { };
 

@@ -181,7 +181,8 @@ let
     in
     {
       drvPath = unsafeDiscardStringContext host.system.drvPath;
-      outPath = unsafeDiscardStringContext host.system.outPath;
+      # Not `outPath`: toJSON renders a set with that as the path alone.
+      outputPath = unsafeDiscardStringContext host.system.outPath;
       inherit (meta) system;
       deployment = {
         inherit (deployment)

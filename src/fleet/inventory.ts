@@ -50,12 +50,18 @@ export interface DerivationOutput {
 
 interface RawInventory {
   readonly inventory: { readonly name: string; readonly hosts: Readonly<Record<string, RawHost>> };
-  readonly kits: Readonly<Record<string, DerivationOutput>>;
+  readonly kits: Readonly<Record<string, RawOutput>>;
+}
+
+/** A derivation with its output. An attribute set that has `outPath` would become that path alone in JSON. */
+export interface RawOutput {
+  readonly drvPath: string;
+  readonly outputPath: string;
 }
 
 interface RawHost {
   readonly drvPath: string;
-  readonly outPath: string;
+  readonly outputPath: string;
   readonly system: string;
   readonly deployment: {
     readonly target: { readonly host: string; readonly user: string | null; readonly port: number | null };
@@ -99,7 +105,7 @@ export async function loadInventory(fleetFile: string, signal: AbortSignal): Pro
   const hosts = Object.entries(raw.inventory.hosts).map(([name, host]): HostInventory => ({
     name,
     drvPath: host.drvPath,
-    outPath: host.outPath,
+    outPath: host.outputPath,
     system: host.system,
     tags: host.deployment.tags,
     target: {
@@ -113,7 +119,17 @@ export async function loadInventory(fleetFile: string, signal: AbortSignal): Pro
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
   }));
-  return { name: raw.inventory.name, fleetFile: file, hosts, kits: new Map(Object.entries(raw.kits)), evaluation };
+  return {
+    name: raw.inventory.name,
+    fleetFile: file,
+    hosts,
+    kits: new Map(Object.entries(raw.kits).map(([system, kit]) => [system, outputOf(kit)])),
+    evaluation,
+  };
+}
+
+export function outputOf(raw: RawOutput): DerivationOutput {
+  return { drvPath: raw.drvPath, outPath: raw.outputPath };
 }
 
 /** The inventory, and the derivation of the host kit for each platform in it. */
@@ -131,7 +147,7 @@ function inventoryExpression(file: string): string {
       systems = builtins.attrValues (builtins.mapAttrs (_: host: host.system) inventory.hosts);
     in {
       inherit inventory;
-      kits = builtins.listToAttrs (map (system: { name = system; value = { inherit (kitOf system) drvPath outPath; }; }) systems);
+      kits = builtins.listToAttrs (map (system: { name = system; value = { inherit (kitOf system) drvPath; outputPath = (kitOf system).outPath; }; }) systems);
     }`;
 }
 

@@ -4,7 +4,7 @@ import { dirname, resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists } from "../system/files.ts";
-import { type DerivationOutput, nixDirectory, nixString } from "./inventory.ts";
+import { type DerivationOutput, type RawOutput, nixDirectory, nixString, outputOf } from "./inventory.ts";
 
 export interface Rehearsal {
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Rehearsal {
 interface RawRehearsal {
   readonly name: string;
   readonly addresses: Readonly<Record<string, string | null>>;
-  readonly bootstrap: DerivationOutput;
+  readonly bootstrap: RawOutput;
 }
 
 /** Evaluates only what is asked here: no host's system. */
@@ -36,10 +36,10 @@ export async function loadRehearsal(fleetFile: string, signal: AbortSignal): Pro
     in {
       inherit (inventory) name;
       addresses = builtins.mapAttrs (_: host: host.networking.primaryAddress) inventory.hosts;
-      bootstrap = { inherit (bootstrap) drvPath outPath; };
+      bootstrap = { inherit (bootstrap) drvPath; outputPath = bootstrap.outPath; };
     }`;
   const evaluation = await evaluate({ expression, baseDir: dirname(file), output: "json", strict: true }, signal);
   const { name, addresses, bootstrap } = JSON.parse(evaluation.text) as RawRehearsal;
   const hosts = Object.entries(addresses).map(([host, address]) => ({ name: host, address: address ?? undefined }));
-  return { name, hosts, bootstrap, evaluation };
+  return { name, hosts, bootstrap: outputOf(bootstrap), evaluation };
 }

@@ -2,7 +2,7 @@
  * Bundles the programs into `dist/`; runs in `npm ci`, so that nothing is built when a command starts.
  *
  * `dist/cli.js` and the Nix-compatible entry points share chunks; `dist/evaluate-worker.js` is the evaluator's thread;
- * `dist/kit.js` is the part that QuickJS runs on hosts.
+ * `dist/delay-relay.js` is the process that makes a lab's link late; `dist/kit.js` is the part that QuickJS runs on hosts.
  */
 
 import { execFileSync } from "node:child_process";
@@ -14,7 +14,12 @@ const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
-const programs = ["src/cli/main.ts", "src/cli/compat/nix-instantiate.ts", "src/realise/evaluate-worker.ts"];
+const programs = [
+  "src/cli/main.ts",
+  "src/cli/compat/nix-instantiate.ts",
+  "src/realise/evaluate-worker.ts",
+  "src/lab/delay-relay.ts",
+];
 
 rmSync(dist, { recursive: true, force: true });
 await build({

@@ -33,15 +33,7 @@ export async function applyDelay(lab: string, host: string, { delayMs, jitterMs 
   }
   for (const { path } of await hierarchies()) await ensureDirectory(`${path}/${group}`);
   const [outer, inner] = [`ta-${label}`, `tb-${label}`];
-  const command = [
-    process.execPath,
-    ...process.execArgv,
-    relayProgram(),
-    outer,
-    inner,
-    String(delayMs),
-    String(jitterMs),
-  ];
+  const command = [process.execPath, relayProgram(), outer, inner, String(delayMs), String(jitterMs)];
   const start =
     'for group in $GROUPS_; do echo 0 >"$group/cgroup.procs"; done; exec setsid --fork "$@" </dev/null >"$LOG" 2>&1';
   await tool(

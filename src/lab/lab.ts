@@ -19,7 +19,7 @@ import {
 } from "../system/files.ts";
 import { lockFile } from "../system/flock.ts";
 import { machineBootId } from "../system/kernel-files.ts";
-import { cgroupDirectories, killCgroup, labsWithCgroups, removeCgroup } from "./cgroup.ts";
+import { cgroupDirectories, killCgroup, labsWithCgroups, makeHostCgroup, removeCgroup } from "./cgroup.ts";
 import { stopRelay } from "./delay.ts";
 import { copyDisk, detachLoops, isSeeded, makeDisk, mountDisk, unmountDisk } from "./disk.ts";
 import { applyFaults } from "./faults.ts";
@@ -145,7 +145,12 @@ async function bringUp(options: LabUpOptions, before: LabRecord | undefined): Pr
   }
   await ensureDirectory(labPaths(name).runtime, 0o755);
   await writeFileAtomic(labPaths(name).bootId, await machineBootId(), { durable: false });
-  await makeSwitch(record, signal);
+  const isNewSwitch = await makeSwitch(record, signal);
+  for (const { name: host, address } of before?.hosts ?? []) {
+    // A host that is still plugged into another switch, or has another address, starts anew.
+    const wanted = record.hosts.find((other) => other.name === host);
+    if (wanted !== undefined && (isNewSwitch || wanted.address !== address)) await sweep(name, host);
+  }
   await makeOperatorKey(name, signal);
   await makeDisks(options, record);
   await writeSshConfig(record);
@@ -242,6 +247,7 @@ async function makeDisks(options: LabUpOptions, record: LabRecord): Promise<void
     const paths = hostPaths(name, host.name);
     await makeSegment(record, host.name, host.address, signal);
     await applyFaults(name, host.name);
+    await makeHostCgroup(paths.cgroup, host.memoryBytes);
     await mountDisk(paths);
     if (!fresh.includes(host)) continue;
     await installKeys(name, host.name, authorizedKeys);

@@ -59,12 +59,13 @@ export async function checkSubnetFree(lab: string, subnet: string): Promise<void
   );
 }
 
-/** Makes what is missing of the switch and its cable to this machine. */
-export async function makeSwitch(record: LabRecord, signal: AbortSignal): Promise<void> {
+/** Makes what is missing of the switch and its cable to this machine. Says whether the switch itself is a new one. */
+export async function makeSwitch(record: LabRecord, signal: AbortSignal): Promise<boolean> {
   const { netns, runtime } = labPaths(record.name);
   const uplink = uplinkName(record.name);
   await ensureDirectory(runtime, 0o755);
-  if (!(await isMounted(netns))) {
+  const isNew = !(await isMounted(netns));
+  if (isNew) {
     // An interface without its namespace is what a killed run has left.
     await tryTool(["ip", "link", "delete", uplink]);
     await writeFileAtomic(netns, "", { durable: false });
@@ -86,16 +87,15 @@ export async function makeSwitch(record: LabRecord, signal: AbortSignal): Promis
     await tryTool(["ip", "link", "delete", uplink]);
     const add = `link add ${UPLINK_INSIDE} type veth peer name ${uplink} netns ${process.pid}`;
     await batch([add, `link set ${UPLINK_INSIDE} master ${SWITCH} up`], netns, signal);
-    await batch(
-      [
-        `link set ${uplink} addrgenmode none`,
-        `address add ${record.gateway}/24 dev ${uplink}`,
-        `link set ${uplink} up`,
-      ],
-      undefined,
-      signal,
-    );
   }
+  // Also when a killed run has made the cable and nothing more.
+  const commands = [
+    `link set ${uplink} addrgenmode none`,
+    `address replace ${record.gateway}/24 dev ${uplink}`,
+    `link set ${uplink} up`,
+  ];
+  await batch(commands, undefined, signal);
+  return isNew;
 }
 
 /** Makes a host's segment when it is missing, and the file that tells the host its address. */

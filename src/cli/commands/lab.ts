@@ -5,7 +5,7 @@ import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action, type Session } from "../session.ts";
 
 const SHARED_KERNEL =
-  "The hosts of a lab are containers with systemd as process 1: each has its own address, disk, store and root that is\nempty at every boot, but they share this machine's kernel and clock. They are hosts, not machines of metal.";
+  "The hosts of a lab are containers with systemd as process 1: each has its own address, disk, store and root that is empty at every boot, but they share this machine's kernel and clock. They are hosts, not machines of metal.";
 
 const CODES = {
   ok: "done",
@@ -36,7 +36,7 @@ function registerUp(lab: Command): void {
     .command("up")
     .summary("make and boot a host for each one of the fleet")
     .description(
-      `Makes a lab with a host for each HOST of the fleet (default: all) and boots it from a generic system that holds nothing\nof the fleet. Hosts that run are left alone, those that are off are switched on, and those that are not named are removed.\n${SHARED_KERNEL}\n\nNeeds root. A lab is a bridge in a network namespace and one interface 'prs-NAME' on this machine, a sparse disk file\nper host under /var/lib/pristine/lab, and mounts and processes that 'pristine lab down' removes.`,
+      `Makes a lab with a host for each HOST of the fleet (default: all) and boots it from a generic system that holds nothing of the fleet. Hosts that run are left alone, those that are off are switched on, and those that are not named are removed.\n${SHARED_KERNEL}\n\nNeeds root. A lab is a bridge in a network namespace and one interface 'prs-NAME' on this machine, a sparse disk file per host under /var/lib/pristine/lab, and mounts and processes that 'pristine lab down' removes.`,
     )
     .argument("[hosts...]", "the fleet's hosts to make")
     .option(
@@ -143,7 +143,7 @@ function registerDown(lab: Command): void {
     .command("down")
     .summary("remove a lab and every trace of it")
     .description(
-      "Ends the hosts of the labs NAME at once and removes their processes, mounts, interfaces, control groups, disks and keys;\nalso what a killed command has left. Without NAME it means the only lab there is.",
+      "Ends the hosts of the labs NAME at once and removes their processes, mounts, interfaces, control groups, disks and keys; also what a killed command has left. Without NAME it means the only lab there is.",
     )
     .argument("[names...]", "the labs to remove")
     .option("--all", "remove all labs of this machine")

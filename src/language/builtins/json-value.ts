@@ -1,0 +1,185 @@
+/** JSON text as values. Text and strings are byte strings; a number with a fraction or exponent is a float. */
+
+import { byteStringOfText } from "../../base/byte-string.ts";
+import { attrsOfEntries } from "../eval/attrs.ts";
+import { invalidError } from "../eval/eval-error.ts";
+import { integerOfBigInt } from "../eval/integer.ts";
+import { Float, type Slot, type Value } from "../eval/value.ts";
+
+const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
+const PLAIN = /[^"\\\x00-\x1f]*/y; // oxlint-disable-line no-control-regex
+const UNSIGNED_MAX = 2n ** 64n - 1n;
+
+const ESCAPES: Readonly<Record<string, string>> = {
+  '"': '"',
+  "\\": "\\",
+  "/": "/",
+  b: "\b",
+  f: "\f",
+  n: "\n",
+  r: "\r",
+  t: "\t",
+};
+
+class JsonReader {
+  readonly #text: string;
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+  }
+
+  document(): Value {
+    const value = this.#value();
+    this.#space();
+    if (this.#at < this.#text.length) throw this.#fault("end of input");
+    return value;
+  }
+
+  #fault(expected: string): Error {
+    const before = this.#text.slice(0, this.#at);
+    const line = before.split("\n").length;
+    const column = this.#at - before.lastIndexOf("\n");
+    const found = this.#at < this.#text.length ? `'${this.#text[this.#at]!}'` : "end of input";
+    return invalidError(`JSON syntax error at line ${line}, column ${column}: found ${found}, expected ${expected}`);
+  }
+
+  #space(): void {
+    for (;;) {
+      const char = this.#text.charCodeAt(this.#at);
+      if (char !== 32 && char !== 10 && char !== 13 && char !== 9) return;
+      this.#at++;
+    }
+  }
+
+  #value(): Value {
+    this.#space();
+    switch (this.#text[this.#at]) {
+      case "{":
+        return this.#object();
+      case "[":
+        return this.#array();
+      case '"':
+        return this.#string();
+      case "t":
+        return this.#word("true", true);
+      case "f":
+        return this.#word("false", false);
+      case "n":
+        return this.#word("null", null);
+      default:
+        return this.#number();
+    }
+  }
+
+  #word(word: string, value: Value): Value {
+    if (!this.#text.startsWith(word, this.#at)) throw this.#fault("a value");
+    this.#at += word.length;
+    return value;
+  }
+
+  #object(): Value {
+    const members = new Map<string, Slot>();
+    this.#at++;
+    this.#space();
+    if (this.#text[this.#at] === "}") {
+      this.#at++;
+      return attrsOfEntries([]);
+    }
+    for (;;) {
+      this.#space();
+      if (this.#text[this.#at] !== '"') throw this.#fault("a string");
+      const name = this.#string();
+      this.#space();
+      if (this.#text[this.#at] !== ":") throw this.#fault("':'");
+      this.#at++;
+      members.set(name, this.#value());
+      this.#space();
+      const next = this.#text[this.#at];
+      if (next !== "," && next !== "}") throw this.#fault("',' or '}'");
+      this.#at++;
+      if (next === "}") return attrsOfEntries([...members]);
+    }
+  }
+
+  #array(): Value {
+    const items: Slot[] = [];
+    this.#at++;
+    this.#space();
+    if (this.#text[this.#at] === "]") {
+      this.#at++;
+      return items;
+    }
+    for (;;) {
+      items.push(this.#value());
+      this.#space();
+      const next = this.#text[this.#at];
+      if (next !== "," && next !== "]") throw this.#fault("',' or ']'");
+      this.#at++;
+      if (next === "]") return items;
+    }
+  }
+
+  #number(): Value {
+    NUMBER.lastIndex = this.#at;
+    const found = NUMBER.exec(this.#text);
+    if (found === null) throw this.#fault("a value");
+    this.#at += found[0].length;
+    if (found[1] !== undefined || found[2] !== undefined) {
+      const value = Number(found[0]);
+      if (!Number.isFinite(value)) throw invalidError(`JSON number ${found[0]} is out of range`);
+      return new Float(value);
+    }
+    const exact = BigInt(found[0]);
+    const integer = found[0] === "-0" ? 0 : integerOfBigInt(exact);
+    if (integer !== undefined) return integer;
+    if (exact > 0n && exact <= UNSIGNED_MAX) {
+      throw invalidError(`unsigned json number ${found[0]} outside of Nix integer range`);
+    }
+    return new Float(Number(found[0]));
+  }
+
+  #string(): string {
+    this.#at++;
+    let out = "";
+    for (;;) {
+      PLAIN.lastIndex = this.#at;
+      out += PLAIN.exec(this.#text)![0];
+      this.#at = PLAIN.lastIndex;
+      const char = this.#text[this.#at];
+      if (char === '"') break;
+      if (char !== "\\") throw this.#fault("a character of a string");
+      out += this.#escape();
+    }
+    this.#at++;
+    if (out.includes("\0")) throw invalidError("input string contains a null byte, which a Nix string cannot hold");
+    return out;
+  }
+
+  #escape(): string {
+    const char = this.#text[this.#at + 1] ?? "";
+    if (char !== "u") {
+      const plain = Object.hasOwn(ESCAPES, char) ? ESCAPES[char] : undefined;
+      if (plain === undefined) throw this.#fault("an escape sequence");
+      this.#at += 2;
+      return plain;
+    }
+    const high = this.#codeUnit();
+    if (high < 0xd800 || high > 0xdfff) return byteStringOfText(String.fromCharCode(high));
+    if (high > 0xdbff || !this.#text.startsWith("\\u", this.#at)) throw this.#fault("a surrogate pair");
+    const low = this.#codeUnit();
+    if (low < 0xdc00 || low > 0xdfff) throw this.#fault("a surrogate pair");
+    return byteStringOfText(String.fromCharCode(high, low));
+  }
+
+  #codeUnit(): number {
+    const digits = this.#text.slice(this.#at + 2, this.#at + 6);
+    if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw this.#fault("four hexadecimal digits");
+    this.#at += 6;
+    return Number.parseInt(digits, 16);
+  }
+}
+
+export function valueOfJson(text: string): Value {
+  return new JsonReader(text).document();
+}

@@ -1,0 +1,140 @@
+/** The builtin scope: every name that no expression has to bind. */
+
+import { Attrs, attrsOf, attrsOfEntries } from "../eval/attrs.ts";
+import { EvalError } from "../eval/eval-error.ts";
+import { expectPlainText } from "../eval/expect.ts";
+import { Program } from "../eval/program.ts";
+import type { EvalState } from "../eval/state.ts";
+import { NativeCode, Thunk } from "../eval/thunk.ts";
+import { PrimOp, type Slot } from "../eval/value.ts";
+import type { Builtins } from "./builtin.ts";
+import { contextBuiltins } from "./contexts.ts";
+import { controlBuiltins } from "./control.ts";
+import { dataBuiltins } from "./data.ts";
+import { derivationBuiltins } from "./derivations.ts";
+import { fileBuiltins } from "./files.ts";
+import { hashBuiltins } from "./hashes.ts";
+import { importBuiltins } from "./imports.ts";
+import { DERIVATION_FILE, INTERNAL_FILES } from "./internal-files.ts";
+import { listBuiltins } from "./lists.ts";
+import type { LookupElement } from "./lookup-path.ts";
+import { numberBuiltins } from "./numbers.ts";
+import { setBuiltins } from "./sets.ts";
+import { textBuiltins } from "./text.ts";
+
+/** The version of Nix whose language this is. */
+export const NIX_VERSION = "2.34.8";
+const LANGUAGE_VERSION = 6;
+
+/** Names that are in scope as they are; all others are in scope with `__` before them. */
+const PLAIN_NAMES = new Set([
+  "abort",
+  "baseNameOf",
+  "break",
+  "builtins",
+  "derivation",
+  "derivationStrict",
+  "dirOf",
+  "false",
+  "fetchGit",
+  "fetchMercurial",
+  "fetchTarball",
+  "fetchTree",
+  "fromTOML",
+  "import",
+  "isNull",
+  "map",
+  "null",
+  "placeholder",
+  "removeAttrs",
+  "scopedImport",
+  "throw",
+  "toString",
+  "true",
+]);
+
+const UNTRACED = new Set(["addErrorContext"]);
+
+const ABSENT: Readonly<Record<string, string>> = {
+  fetchurl: "use a derivation with builder 'builtin:fetchurl' (<nix/fetchurl.nix>)",
+  fetchTarball: "use a local path",
+  fetchGit: "use a local path",
+  fetchMercurial: "use a local path",
+  fetchTree: "use a local path",
+  getFlake: "import the flake's files by path",
+};
+
+function absentBuiltins(): Builtins {
+  return Object.fromEntries(
+    Object.entries(ABSENT).map(([name, hint]) => [
+      name,
+      [
+        1,
+        (): never => {
+          throw new EvalError({ kind: "unavailable", feature: `builtins.${name}`, hint }, undefined);
+        },
+      ],
+    ]),
+  );
+}
+
+const environmentBuiltins: Builtins = {
+  getEnv: [
+    1,
+    (state, [name]) => {
+      const frame = "while evaluating the first argument passed to builtins.getEnv";
+      const variable = expectPlainText(name!, undefined, frame);
+      return state.settings.pure ? "" : (state.host.environment(variable) ?? "");
+    },
+  ],
+};
+
+/** Fills in the builtin scope of an evaluation; answers what runs programs in it. */
+export function openScope(state: EvalState, searchPath: readonly LookupElement[]): Program {
+  const program = new Program(state, INTERNAL_FILES);
+  const entries: [string, Slot][] = [];
+  const functions: Builtins = {
+    ...controlBuiltins,
+    ...setBuiltins,
+    ...listBuiltins,
+    ...numberBuiltins,
+    ...textBuiltins,
+    ...hashBuiltins,
+    ...fileBuiltins,
+    ...contextBuiltins,
+    ...dataBuiltins,
+    ...derivationBuiltins,
+    ...environmentBuiltins,
+    ...importBuiltins(program),
+    ...absentBuiltins(),
+  };
+  for (const [name, [arity, body]] of Object.entries(functions)) {
+    const run = (args: readonly Slot[]): ReturnType<typeof body> => body(state, args);
+    entries.push([name, new PrimOp(name, arity, run, { isTraced: !UNTRACED.has(name) })]);
+  }
+  const { settings, host } = state;
+  entries.push(
+    ["true", true],
+    ["false", false],
+    ["null", null],
+    ["nixVersion", NIX_VERSION],
+    ["langVersion", LANGUAGE_VERSION],
+    ["storeDir", settings.storeDir],
+    ["nixPath", searchPath.map(({ prefix, path }) => attrsOf({ path, prefix }))],
+    ["derivation", new Thunk(new NativeCode(() => program.importFile(DERIVATION_FILE)), [])],
+  );
+  if (!settings.pure) {
+    entries.push(
+      ["currentSystem", settings.system],
+      ["currentTime", new Thunk(new NativeCode(() => host.currentTime()), [])],
+    );
+  }
+  let builtins: Attrs | undefined;
+  entries.push(["builtins", new Thunk(new NativeCode(() => builtins!), [])]);
+  builtins = attrsOfEntries(entries);
+  builtins.keys.forEach((name, index) => {
+    state.globals.set(PLAIN_NAMES.has(name) ? name : `__${name}`, builtins.values[index]!);
+  });
+  state.globals.set("builtins", builtins);
+  return program;
+}

@@ -1,0 +1,165 @@
+/** Strings. */
+
+import { attrsOf } from "../eval/attrs.ts";
+import { coerceToText, COPY, NO_COPY_MORE } from "../eval/coerce.ts";
+import { EvalError, invalidError } from "../eval/eval-error.ts";
+import { expectInteger, expectList, expectPlainText, expectString, expectText } from "../eval/expect.ts";
+import { force } from "../eval/thunk.ts";
+import { contextOf, isString, stringWithContext, textOf } from "../eval/type-name.ts";
+import type { Slot, Value } from "../eval/value.ts";
+import type { BuiltinBody, Builtins } from "./builtin.ts";
+import { compareVersions, compileRegex, parseDrvName, type Regex, splitVersion } from "./text-libraries.ts";
+
+const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
+const second = (name: string): string => `while evaluating the second argument passed to builtins.${name}`;
+
+const toStringBuiltin: BuiltinBody = (state, [value]) => {
+  const context = new Set<string>();
+  const text = coerceToText(state, value!, context, undefined, first("toString"), NO_COPY_MORE);
+  return stringWithContext(text, context);
+};
+
+const substring: BuiltinBody = (state, [start, length, string]) => {
+  const from = expectInteger(
+    start!,
+    undefined,
+    "while evaluating the first argument (the start offset) passed to builtins.substring",
+  );
+  if (from < 0) throw invalidError("negative start position in 'substring'");
+  const size = expectInteger(
+    length!,
+    undefined,
+    "while evaluating the second argument (the substring length) passed to builtins.substring",
+  );
+  if (size === 0) {
+    const value = force(string!);
+    if (isString(value)) return stringWithContext("", contextOf(value));
+  }
+  const context = new Set<string>();
+  const frame = "while evaluating the third argument (the string) passed to builtins.substring";
+  const text = coerceToText(state, string!, context, undefined, frame, COPY);
+  const begin = Number(from);
+  return stringWithContext(size < 0 ? text.slice(begin) : text.slice(begin, begin + Number(size)), context);
+};
+
+const concatStringsSep: BuiltinBody = (state, [separator, list]) => {
+  const context = new Set<string>();
+  const separatorFrame =
+    "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep";
+  const listFrame =
+    "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
+  const elementFrame =
+    "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
+  const between = expectText(separator!, context, undefined, separatorFrame);
+  const parts = expectList(list!, undefined, listFrame).map((part) =>
+    coerceToText(state, part, context, undefined, elementFrame, COPY),
+  );
+  return stringWithContext(parts.join(between), context);
+};
+
+const replaceStrings: BuiltinBody = (_state, [from, to, string]) => {
+  const sources = expectList(from!, undefined, first("replaceStrings"));
+  const targets = expectList(to!, undefined, second("replaceStrings"));
+  if (sources.length !== targets.length) {
+    throw invalidError("'from' and 'to' arguments passed to builtins.replaceStrings have different lengths");
+  }
+  const sourceFrame = "while evaluating one of the strings to replace passed to builtins.replaceStrings";
+  const targetFrame = "while evaluating one of the replacement strings passed to builtins.replaceStrings";
+  const patterns = sources.map((source) => textOf(expectString(source, undefined, sourceFrame)));
+  const context = new Set<string>();
+  const thirdFrame = "while evaluating the third argument passed to builtins.replaceStrings";
+  const text = expectText(string!, context, undefined, thirdFrame);
+  const replacements: (string | undefined)[] = patterns.map(() => undefined);
+  let result = "";
+  for (let at = 0; at <= text.length;) {
+    const index = patterns.findIndex((pattern) => text.startsWith(pattern, at));
+    const pattern = patterns[index];
+    if (pattern === undefined) {
+      result += text.charAt(at);
+      at++;
+      continue;
+    }
+    result += replacements[index] ??= expectText(targets[index]!, context, undefined, targetFrame);
+    if (pattern === "") {
+      result += text.charAt(at);
+      at++;
+    } else at += pattern.length;
+  }
+  return stringWithContext(result, context);
+};
+
+const regexes = new Map<string, Regex>();
+const REGEXES_MAX = 1000;
+
+function regexOf(pattern: string): Regex {
+  const known = regexes.get(pattern);
+  if (known !== undefined) return known;
+  const compiled = compileRegex(pattern);
+  if (!compiled.ok)
+    throw new EvalError({ kind: "invalid", message: `invalid regular expression '${pattern}'` }, undefined);
+  if (regexes.size >= REGEXES_MAX) regexes.clear();
+  regexes.set(pattern, compiled.value);
+  return compiled.value;
+}
+
+const match: BuiltinBody = (_state, [pattern, string]) => {
+  const regex = regexOf(expectPlainText(pattern!, undefined, first("match")));
+  const text = textOf(expectString(string!, undefined, second("match")));
+  const groups = regex.matchWhole(text);
+  return groups === undefined ? null : groupValues(groups);
+};
+
+const groupValues = (groups: readonly (string | undefined)[]): Slot[] => groups.map((group) => group ?? null);
+
+const split: BuiltinBody = (_state, [pattern, string]) => {
+  const regex = regexOf(expectPlainText(pattern!, undefined, first("split")));
+  const value = expectString(string!, undefined, second("split"));
+  const text = textOf(value);
+  const matches = regex.matchAll(text);
+  if (matches.length === 0) return [value];
+  const result: Slot[] = [];
+  let end = 0;
+  for (const found of matches) {
+    result.push(text.slice(end, found.start), groupValues(found.groups));
+    end = found.end;
+  }
+  result.push(text.slice(end));
+  return result;
+};
+
+export const textBuiltins: Builtins = {
+  ["toString" as string]: [1, toStringBuiltin],
+  substring: [3, substring],
+  stringLength: [
+    1,
+    (state, [value]) => {
+      const frame = "while evaluating the argument passed to builtins.stringLength";
+      return coerceToText(state, value!, new Set(), undefined, frame, COPY).length;
+    },
+  ],
+  concatStringsSep: [2, concatStringsSep],
+  replaceStrings: [3, replaceStrings],
+  match: [2, match],
+  split: [2, split],
+  parseDrvName: [
+    1,
+    (_state, [name]) => {
+      const parsed = parseDrvName(expectPlainText(name!, undefined, first("parseDrvName")));
+      return attrsOf({ name: parsed.name, version: parsed.version });
+    },
+  ],
+  compareVersions: [
+    2,
+    (_state, [left, right]): Value =>
+      Math.sign(
+        compareVersions(
+          expectPlainText(left!, undefined, first("compareVersions")),
+          expectPlainText(right!, undefined, second("compareVersions")),
+        ),
+      ),
+  ],
+  splitVersion: [
+    1,
+    (_state, [version]) => [...splitVersion(expectPlainText(version!, undefined, first("splitVersion")))],
+  ],
+};

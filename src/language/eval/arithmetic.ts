@@ -1,0 +1,99 @@
+/** Numbers and `+`, as the operators and the builtins of the same names share them. */
+
+import { coerceToText, COPY } from "./coerce.ts";
+import { canonicalPath } from "./canonical-path.ts";
+import { invalidError } from "./eval-error.ts";
+import { isLess } from "./equality.ts";
+import { expectInteger, expectNumber } from "./expect.ts";
+import { add, divide, multiply, subtract } from "./integer.ts";
+import type { EvalState } from "./state.ts";
+import { force, type Run } from "./thunk.ts";
+import { describeType, isInteger, isString, stringWithContext } from "./type-name.ts";
+import { type Env, Float, type NixInteger, Path, type Place, type Slot, type Value } from "./value.ts";
+
+export type Arithmetic = "add" | "sub" | "mul" | "div";
+
+const ARGUMENT_NAMES: Readonly<Record<Arithmetic, string>> = {
+  add: "addition",
+  sub: "subtraction",
+  mul: "multiplication",
+  div: "division",
+};
+
+const ON_INTEGERS: Readonly<Record<Arithmetic, (left: NixInteger, right: NixInteger) => NixInteger>> = {
+  add: (left, right) => add(left, right),
+  sub: (left, right) => subtract(left, right),
+  mul: (left, right) => multiply(left, right),
+  div: (left, right) => divide(left, right),
+};
+
+const ON_FLOATS: Readonly<Record<Arithmetic, (left: number, right: number) => number>> = {
+  add: (left, right) => left + right,
+  sub: (left, right) => left - right,
+  mul: (left, right) => left * right,
+  div: (left, right) => left / right,
+};
+
+/** Applies an operation on two numbers: on floats as soon as one of them is a float. */
+export function operate(name: Arithmetic, leftSlot: Slot, rightSlot: Slot): Value {
+  const left = force(leftSlot);
+  const right = force(rightSlot);
+  if (isInteger(left) && isInteger(right)) return ON_INTEGERS[name](left, right);
+  const what = ARGUMENT_NAMES[name];
+  const firstFrame = `while evaluating the first argument of the ${what}`;
+  const secondFrame = `while evaluating the second argument of the ${what}`;
+  if (left instanceof Float || right instanceof Float) {
+    const leftNumber = expectNumber(left, undefined, firstFrame);
+    const rightNumber = expectNumber(right, undefined, secondFrame);
+    if (name === "div" && rightNumber === 0) throw invalidError("division by zero");
+    return new Float(ON_FLOATS[name](leftNumber, rightNumber));
+  }
+  return ON_INTEGERS[name](expectInteger(left, undefined, firstFrame), expectInteger(right, undefined, secondFrame));
+}
+
+export function lessThan(state: EvalState, left: Slot, right: Slot): boolean {
+  return isLess(state, force(left), force(right), undefined, "");
+}
+
+/** Concatenates or adds; the first part decides whether the result is a number, a path or a string. */
+export function concatenate(
+  state: EvalState,
+  parts: readonly Run[],
+  places: readonly Place[],
+  place: Place,
+  isStringLiteral: boolean,
+  env: Env,
+): Value {
+  const first = parts[0]!(env);
+  if (!isStringLiteral && (isInteger(first) || first instanceof Float)) return sum(first, parts, places, env);
+  const isToPath = !isStringLiteral && first instanceof Path;
+  const options = isStringLiteral || isString(first) ? COPY : {};
+  const context = new Set<string>();
+  const frame = "while evaluating a path segment";
+  let text = coerceToText(state, first, context, places[0], frame, isToPath ? { keepPathText: true } : options);
+  for (let i = 1; i < parts.length; i++) {
+    const value = parts[i]!(env);
+    text += typeof value === "string" ? value : coerceToText(state, value, context, places[i], frame, options);
+  }
+  if (!isToPath) return stringWithContext(text, context);
+  if (context.size > 0) {
+    throw invalidError("a string that refers to a store path cannot be appended to a path", place);
+  }
+  return new Path(canonicalPath(text));
+}
+
+function sum(first: NixInteger | Float, parts: readonly Run[], places: readonly Place[], env: Env): Value {
+  let total: NixInteger | Float = first;
+  for (let i = 1; i < parts.length; i++) {
+    const value = parts[i]!(env);
+    if (isInteger(value)) {
+      total = total instanceof Float ? new Float(total.value + Number(value)) : add(total, value, places[i]);
+    } else if (value instanceof Float) {
+      total = new Float((total instanceof Float ? total.value : Number(total)) + value.value);
+    } else {
+      const kind = total instanceof Float ? "a float" : "an integer";
+      throw invalidError(`cannot add ${describeType(value)} to ${kind}`, places[i]);
+    }
+  }
+  return total;
+}

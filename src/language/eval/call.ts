@@ -1,0 +1,149 @@
+/** Calling functions, and everything else that can be called. */
+
+import { Attrs } from "./attrs.ts";
+import { runOf } from "./code.ts";
+import { EvalError, typeError, withFrame } from "./eval-error.ts";
+import { expectAttrs } from "./expect.ts";
+import { showValue } from "./print-value.ts";
+import type { EvalState } from "./state.ts";
+import { suggestionsFor } from "./suggestions.ts";
+import { force, NativeCode, Thunk } from "./thunk.ts";
+import { describeType } from "./type-name.ts";
+import { type Env, Lambda, PartialPrimOp, type Place, PrimOp, type Slot, type Value } from "./value.ts";
+
+const ANONYMOUS = "anonymous lambda";
+
+/** Calls a function with one argument. */
+export function callOne(state: EvalState, fn: Value, arg: Slot, at: Place | undefined): Value {
+  state.enterCall(at);
+  const result = apply(state, fn, arg, at);
+  state.callDepth--;
+  return result;
+}
+
+/** Calls a function with arguments one after the other. */
+export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Place | undefined): Value {
+  state.enterCall(at);
+  let current = fn;
+  let index = 0;
+  while (index < args.length) {
+    if (current instanceof PrimOp && current.arity > 1 && current.arity <= args.length - index) {
+      // All arguments are at hand: no partial application needs to be made.
+      const { arity } = current;
+      current = runPrimOp(current, index === 0 && arity === args.length ? args : args.slice(index, index + arity), at);
+      index += arity;
+    } else {
+      current = apply(state, current, args[index]!, at);
+      index++;
+    }
+  }
+  state.callDepth--;
+  return current;
+}
+
+/** A call that is made when its result is needed. */
+export function suspendCall(state: EvalState, fn: Slot, args: readonly Slot[]): Thunk {
+  state.suspendedCall ??= new NativeCode((env) => call(state, force(env[0] as Slot), env[1] as Slot[], undefined));
+  return new Thunk(state.suspendedCall, [fn, args]);
+}
+
+function apply(state: EvalState, fn: Value, arg: Slot, at: Place | undefined): Value {
+  if (fn instanceof Lambda) return callLambda(state, fn, arg, at);
+  if (fn instanceof PrimOp) {
+    return fn.arity === 1 ? runPrimOp(fn, [arg], at) : new PartialPrimOp(fn, [arg]);
+  }
+  if (fn instanceof PartialPrimOp) {
+    const args = [...fn.args, arg];
+    return args.length === fn.primOp.arity ? runPrimOp(fn.primOp, args, at) : new PartialPrimOp(fn.primOp, args);
+  }
+  if (fn instanceof Attrs) {
+    const functor = fn.get("__functor");
+    if (functor !== undefined) {
+      try {
+        const place = fn.placeOf("__functor");
+        return call(state, force(functor, place), [fn, arg], place);
+      } catch (error) {
+        throw withFrame(error, "while calling a functor (an attribute set with a '__functor' attribute)", at);
+      }
+    }
+  }
+  throw typeError(`attempt to call something which is not a function but ${describeType(fn)}: ${showValue(fn)}`, at);
+}
+
+function runPrimOp(primOp: PrimOp, args: readonly Slot[], at: Place | undefined): Value {
+  try {
+    return primOp.run(args);
+  } catch (error) {
+    throw primOp.isTraced ? withFrame(error, `while calling the '${primOp.name}' builtin`, at) : error;
+  }
+}
+
+function callLambda(state: EvalState, fn: Lambda, arg: Slot, at: Place | undefined): Value {
+  const { code } = fn;
+  const env: Env = code.formals === undefined ? [fn.env, arg] : matchFormals(fn, arg, at);
+  try {
+    return runOf(code.body)(env);
+  } catch (error) {
+    if (state.settings.showTrace && error instanceof EvalError) {
+      error.addFrame(`while calling ${code.name === undefined ? ANONYMOUS : `'${code.name}'`}`, code.place);
+      if (at !== undefined) error.addFrame("from call site", at);
+    }
+    throw error;
+  }
+}
+
+function matchFormals(fn: Lambda, arg: Slot, at: Place | undefined): Env {
+  const { code } = fn;
+  const formals = code.formals!;
+  let attrs: Attrs;
+  if (arg instanceof Attrs) attrs = arg;
+  else {
+    try {
+      attrs = expectAttrs(arg, code.place, "while evaluating the value passed for the lambda argument");
+    } catch (error) {
+      throw at === undefined ? error : withFrame(error, "from call site", at);
+    }
+  }
+  const env: Env = code.param !== undefined ? [fn.env, attrs] : [fn.env];
+  let used = 0;
+  for (let i = 0; i < formals.length; i++) {
+    const formal = formals[i]!;
+    const given = attrs.get(formal.name);
+    if (given !== undefined) {
+      used++;
+      env.push(given);
+    } else {
+      if (formal.makeDefault === undefined) {
+        const error = new EvalError(
+          { kind: "argument-missing", lambda: code.name ?? ANONYMOUS, name: formal.name },
+          code.place,
+        );
+        throw withFrame(error, "from call site", at);
+      }
+      // A default may be a plain variable of a later formal, whose slot must not yet be taken for absent.
+      env.push(undefined);
+    }
+  }
+  const first = code.param !== undefined ? 2 : 1;
+  for (let i = 0; i < formals.length; i++) {
+    if (env[first + i] === undefined) env[first + i] = formals[i]!.makeDefault!(env);
+  }
+  if (!code.isOpen && used !== attrs.size) throw unexpectedArgument(fn, attrs, at);
+  return env;
+}
+
+function unexpectedArgument(fn: Lambda, attrs: Attrs, at: Place | undefined): unknown {
+  const { code } = fn;
+  const names = new Set(code.formals!.map(({ name }) => name));
+  const name = attrs.keys.find((key) => !names.has(key))!;
+  const error = new EvalError(
+    {
+      kind: "argument-unexpected",
+      lambda: code.name ?? ANONYMOUS,
+      name,
+      suggestions: suggestionsFor(name, names),
+    },
+    code.place,
+  );
+  return withFrame(error, "from call site", at);
+}

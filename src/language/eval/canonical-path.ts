@@ -1,0 +1,22 @@
+/** Absolute paths in their one form: no empty, `.` or `..` component, no trailing slash. Links are not looked at. */
+
+export function canonicalPath(path: string): string {
+  const components: string[] = [];
+  for (const component of path.split("/")) {
+    if (component === "" || component === ".") continue;
+    if (component === "..") components.pop();
+    else components.push(component);
+  }
+  return `/${components.join("/")}`;
+}
+
+/** The last component, or `undefined` for the root. */
+export function baseNameOfPath(path: string): string | undefined {
+  return path === "/" ? undefined : path.slice(path.lastIndexOf("/") + 1);
+}
+
+/** The directory a canonical path is in; the root's is the root. */
+export function parentOfPath(path: string): string {
+  const slash = path.lastIndexOf("/");
+  return slash <= 0 ? "/" : path.slice(0, slash);
+}

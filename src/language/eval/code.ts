@@ -1,0 +1,29 @@
+/** What a function written in Nix is made of, apart from its environment. */
+
+import type { Code, Run } from "./thunk.ts";
+import type { Attrs } from "./attrs.ts";
+import type { Env, Place, Slot } from "./value.ts";
+
+export interface FormalCode {
+  readonly name: string;
+  readonly place: Place;
+  /** Makes the default in the function's own environment; `undefined` when the argument is required. */
+  readonly makeDefault: ((env: Env) => Slot) | undefined;
+}
+
+export interface LambdaCode {
+  /** The attribute or variable the function was bound to, for messages. */
+  readonly name: string | undefined;
+  readonly place: Place;
+  /** The name of the whole argument, which is then slot 1 of the environment. */
+  readonly param: string | undefined;
+  readonly formals: readonly FormalCode[] | undefined;
+  readonly isOpen: boolean;
+  readonly body: Code;
+  /** The answer of `builtins.functionArgs`, once asked. */
+  argumentNames: Attrs | undefined;
+}
+
+export function runOf(code: Code): Run {
+  return code.run ?? (code.run = code.compile());
+}

@@ -1,0 +1,158 @@
+/** Attribute sets, recursive ones, and the bindings of `let`. */
+
+import { type Attrs as AttrsNode, DefKind } from "../syntax/ast.ts";
+import { Attrs, attrsOfEntries, Shape } from "./attrs.ts";
+import { invalidError } from "./eval-error.ts";
+import { expectAttrs, expectPlainText } from "./expect.ts";
+import { renderPlace } from "./place-text.ts";
+import { type Code, type Run, Thunk } from "./thunk.ts";
+import type { Suspend, Unit } from "./unit.ts";
+import type { Env, Place, Slot } from "./value.ts";
+
+/** How the slot of one definition is made. */
+type Definition =
+  | { readonly how: "plain" | "inherited"; readonly suspend: Suspend }
+  | { readonly how: "inherited-from"; readonly source: number; readonly code: Code };
+
+interface Definitions {
+  readonly definitions: readonly Definition[];
+  readonly sources: readonly Suspend[];
+}
+
+function definitionsOf(node: AttrsNode, unit: Unit): Definitions {
+  const definitions = node.defs.map((def): Definition => {
+    if (def.how === DefKind.InheritedFrom) {
+      return { how: "inherited-from", source: inheritIndexOf(def.value), code: unit.code(def.value) };
+    }
+    return { how: def.how === DefKind.Inherited ? "inherited" : "plain", suspend: unit.suspend(def.value) };
+  });
+  return { definitions, sources: node.inheritFrom.map((source) => unit.suspend(source)) };
+}
+
+function inheritIndexOf(value: AttrsNode["defs"][number]["value"]): number {
+  const subject = "subject" in value ? value.subject : undefined;
+  return subject !== undefined && "index" in subject ? subject.index : 0;
+}
+
+/** Makes the slots of all definitions: `outer` is where inherited names live, `inner` everything else. */
+function makeSlots(
+  { definitions, sources }: Definitions,
+  outer: Env,
+  inner: Env,
+  into: unknown[],
+  first: number,
+): void {
+  let shared: (Slot | undefined)[] | undefined;
+  for (let i = 0; i < definitions.length; i++) {
+    const definition = definitions[i]!;
+    if (definition.how === "inherited-from") {
+      shared ??= sources.map((source) => source(inner));
+      into[first + i] = new Thunk(definition.code, [shared[definition.source]]);
+    } else into[first + i] = definition.suspend(definition.how === "plain" ? inner : outer);
+  }
+}
+
+/** The bindings of a `let`: makes its frame. */
+export function compileBindings(node: AttrsNode, unit: Unit): (env: Env) => Env {
+  const definitions = definitionsOf(node, unit);
+  const size = definitions.definitions.length;
+  return (env) => {
+    const frame: Env = [env];
+    for (let i = 0; i < size; i++) frame.push(undefined);
+    makeSlots(definitions, env, frame, frame, 1);
+    return frame;
+  };
+}
+
+export function compileAttrs(node: AttrsNode, unit: Unit): Run {
+  const shape = new Shape(node.defs.map((def) => def.name));
+  const places = node.defs.map((def) => unit.placeAt(def.start));
+  const definitions = definitionsOf(node, unit);
+  const finish = node.dynamicDefs.length === 0 ? undefined : compileDynamic(node, unit);
+  if (node.recursive) return compileRecursive(node, unit, shape, places, definitions, finish);
+  if (shape.keys.length === 0 && finish === undefined) return () => Attrs.empty;
+  if (definitions.definitions.every(({ how }) => how !== "inherited-from")) {
+    const makers = definitions.definitions.map((definition) => (definition as { readonly suspend: Suspend }).suspend);
+    const size = makers.length;
+    return (env) => {
+      const values: Slot[] = [];
+      for (let i = 0; i < size; i++) values.push(makers[i]!(env));
+      const attrs = new Attrs(shape, values, places);
+      return finish === undefined ? attrs : finish(attrs, env);
+    };
+  }
+  return (env) => {
+    const values: Slot[] = [];
+    makeSlots(definitions, env, env, values, 0);
+    const attrs = new Attrs(shape, values, places);
+    return finish === undefined ? attrs : finish(attrs, env);
+  };
+}
+
+type Finish = (attrs: Attrs, env: Env) => Attrs;
+
+function compileRecursive(
+  node: AttrsNode,
+  unit: Unit,
+  shape: Shape,
+  places: readonly Place[],
+  definitions: Definitions,
+  finish: Finish | undefined,
+): Run {
+  const size = shape.keys.length;
+  const overridesIndex = shape.indexOf("__overrides");
+  const codes = overridesIndex < 0 ? [] : node.defs.map((def) => unit.code(def.value));
+  return (env) => {
+    const frame: Env = [env];
+    for (let i = 0; i < size; i++) frame.push(undefined);
+    makeSlots(definitions, env, frame, frame, 1);
+    if (overridesIndex >= 0) {
+      // With overrides to come, no definition may have been resolved to the slot of another yet.
+      definitions.definitions.forEach((definition, i) => {
+        if (definition.how === "plain") frame[i + 1] = new Thunk(codes[i]!, frame);
+      });
+    }
+    let attrs = new Attrs(shape, frame.slice(1) as Slot[], places);
+    if (overridesIndex >= 0) attrs = override(attrs, frame, overridesIndex);
+    return finish === undefined ? attrs : finish(attrs, frame);
+  };
+}
+
+/** Applies `__overrides`: its attributes replace those of the set, also as the set's own definitions see them. */
+function override(attrs: Attrs, frame: Env, overridesIndex: number): Attrs {
+  const frameText = "while evaluating the `__overrides` attribute";
+  const overrides = expectAttrs(attrs.values[overridesIndex]!, undefined, frameText);
+  overrides.keys.forEach((name, i) => {
+    const index = attrs.shape.indexOf(name);
+    if (index >= 0) frame[index + 1] = overrides.values[i];
+  });
+  return attrs.update(overrides);
+}
+
+function compileDynamic(node: AttrsNode, unit: Unit): Finish {
+  const dynamic = node.dynamicDefs.map((def) => ({
+    name: unit.compile(def.nameExpr),
+    value: unit.suspend(def.value),
+    place: unit.placeAt(def.start),
+  }));
+  return (attrs, env) => {
+    const entries: [string, Slot, Place | undefined][] = [];
+    const added = new Map<string, Place>();
+    for (const { name, value, place } of dynamic) {
+      const forced = name(env);
+      if (forced === null) continue;
+      const key = expectPlainText(forced, place, "while evaluating the name of a dynamic attribute");
+      const isDefined = attrs.has(key) || added.has(key);
+      if (isDefined) {
+        const first = added.get(key) ?? attrs.placeOf(key);
+        const where = first === undefined ? "" : ` at ${renderPlace(first)}`;
+        throw invalidError(`dynamic attribute '${key}' already defined${where}`, place);
+      }
+      added.set(key, place);
+      entries.push([key, value(env), place]);
+    }
+    if (entries.length === 0) return attrs;
+    attrs.keys.forEach((key, i) => entries.push([key, attrs.values[i]!, attrs.places?.[i]]));
+    return attrsOfEntries(entries);
+  };
+}

@@ -1,0 +1,75 @@
+/** The derivations a value stands for: itself, or those in a set or list. */
+
+import { Attrs } from "./attrs.ts";
+import { autoCall } from "./attr-path.ts";
+import { typeError } from "./eval-error.ts";
+import { expectBoolean, expectPlainText, expectString } from "./expect.ts";
+import { isDerivation } from "./equality.ts";
+import type { EvalState } from "./state.ts";
+import { force } from "./thunk.ts";
+import { isList, textOf } from "./type-name.ts";
+import type { Value } from "./value.ts";
+
+export interface FoundDerivation {
+  readonly drvPath: string;
+  readonly outputName: string;
+}
+
+/** Attributes with other names are not looked into. */
+const SEARCHED_NAME = /^[A-Za-z_][A-Za-z0-9\-_+]*$/;
+
+/** All derivations in a value, each once, in the order of attribute names. */
+export function collectDerivations(state: EvalState, root: Value, args: Attrs): readonly FoundDerivation[] {
+  const found: FoundDerivation[] = [];
+  const seen = new Set<Value>();
+
+  /** Adds a derivation; false when the value is none. */
+  const take = (value: Value): boolean => {
+    if (!isDerivation(value)) return false;
+    if (!seen.has(value)) {
+      seen.add(value);
+      found.push(derivationOf(value));
+    }
+    return true;
+  };
+
+  const search = (given: Value): void => {
+    const value = autoCall(state, given, args);
+    if (take(value)) return;
+    if (value instanceof Attrs) {
+      value.keys.forEach((name, index) => {
+        if (!SEARCHED_NAME.test(name)) return;
+        const member = force(value.values[index]!, value.places?.[index]);
+        if (take(member) || !(member instanceof Attrs)) return;
+        const recurse = member.get("recurseForDerivations");
+        const frame = "while evaluating the attribute `recurseForDerivations`";
+        if (recurse !== undefined && expectBoolean(recurse, member.placeOf("recurseForDerivations"), frame)) {
+          search(member);
+        }
+      });
+    } else if (isList(value)) {
+      for (const element of value) {
+        const member = force(element);
+        if (!take(member)) search(member);
+      }
+    } else throw typeError("expression does not evaluate to a derivation (or a set or list of those)");
+  };
+
+  search(root);
+  return found;
+}
+
+function derivationOf(value: Attrs): FoundDerivation {
+  const drvPath = value.get("drvPath");
+  if (drvPath === undefined) throw typeError("derivation does not contain a 'drvPath' attribute");
+  const outputName = value.get("outputName");
+  return {
+    drvPath: textOf(
+      expectString(drvPath, value.placeOf("drvPath"), "while evaluating the 'drvPath' attribute of a derivation"),
+    ),
+    outputName:
+      outputName === undefined
+        ? "out"
+        : expectPlainText(outputName, value.placeOf("outputName"), "while evaluating the output name of a derivation"),
+  };
+}

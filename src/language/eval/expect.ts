@@ -1,0 +1,109 @@
+/**
+ * Forcing a slot to a type.
+ *
+ * Every function takes the place to blame and the frame to add ("while evaluating the first argument passed to …"), as
+ * Nix's own do, so that messages and traces come out alike.
+ */
+
+import { Attrs } from "./attrs.ts";
+import { invalidError, typeError, withFrame } from "./eval-error.ts";
+import { showValue } from "./print-value.ts";
+import { force } from "./thunk.ts";
+import { contextOf, describeType, isFunction, isInteger, isList, isString, textOf } from "./type-name.ts";
+import { Float, type NixInteger, type NixList, type NixString, type Place, type Slot, type Value } from "./value.ts";
+
+function mismatch(wanted: string, value: Value, at: Place | undefined): Error {
+  return typeError(`expected ${wanted} but found ${describeType(value)}: ${showValue(value)}`, at);
+}
+
+function forced<T extends Value>(
+  slot: Slot,
+  at: Place | undefined,
+  frame: string,
+  wanted: string,
+  is: (value: Value) => value is T,
+): T {
+  try {
+    const value = force(slot, at);
+    if (!is(value)) throw mismatch(wanted, value, at);
+    return value;
+  } catch (error) {
+    throw withFrame(error, frame, at);
+  }
+}
+
+const isAttrs = (value: Value): value is Attrs => value instanceof Attrs;
+const isBoolean = (value: Value): value is boolean => typeof value === "boolean";
+
+export function expectAttrs(slot: Slot, at: Place | undefined, frame: string): Attrs {
+  return slot instanceof Attrs ? slot : forced(slot, at, frame, "a set", isAttrs);
+}
+
+export function expectList(slot: Slot, at: Place | undefined, frame: string): NixList {
+  return Array.isArray(slot) ? (slot as NixList) : forced(slot, at, frame, "a list", isList);
+}
+
+export function expectInteger(slot: Slot, at: Place | undefined, frame: string): NixInteger {
+  return typeof slot === "number" ? slot : forced(slot, at, frame, "an integer", isInteger);
+}
+
+export function expectBoolean(slot: Slot, at: Place | undefined, frame: string): boolean {
+  return typeof slot === "boolean" ? slot : forced(slot, at, frame, "a Boolean", isBoolean);
+}
+
+/** A float, or an integer made one. */
+export function expectNumber(slot: Slot, at: Place | undefined, frame: string): number {
+  try {
+    const value = force(slot, at);
+    if (isInteger(value)) return Number(value);
+    if (!(value instanceof Float)) throw mismatch("a float", value, at);
+    return value.value;
+  } catch (error) {
+    throw withFrame(error, frame, at);
+  }
+}
+
+/** A function, or a set that can be called like one. */
+export function expectFunction(slot: Slot, at: Place | undefined, frame: string): Value {
+  try {
+    const value = force(slot, at);
+    if (!isFunction(value) && !(value instanceof Attrs && value.has("__functor"))) {
+      throw mismatch("a function", value, at);
+    }
+    return value;
+  } catch (error) {
+    throw withFrame(error, frame, at);
+  }
+}
+
+export function expectString(slot: Slot, at: Place | undefined, frame: string): NixString {
+  return typeof slot === "string" ? slot : forced(slot, at, frame, "a string", isString);
+}
+
+/** The text of a string whose context is added to `context`. */
+export function expectText(slot: Slot, context: Set<string>, at: Place | undefined, frame: string): string {
+  const value = expectString(slot, at, frame);
+  for (const element of contextOf(value)) context.add(element);
+  return textOf(value);
+}
+
+/** The text of a string that must not refer to store paths. */
+export function expectPlainText(slot: Slot, at: Place | undefined, frame: string): string {
+  const value = expectString(slot, at, frame);
+  const [first] = contextOf(value);
+  if (first !== undefined) {
+    const error = invalidError(
+      `the string '${textOf(value)}' is not allowed to refer to a store path (such as '${showContextElement(first)}')`,
+    );
+    throw withFrame(error, frame, at);
+  }
+  return textOf(value as NixString);
+}
+
+/** A context element as messages show it: `DRV^OUTPUT` for an output. */
+export function showContextElement(element: string): string {
+  if (element.startsWith("=")) return element.slice(1);
+  if (!element.startsWith("!")) return element;
+  const end = element.lastIndexOf("!");
+  return `${element.slice(end + 1)}^${element.slice(1, end)}`;
+}

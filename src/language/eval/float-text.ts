@@ -1,0 +1,47 @@
+/** The decimal forms of floats that Nix shows: C's `%g` when printed, `%f` when coerced to a string. */
+
+const TIE_DIGITS = 60;
+
+function special(value: number): string | undefined {
+  if (Number.isNaN(value)) return "nan";
+  if (value === Infinity) return "inf";
+  if (value === -Infinity) return "-inf";
+  return undefined;
+}
+
+/** Rounds half to even on exact ties, where JavaScript rounds half up. */
+function fixed(value: number, decimals: number): string {
+  const magnitude = Math.abs(value);
+  if (magnitude >= 1e21) return `${BigInt(value)}${decimals > 0 ? `.${"0".repeat(decimals)}` : ""}`;
+  const rounded = value.toFixed(decimals);
+  const exact = magnitude.toFixed(TIE_DIGITS);
+  const rest = exact.slice(exact.indexOf(".") + 1 + decimals);
+  const isTie = rest.startsWith("5") && /^50*$/.test(rest);
+  const isNegative = value < 0 || Object.is(value, -0);
+  const sign = isNegative ? "-" : "";
+  if (!isTie) return rounded.startsWith("-") || !isNegative ? rounded : sign + rounded;
+  const truncated = exact.slice(0, exact.indexOf(".") + 1 + decimals).replace(/\.$/, "");
+  const lastDigit = Number(truncated[truncated.length - 1]);
+  return sign + (lastDigit % 2 === 0 ? truncated : magnitude.toFixed(decimals));
+}
+
+/** `%f`: six decimals. */
+export function renderFloatFixed(value: number): string {
+  return special(value) ?? fixed(value, 6);
+}
+
+/** `%g`: six significant digits, trailing zeros dropped. */
+export function renderFloatGeneral(value: number): string {
+  const named = special(value);
+  if (named !== undefined) return named;
+  if (value === 0) return Object.is(value, -0) ? "-0" : "0";
+  const [mantissa = "", power = "0"] = value.toExponential(5).split("e");
+  const exponent = Number(power);
+  if (exponent >= -4 && exponent < 6) return dropTrailingZeros(fixed(value, 5 - exponent));
+  const sign = exponent < 0 ? "-" : "+";
+  return `${dropTrailingZeros(mantissa)}e${sign}${String(Math.abs(exponent)).padStart(2, "0")}`;
+}
+
+function dropTrailingZeros(text: string): string {
+  return text.includes(".") ? text.replace(/0+$/, "").replace(/\.$/, "") : text;
+}

@@ -1,0 +1,131 @@
+/** Parsing and evaluating files and texts: what `import` does. */
+
+import { byteStringOfText } from "../../base/byte-string.ts";
+import { resolve } from "../resolve/resolve.ts";
+import type { ParsedFile } from "../syntax/ast.ts";
+import { parse } from "../syntax/parse.ts";
+import type { ParseError } from "../syntax/parse-error.ts";
+import { Source } from "../syntax/source.ts";
+import type { Attrs } from "./attrs.ts";
+import { canonicalPath, parentOfPath } from "./canonical-path.ts";
+import { asking } from "./coerce.ts";
+import { unitOf } from "./compile.ts";
+import { EvalError, withFrame } from "./eval-error.ts";
+import type { EvalState } from "./state.ts";
+import { NativeCode, Thunk } from "./thunk.ts";
+import type { Env, Value } from "./value.ts";
+
+const LINKS_MAX = 1024;
+
+/** Files that come with the evaluator, by where they appear to be. */
+export interface InternalFile {
+  /** The name places in the file are shown with. */
+  readonly shownAs: string;
+  readonly text: string;
+}
+
+export class Program {
+  readonly state: EvalState;
+  readonly #internalFiles: ReadonlyMap<string, InternalFile>;
+  /** One thunk per file, so that a file is evaluated once however often it is imported. */
+  readonly #files = new Map<string, Thunk>();
+  readonly #resolved = new Map<string, string>();
+
+  constructor(state: EvalState, internalFiles: ReadonlyMap<string, InternalFile>) {
+    this.state = state;
+    this.#internalFiles = internalFiles;
+  }
+
+  /** The value of a file, or of the `default.nix` of a directory. */
+  importFile(path: string): Value {
+    let resolved = this.#resolved.get(path);
+    if (resolved === undefined) {
+      resolved = this.#resolveFile(path);
+      this.#resolved.set(path, resolved);
+    }
+    let thunk = this.#files.get(resolved);
+    if (thunk === undefined) {
+      const file = resolved;
+      thunk = new Thunk(new NativeCode(() => this.#evaluateFile(file)), []);
+      this.#files.set(file, thunk);
+    }
+    return thunk.force();
+  }
+
+  /** The value of a file in whose scope the attributes of a set come before the builtin scope. */
+  importScoped(path: string, scope: Attrs): Value {
+    const file = this.#parseFile(this.#resolveFile(path), scope.keys);
+    return this.#run(file, [undefined, ...scope.values]);
+  }
+
+  /** The value of an expression given as text (a byte string). */
+  evaluateText(text: string, options: { readonly baseDir: string; readonly name?: string }): Value {
+    const source = new Source(options.name ?? byteStringOfText("«string»"), text, { isFile: false });
+    return this.#run(this.parseSource(source, options.baseDir, undefined), []);
+  }
+
+  /** Parses a text and binds its variables; throws the first fault. */
+  parseSource(source: Source, baseDir: string, frame: readonly string[] | undefined): ParsedFile {
+    const { homeDir, pure } = this.state.settings;
+    const parsed = parse(source, { baseDir, ...(homeDir === undefined || pure ? {} : { homeDir }) });
+    if (!parsed.ok) throw errorOf(parsed.error);
+    const frames = frame === undefined ? {} : { frames: [frame] };
+    const unbound = resolve(parsed.value, { globals: this.state.globals, ...frames });
+    if (unbound !== undefined) throw errorOf(unbound);
+    return parsed.value;
+  }
+
+  #run(file: ParsedFile, env: Env): Value {
+    return unitOf(this.state, file.source).compile(file.root)(env);
+  }
+
+  #evaluateFile(path: string): Value {
+    const file = this.#parseFile(path, undefined);
+    try {
+      return this.#run(file, []);
+    } catch (error) {
+      throw withFrame(error, `while evaluating the file '${file.source.path}':`, undefined);
+    }
+  }
+
+  #parseFile(path: string, frame: readonly string[] | undefined): ParsedFile {
+    const internal = this.#internalFiles.get(path);
+    const source =
+      internal === undefined
+        ? new Source(
+            path,
+            asking(() => this.state.host.readFile(path)),
+            { isFile: true },
+          )
+        : new Source(byteStringOfText(internal.shownAs), internal.text, { isFile: true });
+    return this.parseSource(source, parentOfPath(path), frame);
+  }
+
+  /** Follows the links of the last component, so that relative paths in the file are relative to where it really is. */
+  #resolveFile(path: string): string {
+    if (this.#internalFiles.has(path)) return path;
+    const { host } = this.state;
+    let current = path;
+    for (let links = 0; ; links++) {
+      if (links >= LINKS_MAX) {
+        const message = `too many symbolic links encountered while traversing the path '${path}'`;
+        throw new EvalError({ kind: "world", message }, undefined);
+      }
+      const at = current;
+      const target = asking(() => host.readLink(at));
+      if (target === undefined) break;
+      current = canonicalPath(target.startsWith("/") ? target : `${parentOfPath(current)}/${target}`);
+    }
+    const kind = asking(() => host.stat(current));
+    if (kind === undefined) {
+      throw new EvalError({ kind: "world", message: `path '${current}' does not exist` }, undefined);
+    }
+    return kind === "directory" ? canonicalPath(`${current}/default.nix`) : current;
+  }
+}
+
+function errorOf({ code, message, span }: ParseError): EvalError {
+  const place = { source: span.source, offset: span.start };
+  const name = code === "PARSE_UNDEFINED_VARIABLE" ? /'(.*)'/.exec(message)?.[1] : undefined;
+  return new EvalError(name === undefined ? { kind: "syntax", message } : { kind: "variable-undefined", name }, place);
+}

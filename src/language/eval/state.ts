@@ -1,0 +1,92 @@
+/** What one evaluation keeps track of, apart from the values themselves. */
+
+import { byteStringOfBytes } from "../../base/byte-string.ts";
+import { type Derivation, derivationReferences } from "../../format/derivation.ts";
+import { parseDerivation } from "../../format/derivation-aterm.ts";
+import { DerivationHasher } from "../../format/derivation-hash.ts";
+import { StorePath } from "../../format/store-path.ts";
+import { type Host, HostError } from "../host.ts";
+import { EvalError } from "./eval-error.ts";
+import type { Code } from "./thunk.ts";
+import type { Place, Slot } from "./value.ts";
+
+export const CALL_DEPTH_MAX_DEFAULT = 10_000;
+
+export interface EvalSettings {
+  readonly callDepthMax: number;
+  /** Record "while calling …" for every function on the way out of an error. */
+  readonly showTrace: boolean;
+  /** Pure evaluation has no environment, no search path, no time and no current system. */
+  readonly pure: boolean;
+  readonly storeDir: string;
+  readonly system: string;
+  readonly homeDir: string | undefined;
+  readonly traceVerbose: boolean;
+}
+
+export class EvalState {
+  readonly settings: EvalSettings;
+  readonly host: Host;
+  /** Nested calls right now; restored by whoever catches an error. */
+  callDepth = 0;
+  /** Store paths of the sources copied so far, by canonical path. */
+  readonly copiedSources: Map<string, string> = new Map();
+  /** The code of calls that builtins put off. */
+  suspendedCall: Code | undefined;
+  /** The builtin scope: what a name means that no expression binds. */
+  readonly globals: Map<string, Slot> = new Map();
+
+  /** The derivations of this evaluation, and those it had to read, by full path. */
+  readonly derivations: Map<string, KnownDerivation> = new Map();
+  readonly hasher: DerivationHasher;
+
+  constructor(settings: EvalSettings, host: Host) {
+    this.settings = settings;
+    this.host = host;
+    this.hasher = new DerivationHasher(settings.storeDir, (path) => this.derivationAt(path.render(settings.storeDir)));
+  }
+
+  /** The derivation at a full path: one this evaluation made, or one from the store. */
+  derivationAt(path: string): Derivation {
+    let known = this.derivations.get(path);
+    if (known === undefined) {
+      const { storeDir } = this.settings;
+      const name = StorePath.ofFull(path, storeDir).name.slice(0, -".drv".length);
+      const drv = parseDerivation(byteStringOfBytes(readDerivation(this.host, path)), name, storeDir);
+      known = { drv, references: derivationReferences(drv).map((reference) => reference.render(storeDir)) };
+      this.derivations.set(path, known);
+    }
+    return known.drv;
+  }
+
+  /** A derivation's path and every store path it needs, through all its inputs. */
+  closureOf(drvPath: string): ReadonlySet<string> {
+    const found = new Set<string>([drvPath]);
+    for (const path of found) {
+      if (path.endsWith(".drv")) this.derivationAt(path);
+      const references = this.derivations.get(path)?.references ?? this.host.referencesOf(path);
+      for (const reference of references) found.add(reference);
+    }
+    return found;
+  }
+
+  enterCall(at: Place | undefined): void {
+    if (++this.callDepth > this.settings.callDepthMax) {
+      throw new EvalError({ kind: "stack-overflow", by: "calls" }, at);
+    }
+  }
+}
+
+interface KnownDerivation {
+  readonly drv: Derivation;
+  readonly references: readonly string[];
+}
+
+function readDerivation(host: Host, path: string): Uint8Array {
+  try {
+    return host.readDerivation(path);
+  } catch (error) {
+    if (error instanceof HostError) throw new EvalError({ kind: "world", message: error.message }, undefined);
+    throw error;
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * Suspended computations.
+ *
+ * A thunk holds code and the environment to run it in; once forced, the value takes the environment's place. While it
+ * runs its code is `BLACKHOLE`, so that a thunk that needs itself is found out. A failed thunk goes back to being
+ * suspended, because `tryEval` may force it again and must see the same error.
+ */
+
+import { EvalError } from "./eval-error.ts";
+import type { Env, Place, Slot, Value } from "./value.ts";
+
+export type Run = (env: Env) => Value;
+
+/** Something that can be run in an environment. Made once per place in a program, compiled when first run. */
+export abstract class Code {
+  run: Run | undefined;
+
+  abstract compile(): Run;
+}
+
+class Blackhole extends Code {
+  override compile(): Run {
+    return () => {
+      throw new EvalError({ kind: "infinite-recursion" }, undefined);
+    };
+  }
+}
+
+const BLACKHOLE: Code = new Blackhole();
+
+/** Code of the evaluator itself; what it needs travels in the environment. */
+export class NativeCode extends Code {
+  constructor(run: Run) {
+    super();
+    this.run = run;
+  }
+
+  override compile(): Run {
+    return this.run!;
+  }
+}
+
+export class Thunk {
+  code: Code | undefined;
+  /** The environment while suspended or running, the value afterwards. */
+  state: Env | Value;
+
+  constructor(code: Code, env: Env) {
+    this.code = code;
+    this.state = env;
+  }
+
+  get isForced(): boolean {
+    return this.code === undefined;
+  }
+
+  get isRunning(): boolean {
+    return this.code === BLACKHOLE;
+  }
+
+  /** Evaluates to weak head normal form. */
+  force(at?: Place): Value {
+    const code = this.code;
+    if (code === undefined) return this.state as Value;
+    if (code === BLACKHOLE) throw new EvalError({ kind: "infinite-recursion" }, at);
+    const env = this.state as Env;
+    this.code = BLACKHOLE;
+    let value: Value;
+    try {
+      value = (code.run ?? (code.run = code.compile()))(env);
+    } catch (error) {
+      this.code = code;
+      this.state = env;
+      throw error;
+    }
+    this.code = undefined;
+    this.state = value;
+    return value;
+  }
+}
+
+export function force(slot: Slot, at?: Place): Value {
+  return slot instanceof Thunk ? slot.force(at) : slot;
+}
+
+/** Removes the wrapper of a thunk that has already been forced. */
+export function settled(slot: Slot): Slot {
+  return slot instanceof Thunk && slot.isForced ? (slot.state as Value) : slot;
+}

@@ -1,0 +1,72 @@
+/**
+ * The evaluator's only view of the world.
+ *
+ * Everything is synchronous, because a thunk cannot wait. The implementation records every call as a read, so that a
+ * result can be kept for as long as what it read is unchanged. Paths are absolute byte strings. A refusal is thrown as
+ * `HostError`; its message is what Nix would say.
+ */
+
+export type FileKind = "regular" | "directory" | "symlink" | "unknown";
+
+export interface DirectoryEntry {
+  readonly name: string;
+  readonly kind: FileKind;
+}
+
+/** A request to bring a file system object into the store. */
+export interface SourceRequest {
+  readonly name: string;
+  readonly path: string;
+  /** The object as a NAR, or the bytes of one file. */
+  readonly method: "nar" | "flat";
+  /** Decides per entry below the root whether it is taken; parents first. */
+  readonly filter?: (path: string, kind: FileKind) => boolean;
+  /** Base 16 sha256 the result must have; the path follows from it without reading anything. */
+  readonly sha256?: Uint8Array;
+}
+
+export interface Host {
+  /** The bytes of a file, following links. */
+  readFile(path: string): string;
+  /** Entries of a directory, in byte order. */
+  readDirectory(path: string): readonly DirectoryEntry[];
+  /** What a path is, not following a link in its last component; `undefined` when nothing is there. */
+  lstat(path: string): FileKind | undefined;
+  /** What a path is, following links; `undefined` when nothing is there. */
+  stat(path: string): FileKind | undefined;
+  /** Resolves the links of all components but the last; what does not exist stays as it is. */
+  resolveParent(path: string): string;
+  /** The target of a link; `undefined` when the path is not a link. */
+  readLink(path: string): string | undefined;
+  /** Resolves all links. */
+  realPath(path: string): string;
+  /** The directory that relative paths of the search path are relative to. */
+  workingDirectory(): string;
+  /** The value of an environment variable. */
+  environment(name: string): string | undefined;
+  /** Seconds since 1970, the same for the whole evaluation. */
+  currentTime(): number;
+  /** Brings a source into the store; the answer is its full store path. */
+  addSource(request: SourceRequest): string;
+  /** Brings a text into the store at a path that is already known. */
+  addText(path: string, contents: string, references: readonly string[]): void;
+  /** Notes a derivation that was instantiated. */
+  addDerivation(path: string, name: string, aterm: Uint8Array, references: readonly string[]): void;
+  /** Whether a store path is valid; used by `builtins.storePath` and string contexts made by hand. */
+  isValidPath(path: string): boolean;
+  /** The store paths a store object refers to; none when it is not valid. */
+  referencesOf(path: string): readonly string[];
+  /** The bytes of a derivation in the store, for derivations this evaluation did not make. */
+  readDerivation(path: string): Uint8Array;
+  /** Makes the outputs `drv!output` and other store paths exist, building them when needed. */
+  realise(context: readonly string[]): void;
+  /** Prints a line of `builtins.trace`. */
+  trace(line: string): void;
+  /** Prints a warning; `isFromExpression` when Nix code asked for it. */
+  warn(text: string, isFromExpression: boolean): void;
+}
+
+/** The world's refusal of something evaluation asked for. */
+export class HostError extends Error {
+  override readonly name = "HostError";
+}

@@ -1,0 +1,40 @@
+/** The thread an evaluation runs in: a request comes in when it starts, one result or error goes out. */
+
+import { setFlagsFromString } from "node:v8";
+import { HostError } from "../language/host.ts";
+import { Gate, receiveFromStarter, sendToStarter, workerInput } from "../system/worker.ts";
+import { EvalDiagnostic } from "./evaluation-request.ts";
+import type { WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
+import { runEvaluation } from "./run-evaluation.ts";
+
+// Programs run most of their functions once: optimising them costs more than it gains (reference figures: -20% CPU).
+setFlagsFromString("--no-opt");
+
+const { request, canRealise } = workerInput() as WorkerStart;
+
+function send(message: WorkerMessage): void {
+  sendToStarter(message);
+}
+
+try {
+  const result = runEvaluation(request, {
+    onTrace: (line) => send({ kind: "trace", line }),
+    onWarning: (text, isFromExpression) => send({ kind: "warning", text, isFromExpression }),
+    ...(canRealise
+      ? {
+          realise: (context, host): void => {
+            const gate = new Gate();
+            const { derivations, sources } = host;
+            send({ kind: "realise", context, derivations, sources, gate: gate.shared });
+            gate.wait();
+            const failure = receiveFromStarter() as string | undefined;
+            if (failure !== undefined && failure !== "") throw new HostError(failure);
+          },
+        }
+      : {}),
+  });
+  send({ kind: "result", result });
+} catch (error) {
+  if (error instanceof EvalDiagnostic) send({ kind: "diagnostic", data: error.data });
+  else throw error;
+}

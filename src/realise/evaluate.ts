@@ -1,0 +1,92 @@
+/**
+ * Evaluates Nix code in a thread with a deep stack.
+ *
+ * The thread blocks while this one builds what evaluation needs (import from derivation).
+ */
+
+import { InvariantError } from "../base/errors.ts";
+import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
+import type { RealiseRequest, WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
+import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "./evaluation-request.ts";
+
+export type {
+  EvalDiagnosticData,
+  EvaluationArgument,
+  EvaluationOutput,
+  EvaluationRead,
+  EvaluationRequest,
+  EvaluationResult,
+  InstantiatedDerivation,
+  SourcePath,
+} from "./evaluation-request.ts";
+export { EvalDiagnostic } from "./evaluation-request.ts";
+export { currentSystem } from "./run-evaluation.ts";
+export { instantiate } from "./instantiate.ts";
+
+export interface EvaluationServices {
+  /** Makes what evaluation needs exist. Without it, import from derivation is an error of the expression. */
+  readonly realise?: (request: RealiseRequest, signal: AbortSignal) => Promise<void>;
+  /** Told of each line of `builtins.trace` as it comes. */
+  readonly onTrace?: (line: string) => void;
+  readonly onWarning?: (text: string, isFromExpression: boolean) => void;
+}
+
+/** Deep enough that the limit on nested calls is always reached first. */
+const STACK_MB = 256;
+const HEAP_MB = 8192;
+
+/** The worker's module: beside this one, in the sources as in the bundle. */
+const WORKER_URL = new URL(
+  import.meta.url.endsWith(".ts") ? "./evaluate-worker.ts" : "./evaluate-worker.js",
+  import.meta.url,
+);
+
+/** Evaluates; rejects with `EvalDiagnostic` for an error of the expression. */
+export async function evaluate(
+  request: EvaluationRequest,
+  signal: AbortSignal,
+  services: EvaluationServices = {},
+): Promise<EvaluationResult> {
+  const outcome: { result?: EvaluationResult; diagnostic?: EvalDiagnostic } = {};
+  const start: WorkerStart = { request, canRealise: services.realise !== undefined };
+  const onMessage = (received: unknown, worker: WorkerHandle): void => {
+    const message = received as WorkerMessage;
+    switch (message.kind) {
+      case "trace":
+        return services.onTrace?.(message.line);
+      case "warning":
+        return services.onWarning?.(message.text, message.isFromExpression);
+      case "realise":
+        void answerRealise(message, services, worker, signal);
+        return;
+      case "result":
+        outcome.result = message.result;
+        return;
+      case "diagnostic":
+        outcome.diagnostic = new EvalDiagnostic(message.data);
+        return;
+    }
+  };
+  await runWorker(WORKER_URL, { input: start, stackMb: STACK_MB, heapMb: HEAP_MB, onMessage, signal });
+  if (outcome.diagnostic !== undefined) throw outcome.diagnostic;
+  if (outcome.result === undefined) throw new InvariantError("an evaluation ended without a result");
+  return outcome.result;
+}
+
+/** Builds for the worker, which waits at the gate: the failure's text is there before the gate opens. */
+async function answerRealise(
+  message: Extract<WorkerMessage, { readonly kind: "realise" }>,
+  services: EvaluationServices,
+  worker: WorkerHandle,
+  signal: AbortSignal,
+): Promise<void> {
+  let failure = "";
+  try {
+    await services.realise!(message, signal);
+  } catch (error) {
+    failure = error instanceof Error ? error.message : String(error);
+    if (failure === "") failure = "the build failed";
+  }
+  worker.send(failure);
+  new Gate(message.gate).open();
+}

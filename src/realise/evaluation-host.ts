@@ -1,0 +1,279 @@
+/** The world as one evaluation sees it: this machine's files, and a store whose files may lie elsewhere. */
+
+import { byteStringOfBytes, byteStringOfText, bytesOfByteString, textOfByteString } from "../base/byte-string.ts";
+import { OperationError } from "../base/errors.ts";
+import { fixedOutputPath, sourcePath } from "../format/content-address.ts";
+import { Hash, hashByteString } from "../format/hash.ts";
+import { narHash } from "../format/nar.ts";
+import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
+import { kindOfSync, readDirectorySync, readFileSync, readLinkSync, realPathSync } from "../system/files-sync.ts";
+import { diskTree } from "../system/tree.ts";
+import type { EvaluationRead, InstantiatedDerivation, SourcePath } from "./evaluation-request.ts";
+
+export interface EvaluationHostOptions {
+  readonly storeDir: string;
+  /** Where the store's files are, in front of their paths; empty for where their paths say. */
+  readonly storeRoot: string;
+  readonly baseDir: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Makes store paths and outputs exist; absent when nothing can be built. */
+  readonly realise?: (context: readonly string[]) => void;
+  readonly onTrace: (line: string) => void;
+  readonly onWarning: (text: string, isFromExpression: boolean) => void;
+}
+
+export class EvaluationHost implements Host {
+  readonly derivations: Map<string, InstantiatedDerivation> = new Map();
+  readonly sources: Map<string, SourcePath> = new Map();
+  readonly #reads = new Map<string, EvaluationRead>();
+  readonly #options: EvaluationHostOptions;
+  readonly #startedAt = Math.floor(Date.now() / 1000);
+  /** Which store path a source became, so that the same tree is hashed once. */
+  readonly #hashed = new Map<string, string>();
+
+  constructor(options: EvaluationHostOptions) {
+    this.#options = options;
+  }
+
+  get reads(): readonly EvaluationRead[] {
+    return [...this.#reads.values()];
+  }
+
+  #record(kind: EvaluationRead["kind"], subject: string, answer: string): void {
+    const key = `${kind}\0${subject}`;
+    if (!this.#reads.has(key))
+      this.#reads.set(key, { kind, subject, digest: hashByteString("sha256", answer).toBase16() });
+  }
+
+  /**
+   * Where the bytes of a path are: what this evaluation added to the store is read where it came from, anything else of
+   * the store below the store's root.
+   */
+  #locate(path: string): { readonly at: string } | { readonly text: Uint8Array } {
+    const { storeDir, storeRoot } = this.#options;
+    if (!path.startsWith(`${storeDir}/`)) return { at: path };
+    const end = path.indexOf("/", storeDir.length + 1);
+    const object = end < 0 ? path : path.slice(0, end);
+    const source = this.sources.get(object);
+    if (source?.kind === "text") return { text: source.contents };
+    if (source?.kind === "path") return { at: byteStringOfText(source.localPath) + (end < 0 ? "" : path.slice(end)) };
+    return { at: storeRoot + path };
+  }
+
+  #asking<T>(question: () => T): T {
+    try {
+      return question();
+    } catch (error) {
+      if (error instanceof OperationError) throw new HostError(byteStringOfText(error.message));
+      throw error;
+    }
+  }
+
+  #diskPath(path: string): string {
+    const found = this.#locate(path);
+    return "at" in found ? found.at : path;
+  }
+
+  readFile(path: string): string {
+    const found = this.#locate(path);
+    if ("text" in found) return byteStringOfBytes(found.text);
+    const contents = this.#asking(() => readFileSync(found.at));
+    if (contents === undefined) throw new HostError(`path '${path}' does not exist`);
+    this.#record("file", path, contents);
+    return contents;
+  }
+
+  readDirectory(path: string): readonly DirectoryEntry[] {
+    const at = this.#diskPath(path);
+    const entries = this.#asking(() => readDirectorySync(at));
+    if (entries === undefined) {
+      const kind = this.stat(path);
+      throw new HostError(
+        kind === undefined ? `path '${path}' does not exist` : `cannot read directory '${path}': Not a directory`,
+      );
+    }
+    this.#record("directory", path, entries.map(({ name, kind }) => `${kind} ${name}\n`).join(""));
+    return entries;
+  }
+
+  lstat(path: string): FileKind | undefined {
+    return this.#kindOf(path, false);
+  }
+
+  stat(path: string): FileKind | undefined {
+    return this.#kindOf(path, true);
+  }
+
+  #kindOf(path: string, followLinks: boolean): FileKind | undefined {
+    const found = this.#locate(path);
+    if ("text" in found) return "regular";
+    const kind = this.#asking(() => kindOfSync(found.at, { followLinks }));
+    this.#record("stat", `${followLinks ? "" : "l:"}${path}`, kind ?? "");
+    return kind;
+  }
+
+  readLink(path: string): string | undefined {
+    const found = this.#locate(path);
+    if ("text" in found) return undefined;
+    const target = this.#asking(() => readLinkSync(found.at));
+    this.#record("link", path, target ?? "");
+    return target;
+  }
+
+  realPath(path: string): string {
+    const found = this.#locate(path);
+    // A path of the store is its own real path: the store's directory has no links in it, wherever it is kept.
+    if ("text" in found || found.at !== path) return path;
+    const real = this.#asking(() => realPathSync(path));
+    this.#record("link", path, real ?? "");
+    return real ?? path;
+  }
+
+  resolveParent(path: string): string {
+    const slash = path.lastIndexOf("/");
+    if (slash <= 0) return path;
+    const parent = this.realPath(path.slice(0, slash));
+    return (parent === "/" ? "" : parent) + path.slice(slash);
+  }
+
+  workingDirectory(): string {
+    return byteStringOfText(this.#options.baseDir);
+  }
+
+  environment(name: string): string | undefined {
+    const value = this.#options.env[textOfByteString(name)];
+    this.#record("environment", name, value ?? "");
+    return value === undefined ? undefined : byteStringOfText(value);
+  }
+
+  currentTime(): number {
+    this.#record("time", "", String(this.#startedAt));
+    return this.#startedAt;
+  }
+
+  addSource(request: SourceRequest): string {
+    const { storeDir } = this.#options;
+    const { filter, sha256 } = request;
+    const recursive = request.method === "nar";
+    if (sha256 !== undefined) {
+      const expected = fixedOutputPath(storeDir, request.name, request.method, new Hash("sha256", sha256)).render(
+        storeDir,
+      );
+      // What is in the store already need not be there outside of it.
+      if (this.sources.has(expected) || this.isValidPath(expected)) return expected;
+    }
+    const key = `${request.method}\0${request.name}\0${request.path}`;
+    const known = filter === undefined ? this.#hashed.get(key) : undefined;
+    if (known !== undefined) return known;
+    const at = this.#diskPath(request.path);
+    const kind = this.#asking(() => kindOfSync(at, { followLinks: false }));
+    if (kind === undefined) throw new HostError(`path '${request.path}' does not exist`);
+    const localPath = textOfByteString(at);
+    const included: string[] = [];
+    const hash = this.#asking(() =>
+      recursive ? this.#hashTree(request, localPath, included) : this.#hashFile(request.path, at),
+    );
+    const path = recursive
+      ? sourcePath(storeDir, request.name, hash)
+      : fixedOutputPath(storeDir, request.name, "flat", hash);
+    const full = path.render(storeDir);
+    if (sha256 !== undefined && !new Hash("sha256", sha256).equals(hash)) {
+      const wanted = new Hash("sha256", sha256).toSri();
+      throw new HostError(
+        `store path mismatch in (possibly filtered) path added from '${request.path}': expected hash '${wanted}', got '${hash.toSri()}'`,
+      );
+    }
+    this.#record("source", request.path, hash.toBase16());
+    this.sources.set(full, {
+      kind: "path",
+      localPath,
+      recursive,
+      ...(filter === undefined ? {} : { included }),
+    });
+    if (filter === undefined) this.#hashed.set(key, full);
+    return full;
+  }
+
+  #hashTree(request: SourceRequest, localPath: string, included: string[]): Hash {
+    const { filter } = request;
+    const tree = diskTree(localPath);
+    try {
+      if (filter === undefined) return narHash(tree).hash;
+      return narHash(tree, {
+        filter: (path, type) => {
+          const isIncluded = filter(`${request.path === "/" ? "" : request.path}/${path}`, type);
+          if (isIncluded) included.push(path);
+          return isIncluded;
+        },
+      }).hash;
+    } catch (error) {
+      const code = (error as { readonly code?: unknown }).code;
+      if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {
+        throw new HostError(byteStringOfText(`cannot read '${localPath}': ${(error as Error).message}`));
+      }
+      throw error;
+    }
+  }
+
+  #hashFile(path: string, at: string): Hash {
+    const contents = readFileSync(at);
+    if (contents === undefined) throw new HostError(`path '${path}' does not exist`);
+    return hashByteString("sha256", contents);
+  }
+
+  addText(path: string, contents: string, references: readonly string[]): void {
+    this.sources.set(path, { kind: "text", contents: bytesOfByteString(contents), references });
+  }
+
+  addDerivation(path: string, name: string, aterm: Uint8Array, references: readonly string[]): void {
+    this.derivations.set(path, { name, aterm, references });
+  }
+
+  isValidPath(path: string): boolean {
+    if (this.sources.has(path) || this.derivations.has(path)) return true;
+    const kind = this.#asking(() => kindOfSync(this.#options.storeRoot + path, { followLinks: false }));
+    this.#record("store", path, kind ?? "");
+    return kind !== undefined;
+  }
+
+  referencesOf(path: string): readonly string[] {
+    const source = this.sources.get(path);
+    if (source?.kind === "text") return source.references;
+    return this.derivations.get(path)?.references ?? [];
+  }
+
+  readDerivation(path: string): Uint8Array {
+    const made = this.derivations.get(path);
+    if (made !== undefined) return made.aterm;
+    const contents = this.#asking(() => readFileSync(this.#options.storeRoot + path));
+    if (contents === undefined) throw new HostError(`path '${path}' is not valid`);
+    this.#record("store", path, contents);
+    return bytesOfByteString(contents);
+  }
+
+  realise(context: readonly string[]): void {
+    // What this evaluation itself added is read where it came from; derivations are known.
+    const wanted = context.filter((element) => element.startsWith("!") || !this.#isAtHand(element.replace(/^=/, "")));
+    if (wanted.length === 0) return;
+    if (this.#options.realise !== undefined) return this.#options.realise(wanted);
+    const output = wanted.find((element) => element.startsWith("!"));
+    if (output === undefined) throw new HostError(`path '${wanted[0]!}' is not valid`);
+    const drvPath = output.slice(output.indexOf("!", 1) + 1);
+    const name = output.slice(1, output.indexOf("!", 1));
+    throw new HostError(
+      `cannot build '${drvPath}^${name}' during evaluation: building during evaluation (import from derivation) is not possible here`,
+    );
+  }
+
+  #isAtHand(path: string): boolean {
+    return this.isValidPath(path);
+  }
+
+  trace(line: string): void {
+    this.#options.onTrace(textOfByteString(line));
+  }
+
+  warn(text: string, isFromExpression: boolean): void {
+    this.#options.onWarning(textOfByteString(text), isFromExpression);
+  }
+}

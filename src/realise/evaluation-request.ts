@@ -1,0 +1,110 @@
+/** What is asked of an evaluation, and what comes of it. Everything here crosses a thread boundary by copying. */
+
+/** An argument of a function at the top of an expression: Nix code, or a string as it is. */
+export type EvaluationArgument = { readonly expr: string } | { readonly string: string };
+
+export type EvaluationOutput = "json" | "value" | "xml" | "raw" | "drv" | "parse";
+
+export interface EvaluationRequest {
+  /** The expression; ordinary text. Exactly one of `expression`, `file` and `findFile` is given. */
+  readonly expression?: string;
+  /** A file to evaluate, or a directory with a `default.nix`; also `<name>`. */
+  readonly file?: string;
+  /** A name to look up in the search path; the result is its path. */
+  readonly findFile?: string;
+  /** What relative paths are relative to: an absolute path. */
+  readonly baseDir: string;
+  readonly args?: Readonly<Record<string, EvaluationArgument>>;
+  /** The attribute to take, `a.b."c.d".0`. */
+  readonly attrPath?: string;
+  readonly output: EvaluationOutput;
+  /** Evaluate the result deeply before showing it (`value`, `xml`). */
+  readonly strict?: boolean;
+  /** Elements as `-I` takes them; `NIX_PATH` of `env` comes after them. */
+  readonly searchPath?: readonly string[];
+  /** The environment that evaluation sees; this process's own when absent. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Where the store's files really are: `/nix/store/x` is read at `<storeRoot>/nix/store/x`. */
+  readonly storeRoot?: string;
+  readonly storeDir?: string;
+  /** Allow what needs a store that can be written to: building during evaluation. */
+  readonly readWrite?: boolean;
+  readonly pure?: boolean;
+  /** `x86_64-linux` and the like; this machine's when absent. */
+  readonly system?: string;
+  /** Record the frames of every call on the way of an error. */
+  readonly showTrace?: boolean;
+  readonly traceVerbose?: boolean;
+  readonly callDepthMax?: number;
+  /** Leave source positions out of XML. */
+  readonly hidePlaces?: boolean;
+}
+
+/** Something that evaluation adds to the store. */
+export type SourcePath =
+  | {
+      readonly kind: "path";
+      /** An ordinary path of the local file system. */
+      readonly localPath: string;
+      /** False for one file whose bytes are the object (`recursive = false`). */
+      readonly recursive: boolean;
+      /** Relative byte-string paths that a filter let through; absent when everything belongs to it. */
+      readonly included?: readonly string[];
+    }
+  | { readonly kind: "text"; readonly contents: Uint8Array; readonly references: readonly string[] };
+
+export interface InstantiatedDerivation {
+  readonly name: string;
+  readonly aterm: Uint8Array;
+  readonly references: readonly string[];
+}
+
+/** Something evaluation learnt from the world. */
+export interface EvaluationRead {
+  readonly kind: "file" | "directory" | "stat" | "link" | "environment" | "time" | "source" | "store";
+  readonly subject: string;
+  /** A digest of the answer, to tell whether it is still the same. */
+  readonly digest: string;
+}
+
+export interface EvaluationResult {
+  /** The value as text; for `drv` one path a line. */
+  readonly text: string;
+  /** Every derivation that was instantiated, by full path. */
+  readonly derivations: ReadonlyMap<string, InstantiatedDerivation>;
+  /** Everything else evaluation adds to the store, by full path. */
+  readonly sources: ReadonlyMap<string, SourcePath>;
+  readonly reads: readonly EvaluationRead[];
+  readonly warnings: readonly string[];
+  readonly traces: readonly string[];
+}
+
+/** An evaluation error as it crosses threads and layers. */
+export interface EvalDiagnosticData {
+  readonly code: string;
+  readonly message: string;
+  /** The whole error as Nix shows it, trace shortened unless the request asked for all of it. */
+  readonly rendered: string;
+  readonly place?: { readonly file: string; readonly line: number; readonly column: number };
+  readonly trace: readonly { readonly text: string; readonly place?: string }[];
+}
+
+/** An error of the user's Nix code. */
+export class EvalDiagnostic extends Error {
+  override readonly name = "EvalDiagnostic";
+  readonly data: EvalDiagnosticData;
+
+  constructor(data: EvalDiagnosticData) {
+    super(data.message);
+    this.data = data;
+  }
+
+  get code(): string {
+    return this.data.code;
+  }
+
+  /** The whole error as Nix shows it. */
+  get rendered(): string {
+    return this.data.rendered;
+  }
+}

@@ -1,0 +1,124 @@
+/** Writes what an evaluation made into a store: derivations, and the sources and texts they need. */
+
+import { InvariantError } from "../base/errors.ts";
+import { renderContentAddress } from "../format/content-address.ts";
+import { hashBytes } from "../format/hash.ts";
+import { memoryTreeSource } from "../format/memory-tree.ts";
+import { narChunks, narHash, type SyncTreeSource, type TreeFilter } from "../format/nar.ts";
+import type { PathInfo } from "../format/path-info.ts";
+import { StorePath } from "../format/store-path.ts";
+import type { StoreItem, WriteStore } from "../store/store.ts";
+import { diskTree } from "../system/tree.ts";
+import type { EvaluationResult, SourcePath } from "./evaluation-request.ts";
+
+type Made = Pick<EvaluationResult, "derivations" | "sources">;
+
+/**
+ * Adds the closures of some of an evaluation's derivations (full paths; also `DRV!OUTPUT`) and sources to a store.
+ * What is valid there already is neither read nor written.
+ */
+export async function instantiate(
+  made: Made,
+  roots: readonly string[],
+  store: WriteStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const order = referencesFirst(
+    made,
+    roots.map((root) => root.replace(/![^!/]*$/, "")),
+  );
+  const parsed = order.map((path) => StorePath.ofFull(path, store.storeDir));
+  const valid = await store.validPaths(parsed, signal);
+  const items: StoreItem[] = [];
+  for (const [index, path] of parsed.entries()) {
+    if (!valid.has(path.baseName)) items.push(storeItem(made, order[index]!, path, store.storeDir));
+  }
+  if (items.length > 0) await store.addMany(items, signal);
+}
+
+/** The paths of this evaluation that the roots need, each after what it refers to. */
+function referencesFirst(made: Made, roots: readonly string[]): readonly string[] {
+  const order: string[] = [];
+  const entered = new Set<string>();
+  const stack: { readonly path: string; readonly references: readonly string[]; next: number }[] = [];
+  const enter = (path: string): void => {
+    if (entered.has(path)) return;
+    entered.add(path);
+    const references = referencesOf(made, path);
+    // What this evaluation did not make is in the store already.
+    if (references !== undefined) stack.push({ path, references, next: 0 });
+  };
+  for (const root of roots) {
+    enter(root);
+    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
+      const reference = top.references[top.next++];
+      if (reference !== undefined) enter(reference);
+      else order.push(stack.pop()!.path);
+    }
+  }
+  return order;
+}
+
+function referencesOf(made: Made, path: string): readonly string[] | undefined {
+  const drv = made.derivations.get(path);
+  if (drv !== undefined) return drv.references;
+  const source = made.sources.get(path);
+  if (source === undefined) return undefined;
+  return source.kind === "text" ? source.references : [];
+}
+
+function storeItem(made: Made, full: string, path: StorePath, storeDir: string): StoreItem {
+  const drv = made.derivations.get(full);
+  if (drv !== undefined) return textItem(path, drv.aterm, drv.references, storeDir);
+  const source = made.sources.get(full);
+  if (source === undefined) throw new InvariantError(`nothing is known of '${full}'`);
+  if (source.kind === "text") return textItem(path, source.contents, source.references, storeDir);
+  return sourceItem(path, source);
+}
+
+function infoOf(path: StorePath, tree: SyncTreeSource, filter: TreeFilter | undefined): PathInfo {
+  const { hash, size } = narHash(tree, filter === undefined ? {} : { filter });
+  return {
+    path,
+    narHash: hash,
+    narSize: size,
+    references: [],
+    signatures: [],
+    ultimate: false,
+    registrationTime: Math.floor(Date.now() / 1000),
+  };
+}
+
+function textItem(path: StorePath, contents: Uint8Array, references: readonly string[], storeDir: string): StoreItem {
+  const tree = memoryTreeSource({ type: "regular", executable: false, contents });
+  const info: PathInfo = {
+    ...infoOf(path, tree, undefined),
+    references: references.map((reference) => StorePath.ofFull(reference, storeDir)),
+    contentAddress: renderContentAddress({ method: "text", hash: hashBytes("sha256", contents) }),
+  };
+  return { info, nar: () => asAsync(narChunks(tree)) };
+}
+
+function sourceItem(path: StorePath, source: Extract<SourcePath, { readonly kind: "path" }>): StoreItem {
+  const tree = diskTree(source.localPath);
+  const included = source.included === undefined ? undefined : new Set(source.included);
+  const filter = included === undefined ? undefined : (entry: string): boolean => included.has(entry);
+  if (!source.recursive) return fileItem(path, tree);
+  const info = infoOf(path, tree, filter);
+  const contentAddress = renderContentAddress({ method: "nar", hash: info.narHash });
+  return { info: { ...info, contentAddress }, nar: () => asAsync(narChunks(tree, filter)) };
+}
+
+/** One file whose bytes are the object: what it may do is not part of it. */
+function fileItem(path: StorePath, tree: SyncTreeSource): StoreItem {
+  const node = tree.node("");
+  if (node.type !== "regular") throw new InvariantError(`'${path.baseName}' is no longer a file`);
+  const contents = Buffer.concat([...tree.read("", node.size)]);
+  const plain = memoryTreeSource({ type: "regular", executable: false, contents });
+  const contentAddress = renderContentAddress({ method: "flat", hash: hashBytes("sha256", contents) });
+  return { info: { ...infoOf(path, plain, undefined), contentAddress }, nar: () => asAsync(narChunks(plain)) };
+}
+
+async function* asAsync(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield* chunks;
+}

@@ -1,0 +1,206 @@
+/** One evaluation from request to text, in whatever thread it runs. */
+
+import { byteStringOfText, textOfByteString } from "../base/byte-string.ts";
+import { autoCall, selectPath } from "../language/eval/attr-path.ts";
+import { forceDeep } from "../language/builtins/control.ts";
+import { parseLookupElement, parseNixPath, findFile, type LookupElement } from "../language/builtins/lookup-path.ts";
+import { openScope } from "../language/builtins/scope.ts";
+import { Attrs, attrsOfEntries } from "../language/eval/attrs.ts";
+import { canonicalPath } from "../language/eval/canonical-path.ts";
+import { coerceToText, COPY } from "../language/eval/coerce.ts";
+import { collectDerivations } from "../language/eval/derivations-of.ts";
+import { EvalError } from "../language/eval/eval-error.ts";
+import { renderPlace } from "../language/eval/place-text.ts";
+import { printValue } from "../language/eval/print-value.ts";
+import type { Program } from "../language/eval/program.ts";
+import { renderError } from "../language/eval/render-error.ts";
+import { CALL_DEPTH_MAX_DEFAULT, EvalState } from "../language/eval/state.ts";
+import { NativeCode, Thunk } from "../language/eval/thunk.ts";
+import { Path, type Slot, type Value } from "../language/eval/value.ts";
+import { renderJson } from "../language/eval/value-json.ts";
+import { renderXml } from "../language/eval/value-xml.ts";
+import { renderExpression } from "../language/print/expression.ts";
+import { Source } from "../language/syntax/source.ts";
+import { EvaluationHost } from "./evaluation-host.ts";
+import {
+  EvalDiagnostic,
+  type EvalDiagnosticData,
+  type EvaluationRequest,
+  type EvaluationResult,
+} from "./evaluation-request.ts";
+
+/** How an evaluation reaches the thread that can wait. */
+export interface EvaluationBridge {
+  /** Makes store paths and outputs exist; returns when they do. Absent when nothing can be built. */
+  readonly realise?: (context: readonly string[], host: EvaluationHost) => void;
+  readonly onTrace?: (line: string) => void;
+  readonly onWarning?: (text: string, isFromExpression: boolean) => void;
+}
+
+const SYSTEMS: Readonly<Record<string, string>> = { x64: "x86_64-linux", arm64: "aarch64-linux" };
+
+/** The system derivations are built for by default: this machine's. */
+export function currentSystem(): string {
+  return SYSTEMS[process.arch] ?? `${process.arch}-linux`;
+}
+
+/** Evaluates; throws `EvalDiagnostic` for an error of the expression. */
+export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBridge = {}): EvaluationResult {
+  const warnings: string[] = [];
+  const traces: string[] = [];
+  const env = request.env ?? process.env;
+  const storeDir = request.storeDir ?? "/nix/store";
+  const { realise } = bridge;
+  const host: EvaluationHost = new EvaluationHost({
+    storeDir,
+    storeRoot: request.storeRoot ?? "",
+    baseDir: request.baseDir,
+    env,
+    ...(realise === undefined ? {} : { realise: (context: readonly string[]) => realise(context, host) }),
+    onTrace: (line) => {
+      traces.push(line);
+      bridge.onTrace?.(line);
+    },
+    onWarning: (text, isFromExpression) => {
+      warnings.push(text);
+      bridge.onWarning?.(text, isFromExpression);
+    },
+  });
+  const home = env["HOME"];
+  const state = new EvalState(
+    {
+      callDepthMax: request.callDepthMax ?? CALL_DEPTH_MAX_DEFAULT,
+      showTrace: request.showTrace ?? false,
+      pure: request.pure ?? false,
+      storeDir,
+      system: request.system ?? currentSystem(),
+      homeDir: home === undefined ? undefined : byteStringOfText(home),
+      traceVerbose: request.traceVerbose ?? false,
+    },
+    host,
+  );
+  try {
+    const text = textOfByteString(render(state, request, host));
+    return { text, derivations: host.derivations, sources: host.sources, reads: host.reads, warnings, traces };
+  } catch (error) {
+    throw diagnosticOf(error, request.showTrace ?? false);
+  }
+}
+
+function searchPathOf(request: EvaluationRequest, host: EvaluationHost): readonly LookupElement[] {
+  if (request.pure === true) return [];
+  const given = (request.searchPath ?? []).map((element) => parseLookupElement(byteStringOfText(element)));
+  return [...given, ...parseNixPath(host.environment("NIX_PATH") ?? "")];
+}
+
+function render(state: EvalState, request: EvaluationRequest, host: EvaluationHost): string {
+  const searchPath = searchPathOf(request, host);
+  const program = openScope(state, searchPath);
+  if (request.findFile !== undefined) {
+    return (findFile(state, searchPath, byteStringOfText(request.findFile)) as Path).path;
+  }
+  const baseDir = byteStringOfText(request.baseDir);
+  if (request.output === "parse") return renderParsed(program, request, searchPath, baseDir, host);
+  const root = rootValue(program, request, searchPath, baseDir);
+  const autoArgs = autoArgsOf(program, request, baseDir);
+  const value = selectPath(state, root, byteStringOfText(request.attrPath ?? ""), autoArgs);
+  if (request.output === "drv") {
+    const found = collectDerivations(state, value, autoArgs);
+    return found
+      .map(({ drvPath, outputName }) => `${drvPath}${outputName === "out" ? "" : `!${outputName}`}`)
+      .join("\n");
+  }
+  return renderValue(state, autoArgs.size === 0 ? value : autoCall(state, value, autoArgs), request);
+}
+
+function renderValue(state: EvalState, value: Value, request: EvaluationRequest): string {
+  const context = new Set<string>();
+  switch (request.output) {
+    case "json":
+      return renderJson(state, value, context, { copyPaths: true });
+    case "xml":
+      return renderXml(state, value, context, {
+        strict: request.strict ?? false,
+        places: request.hidePlaces !== true,
+      });
+    case "raw":
+      return coerceToText(state, value, context, undefined, "while generating the nix-instantiate output", COPY);
+    default:
+      if (request.strict === true) forceDeep(state, value);
+      return printValue(value);
+  }
+}
+
+function rootValue(
+  program: Program,
+  request: EvaluationRequest,
+  searchPath: readonly LookupElement[],
+  baseDir: string,
+): Value {
+  if (request.file !== undefined) return program.importFile(fileArgument(program, request.file, searchPath, baseDir));
+  return program.evaluateText(byteStringOfText(request.expression ?? ""), { baseDir });
+}
+
+/** A file named on the command line: a path, or `<name>`. */
+function fileArgument(program: Program, file: string, searchPath: readonly LookupElement[], baseDir: string): string {
+  const text = byteStringOfText(file);
+  if (text.startsWith("<") && text.endsWith(">")) {
+    return (findFile(program.state, searchPath, text.slice(1, -1)) as Path).path;
+  }
+  return canonicalPath(text.startsWith("/") ? text : `${baseDir}/${text}`);
+}
+
+function renderParsed(
+  program: Program,
+  request: EvaluationRequest,
+  searchPath: readonly LookupElement[],
+  baseDir: string,
+  host: EvaluationHost,
+): string {
+  if (request.file === undefined) {
+    const source = new Source(byteStringOfText("«string»"), byteStringOfText(request.expression ?? ""), {
+      isFile: false,
+    });
+    return renderExpression(program.parseSource(source, baseDir, undefined).root);
+  }
+  let path = fileArgument(program, request.file, searchPath, baseDir);
+  if (host.stat(path) === "directory") path = canonicalPath(`${path}/default.nix`);
+  const source = new Source(path, host.readFile(path), { isFile: true });
+  return renderExpression(program.parseSource(source, path.slice(0, path.lastIndexOf("/")) || "/", undefined).root);
+}
+
+function autoArgsOf(program: Program, request: EvaluationRequest, baseDir: string): Attrs {
+  return attrsOfEntries(
+    Object.entries(request.args ?? {}).map(([name, argument]): [string, Slot] => {
+      if ("string" in argument) return [byteStringOfText(name), byteStringOfText(argument.string)];
+      const text = byteStringOfText(argument.expr);
+      return [byteStringOfText(name), new Thunk(new NativeCode(() => program.evaluateText(text, { baseDir })), [])];
+    }),
+  );
+}
+
+/** What is thrown to the caller for any error of an evaluation; our own mistakes stay as they are. */
+function diagnosticOf(error: unknown, showTrace: boolean): unknown {
+  let shown = error;
+  if (error instanceof RangeError && /call stack/.test(error.message)) {
+    shown = new EvalError({ kind: "stack-overflow", by: "stack" }, undefined);
+  }
+  if (!(shown instanceof EvalError)) return error;
+  const { place } = shown;
+  const data: EvalDiagnosticData = {
+    code: shown.code,
+    message: textOfByteString(shown.message),
+    rendered: textOfByteString(renderError(shown, { showTrace })),
+    ...(place === undefined
+      ? {}
+      : { place: { file: textOfByteString(place.source.path), ...place.source.locate(place.offset) } }),
+    trace: shown.trace.slice(-TRACE_FRAMES_SENT_MAX).map(({ text, place: at }) => ({
+      text: textOfByteString(text),
+      ...(at === undefined ? {} : { place: textOfByteString(renderPlace(at)) }),
+    })),
+  };
+  return new EvalDiagnostic(data);
+}
+
+/** The outermost frames are what a program that reads the trace can use. */
+const TRACE_FRAMES_SENT_MAX = 100;

@@ -1,0 +1,80 @@
+/** Threads with a stack of a chosen size, and blocking until another thread answers. */
+
+import { isMainThread, parentPort, receiveMessageOnPort, Worker, workerData } from "node:worker_threads";
+
+/** A running worker, as its messages' receiver sees it. */
+export interface WorkerHandle {
+  send(message: unknown): void;
+}
+
+export interface WorkerOptions {
+  /** Copied to the worker, which gets it by `workerInput`. */
+  readonly input: unknown;
+  readonly stackMb: number;
+  readonly heapMb: number;
+  readonly onMessage: (message: unknown, worker: WorkerHandle) => void;
+  readonly signal: AbortSignal;
+}
+
+/** Runs a module in a thread of its own until it ends. Rejects when it fails or the signal is aborted. */
+export function runWorker(url: URL, options: WorkerOptions): Promise<void> {
+  const { signal } = options;
+  signal.throwIfAborted();
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(url, {
+      workerData: options.input,
+      resourceLimits: { stackSizeMb: options.stackMb, maxOldGenerationSizeMb: options.heapMb },
+    });
+    const onAbort = (): void => void worker.terminate();
+    signal.addEventListener("abort", onAbort, { once: true });
+    const handle: WorkerHandle = { send: (message) => worker.postMessage(message) };
+    worker.on("message", (message: unknown) => options.onMessage(message, handle));
+    worker.on("error", reject);
+    worker.on("exit", (code) => {
+      signal.removeEventListener("abort", onAbort);
+      if (signal.aborted) reject(signal.reason as Error);
+      else if (code === 0) resolve();
+      else reject(new Error(`a worker thread ended with code ${code}`));
+    });
+  });
+}
+
+/** What the starter of this thread gave it; `undefined` in the main thread. */
+export function workerInput(): unknown {
+  return isMainThread ? undefined : workerData;
+}
+
+/** Sends a message to the thread that started this one. */
+export function sendToStarter(message: unknown): void {
+  parentPort?.postMessage(message);
+}
+
+/** A message the starter has sent already; `undefined` when there is none. Does not wait. */
+export function receiveFromStarter(): unknown {
+  if (parentPort === null) return undefined;
+  return (receiveMessageOnPort(parentPort) as { readonly message: unknown } | undefined)?.message;
+}
+
+const PENDING = 0;
+const DONE = 1;
+
+/** A cell one thread waits at, without an event loop, until another one opens it. */
+export class Gate {
+  readonly shared: SharedArrayBuffer;
+  readonly #state: Int32Array;
+
+  constructor(shared: SharedArrayBuffer = new SharedArrayBuffer(4)) {
+    this.shared = shared;
+    this.#state = new Int32Array(shared);
+  }
+
+  /** Blocks this thread until the gate is opened. */
+  wait(): void {
+    Atomics.wait(this.#state, 0, PENDING);
+  }
+
+  open(): void {
+    Atomics.store(this.#state, 0, DONE);
+    Atomics.notify(this.#state, 0);
+  }
+}

@@ -13,7 +13,8 @@ import type { TransactionGoal } from "../machine/transaction.ts";
 import { hostName, userName } from "../system/identity.ts";
 import { EXIT } from "./exit-codes.ts";
 import { build, buildKits, type FleetContext, openFleet, withSessions } from "./fleet-context.ts";
-import { outcomeRecord, renderOutcome, renderSummary } from "./render/outcome.ts";
+import { renderOutcome, renderSummary } from "./render/outcome.ts";
+import { planRecord } from "./render/plan.ts";
 import type { Session } from "./session.ts";
 
 interface PlanFlags {
@@ -151,7 +152,7 @@ export async function executePlan(
     process.off("SIGINT", again);
   }
   progress.close();
-  if (session.options.json) terminal.out(JSON.stringify({ outcomes: outcomes.map(outcomeRecord) }));
+  if (session.options.json) terminal.out(JSON.stringify({ plan: planRecord(plan), outcomes }));
   else for (const line of renderSummary(outcomes, terminal, { verbose: session.options.verbose })) terminal.out(line);
   return exitCodeOfOutcomes(outcomes);
 }

@@ -12,6 +12,7 @@ import {
   readTextIfPresent,
   writeFileAtomic,
 } from "../system/files.ts";
+import { runChecked } from "../system/process.ts";
 
 /** Names in the templates that would mean something in this repository. */
 const RENAMED: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
@@ -23,13 +24,16 @@ function templates(): string {
   );
 }
 
-/** Writes the templates below a directory; refuses when any file is in the way, before writing the first. */
-export async function initFleet(directory: string): Promise<{ written: string[]; keys: number }> {
-  const files = await filesBelow(templates(), "");
-  const targets = files.map((path) =>
-    join(directory, join(dirname(path), RENAMED[path] ?? path.split("/").at(-1) ?? path)),
-  );
-  for (const target of targets) {
+/** Writes a template below a directory; refuses when any file is in the way, before writing the first. */
+export async function initFleet(
+  directory: string,
+  options: InitOptions,
+): Promise<{ written: string[]; madeKey: boolean }> {
+  const template = await templateDirectory(options.template);
+  const files = (await filesBelow(template, "")).filter((path) => !/^(pristine\.lock|keys)(\.|\/|$)/.test(path));
+  const key = join(directory, OPERATOR_KEY);
+  const targets = files.map((path) => join(directory, dirname(path), RENAMED[path] ?? path.split("/").at(-1) ?? path));
+  for (const target of [...targets, key, `${key}.pub`]) {
     if (await exists(target)) {
       throw new OperationError("FILE_IN_THE_WAY", `${target} exists already`, {
         hint: "choose an empty directory: pristine init DIRECTORY",
@@ -39,16 +43,18 @@ export async function initFleet(directory: string): Promise<{ written: string[];
   for (const [index, path] of files.entries()) {
     const target = targets[index] ?? path;
     await ensureDirectory(dirname(target));
-    await writeFileAtomic(target, await readText(join(templates(), path)));
+    await writeFileAtomic(target, await readText(join(template, path)));
   }
-  const keys = await operatorKeys();
+  await ensureDirectory(dirname(key));
+  const keys = options.newKey ? [] : await operatorKeys();
   if (keys.length > 0) {
-    const target = join(directory, "keys/operator.pub");
-    await ensureDirectory(dirname(target));
-    await writeFileAtomic(target, `${keys.join("\n")}\n`);
-    targets.push(target);
+    await writeFileAtomic(`${key}.pub`, `${keys.join("\n")}\n`);
+    return { written: [...targets, `${key}.pub`], madeKey: false };
   }
-  return { written: targets, keys: keys.length };
+  await runChecked(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "operator", "-f", key], {
+    signal: options.signal,
+  });
+  return { written: [...targets, key, `${key}.pub`], madeKey: true };
 }
 
 /** The public keys this user already has. */

@@ -48,6 +48,10 @@ export function registerDeploy(program: Command): void {
         const { makePlan } = await import("../deploy-flow.ts");
         return makePlan(session, names, flags, async (plan) => {
           await showPlan(session, plan, { fileDiffs: flags.diff ?? false });
+          if (session.options.json) {
+            const { planRecord } = await import("../render/plan.ts");
+            session.terminal.out(JSON.stringify({ plan: planRecord(plan) }));
+          }
           return plan.hosts.some((host) => host.state === "unreachable" || host.state === "failed")
             ? EXIT.hostsFailed
             : EXIT.ok;
@@ -176,10 +180,11 @@ function parseGoal(text: string): TransactionGoal {
   });
 }
 
+/** Shows a plan to people; programs get it with the command's one answer. */
 async function showPlan(session: Session, plan: FleetPlan, options: { readonly fileDiffs: boolean }): Promise<void> {
-  const { planRecord, renderPlan } = await import("../render/plan.ts");
-  if (session.options.json) session.terminal.out(JSON.stringify({ plan: planRecord(plan) }));
-  else for (const line of renderPlan(plan, session.terminal, options)) session.terminal.out(line);
+  if (session.options.json) return;
+  const { renderPlan } = await import("../render/plan.ts");
+  for (const line of renderPlan(plan, session.terminal, options)) session.terminal.out(line);
 }
 
 /** Asks on the terminal; without one, only `--yes` approves. */

@@ -4,8 +4,11 @@
  * The demo uses nothing but the `pristine` program: each command is shown so that it can be pasted.
  */
 
+import { join } from "node:path";
+import { readText } from "../../system/files.ts";
 import { run, type ProcessOutcome, renderArgv } from "../../system/process.ts";
 import { renderDuration } from "../render/table.ts";
+import { ClaimError, replaceInFile } from "./edit.ts";
 import type { Terminal } from "../render/terminal.ts";
 
 export interface ChapterReport {
@@ -16,19 +19,15 @@ export interface ChapterReport {
   readonly problem?: string;
 }
 
-/** A chapter's claim that did not hold. */
-export class ClaimError extends Error {
-  override readonly name = "ClaimError";
-}
-
 export interface PristineOptions {
   /** Exit codes that are right; 0 when absent. */
   readonly exit?: readonly number[];
-  /** Print the command, not what it says. */
-  readonly quiet?: boolean;
+  /** What to print: the command and all it says (the default), without its standard output, its output alone, or nothing. */
+  readonly show?: "all" | "progress" | "result" | "none";
   /** Called with each line of its progress. */
   readonly onProgress?: (line: string) => void;
-  readonly signal?: AbortSignal;
+  /** Kills the command, and only it, with SIGKILL. */
+  readonly killWith?: AbortSignal;
 }
 
 const COMMAND_DEADLINE_MS = 10 * 60_000;
@@ -97,32 +96,49 @@ export class Story {
     this.#figures[name] = value;
   }
 
+  /** Changes a file of the fleet, showing the change; returns what undoes it. */
+  async edit(path: string, from: string | RegExp, to: string): Promise<() => Promise<void>> {
+    const { dim, green, red, bold } = this.terminal.colors;
+    const { undo, removed } = await replaceInFile(this.directory, path, from, to);
+    this.terminal.out(`${dim("edit")} ${bold(path)}`);
+    for (const line of removed.split("\n").filter((text) => text.trim() !== ""))
+      this.terminal.out(red(`  - ${line.trim()}`));
+    for (const line of to.split("\n").filter((text) => text.trim() !== ""))
+      this.terminal.out(green(`  + ${line.trim()}`));
+    return async () => {
+      this.terminal.out(`${dim("undo")} ${bold(path)}`);
+      await undo();
+    };
+  }
+
+  /** Prints a file of the fleet. */
+  async show(path: string): Promise<void> {
+    const { bold, dim } = this.terminal.colors;
+    this.terminal.out(bold(path));
+    for (const line of (await readText(join(this.directory, path))).trimEnd().split("\n"))
+      this.terminal.out(dim(`  ${line}`));
+  }
+
   /** Runs a `pristine` command in the fleet's directory, showing it and what it says. */
   async pristine(args: readonly string[], options: PristineOptions = {}): Promise<ProcessOutcome> {
     const { bold, dim } = this.terminal.colors;
-    this.terminal.out(`${dim("$")} ${bold(renderArgv(["pristine", ...args]))}`);
-    const show = (indent: string): ((chunk: Uint8Array) => void) => {
-      const decoder = new TextDecoder();
-      let pending = "";
-      return (chunk) => {
-        const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n");
-        pending = lines.pop() ?? "";
-        for (const line of lines) {
-          options.onProgress?.(line);
-          if (options.quiet !== true) this.terminal.out(`${indent}${line}`);
-        }
-      };
-    };
+    const show = options.show ?? "all";
+    if (show !== "none") this.terminal.out(`${dim("$")} ${bold(renderArgv(["pristine", ...args]))}`);
     const outcome = await run([this.#program, ...args], {
       cwd: this.directory,
       deadlineMs: COMMAND_DEADLINE_MS,
-      signal: options.signal ?? this.signal,
-      onStdout: show("  "),
-      onStderr: show(`  ${dim("·")} `),
+      signal: options.killWith ?? this.signal,
+      graceMs: 0,
+      group: options.killWith === undefined ? "own" : "shared",
+      onStdout: this.#lines(show === "all" || show === "result", "  ", options.onProgress),
+      onStderr: this.#lines(show === "all" || show === "progress", `  ${dim("·")} `, options.onProgress),
+    }).catch((error: unknown) => {
+      if (options.killWith?.aborted === true) return KILLED;
+      throw error;
     });
     const expected = options.exit ?? [0];
-    if (!expected.includes(outcome.code ?? -1) && options.signal === undefined) {
-      if (options.quiet === true) this.terminal.out(outcome.stderr.toString("utf8"));
+    if (options.killWith === undefined && !expected.includes(outcome.code ?? -1)) {
+      if (show === "none") this.terminal.out(outcome.stderr.toString("utf8"));
       throw new ClaimError(
         `'pristine ${args.join(" ")}' ended with ${outcome.code ?? "a signal"}, not ${expected.join(" or ")}`,
       );
@@ -130,10 +146,31 @@ export class Story {
     return outcome;
   }
 
-  /** Runs a command for its JSON answer, without showing it. */
+  /** Runs a command for its JSON answer. */
   async ask<T>(args: readonly string[], options: PristineOptions = {}): Promise<T> {
-    const outcome = await this.pristine([...args, "--json"], { quiet: true, ...options });
-    const last = outcome.stdout.toString("utf8").trim().split("\n").at(-1) ?? "null";
-    return JSON.parse(last) as T;
+    // The option stands before the command, where `--` cannot hide it.
+    const outcome = await this.pristine(["--json", ...args], { show: "none", ...options });
+    return JSON.parse(outcome.stdout.toString("utf8")) as T;
+  }
+
+  #lines(shown: boolean, indent: string, onLine: ((line: string) => void) | undefined): (chunk: Uint8Array) => void {
+    const decoder = new TextDecoder();
+    let pending = "";
+    return (chunk) => {
+      const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n");
+      pending = lines.pop() ?? "";
+      for (const line of lines) {
+        onLine?.(line);
+        if (shown) this.terminal.out(`${indent}${line}`);
+      }
+    };
   }
 }
+
+const KILLED: ProcessOutcome = {
+  code: undefined,
+  signal: "SIGKILL",
+  timedOut: false,
+  stdout: Buffer.alloc(0),
+  stderr: Buffer.alloc(0),
+};

@@ -36,11 +36,6 @@ export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" 
   }
 }
 
-/** An outcome for `--json`. */
-export function outcomeRecord(outcome: HostOutcome): object {
-  return outcome;
-}
-
 export function renderSummary(
   outcomes: readonly HostOutcome[],
   terminal: Terminal,

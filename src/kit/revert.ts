@@ -43,11 +43,11 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
   const goalSteps = stepsOf("revert", record.plan.goal);
   const failures: string[] = [];
   for (const step of goalSteps) {
-    if (record.hasEnded(step) || (isUntouched && LIVE_STEPS.has(step))) continue;
     if (step === "revert-receipt") {
       writeReceipt(activation, failures);
       continue;
     }
+    if (record.hasEnded(step) || (isUntouched && LIVE_STEPS.has(step))) continue;
     if (!isFinal(record.state)) record.append({ kind: "step", step, event: "begin" });
     try {
       act(activation, step);

@@ -33,14 +33,24 @@ export function numberForPath(generations: readonly Generation[], path: string):
   return { number: (newest?.number ?? 0) + 1, isNew: true };
 }
 
-/** Generations beyond the limit: the oldest go first, those in use and the boot default never. */
+/**
+ * Generations beyond the limit, the oldest first: never the boot default, and of a system that is in use never the
+ * last generation that names it.
+ */
 export function generationsToRemove(options: {
   readonly generations: readonly Generation[];
   readonly keepMax: number;
   readonly inUse: ReadonlySet<string>;
 }): Generation[] {
   const newestFirst = options.generations.toSorted((one, other) => other.number - one.number);
-  return newestFirst
-    .slice(Math.max(1, options.keepMax))
-    .filter((generation) => !generation.isDefault && !options.inUse.has(generation.path));
+  const kept = new Set(newestFirst.slice(0, Math.max(1, options.keepMax)));
+  for (const generation of newestFirst) if (generation.isDefault) kept.add(generation);
+  const keptPaths = new Set([...kept].map(({ path }) => path));
+  const removed: Generation[] = [];
+  for (const generation of newestFirst) {
+    if (kept.has(generation)) continue;
+    if (options.inUse.has(generation.path) && !keptPaths.has(generation.path)) keptPaths.add(generation.path);
+    else removed.push(generation);
+  }
+  return removed.reverse();
 }

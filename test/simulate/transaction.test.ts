@@ -1,0 +1,482 @@
+/**
+ * The transaction under a model of a host: its processes are killed, and the host is cut from power, before and after
+ * every journal record and every other effect of every step.
+ */
+
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { begin } from "../../src/kit/begin.ts";
+import { openUnfinished } from "../../src/kit/conclude.ts";
+import { confirm } from "../../src/kit/confirm.ts";
+import { execute } from "../../src/kit/executor.ts";
+import type { Host } from "../../src/kit/host.ts";
+import { KitError } from "../../src/kit/kit-error.ts";
+import { requestRevert, revert } from "../../src/kit/revert.ts";
+import { readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
+import {
+  isFinal,
+  stepsOf,
+  TRANSACTION_STEPS,
+  type JournalEvent,
+  type Receipt,
+  type StepName,
+  type TransactionGoal,
+  type TransactionPlan,
+} from "../../src/machine/transaction.ts";
+import { definitionOf, FakeMachine, Killed, processOn, type ProcessOptions } from "../support/fake-machine.ts";
+
+const OLD = "/nix/store/00000000000000000000000000000000-system-h";
+const NEW = "/nix/store/11111111111111111111111111111111-system-h";
+const BAD = "/nix/store/22222222222222222222222222222222-system-h";
+
+const service = (exec: string, more = ""): string => `[Unit]\nDescription=d\n[Service]\nExecStart=${exec}\n${more}`;
+
+function newMachine(): FakeMachine {
+  const machine = new FakeMachine();
+  machine.addSystem(OLD, {
+    "web.service": service("/bin/web --one"),
+    "soft.service": service("/bin/soft --one", "X-StopIfChanged=false\n"),
+    "config.service": service("/bin/config", "ExecReload=/bin/reload\nX-Reload-Triggers=one\n"),
+    "gone.service": service("/bin/gone"),
+    "same.service": service("/bin/same"),
+  });
+  machine.addSystem(NEW, {
+    "web.service": service("/bin/web --two"),
+    "soft.service": service("/bin/soft --two", "X-StopIfChanged=false\n"),
+    "config.service": service("/bin/config", "ExecReload=/bin/reload\nX-Reload-Triggers=two\n"),
+    "added.service": service("/bin/added"),
+    "same.service": service("/bin/same"),
+  });
+  machine.addSystem(BAD, { "web.service": service("/bin/false"), "same.service": service("/bin/same") });
+  machine.setLink("/nix/var/nix/profiles/system-1-link", OLD);
+  machine.setLink("/nix/var/nix/profiles/system", "system-1-link");
+  machine.boot();
+  machine.log.length = 0;
+  return machine;
+}
+
+function planOf(system: string, goal: TransactionGoal = "switch", id = "t1"): TransactionPlan {
+  return {
+    version: 1,
+    id,
+    goal,
+    host: "h",
+    system,
+    operator: { user: "op", host: "desk", pid: 1 },
+    reason: "deploy",
+    confirmTimeoutSeconds: 60,
+    keepGenerations: 3,
+    healthChecks: [
+      { name: "web", kind: "command", command: ["check-new"], timeoutSeconds: 1, retries: 0, intervalSeconds: 1 },
+    ],
+  };
+}
+
+/** Runs what systemd would run, restarting what dies. `onEffect` applies to the first process only. */
+function settle(machine: FakeMachine, options: ProcessOptions = {}): void {
+  let first: ProcessOptions | undefined = options;
+  machine.settle((command, unit) => {
+    const host = processOn(machine, { ...first, unit });
+    first = undefined;
+    const [, subcommand, id = ""] = command;
+    try {
+      if (subcommand === "run") execute(host, id);
+      else if (subcommand === "revert-run") {
+        const reason = { kind: "deadline", message: "nobody confirmed" } as const;
+        revert(host, TransactionRecord.openKnown(host, id), { reason });
+      } else throw new Error(`unknown command ${command.join(" ")}`);
+    } catch (error) {
+      if (!(error instanceof Killed)) throw error;
+      return "killed";
+    }
+    machine.processes.delete(unit);
+    return "done";
+  });
+}
+
+function attempt(action: () => void): "done" | "killed" {
+  try {
+    action();
+    return "done";
+  } catch (error) {
+    if (!(error instanceof Killed)) throw error;
+    return "killed";
+  }
+}
+
+function passTime(machine: FakeMachine): void {
+  machine.nowMs += 1_000_000;
+  settle(machine);
+}
+
+function runningSystem(machine: FakeMachine): string {
+  return `/${machine.readlink("/system") ?? ""}`;
+}
+
+function profile(machine: FakeMachine): string | undefined {
+  return machine.readlink(`/nix/var/nix/profiles/${machine.readlink("/nix/var/nix/profiles/system") ?? ""}`);
+}
+
+/** The units of the running system, all with its own definitions, and no others. */
+function assertRuns(machine: FakeMachine, system: string): void {
+  assert.equal(runningSystem(machine), system);
+  assert.equal(machine.readlink("/run/pristine/activated"), system);
+  const wanted = machine.loaded();
+  assert.equal(wanted.path, system);
+  const expected = [...wanted.wanted().keys()].sort();
+  const active = [...machine.units].filter(([name]) => name !== "multi-user.target");
+  assert.deepEqual(
+    active.map(([name, unit]) => `${name} ${unit.activeState} ${unit.definition}`).sort(),
+    expected.map((name) => `${name} active ${definitionOf(wanted.unit(name))}`).sort(),
+  );
+}
+
+/** What must hold at every instant. */
+function assertNeverStranded(machine: FakeMachine): void {
+  assert.ok([OLD, NEW, BAD].includes(runningSystem(machine)), `/system names ${runningSystem(machine)}`);
+  const bootDefault = profile(machine);
+  assert.ok(bootDefault !== undefined && machine.files.has(`${bootDefault}/meta.json`), "the boot default exists");
+  // What runs has a root: a collector may run at any time.
+  const roots = [...machine.files].flatMap(([path, entry]) =>
+    entry.kind === "link" && /^\/nix\/var\/nix\/(?:gcroots\/pristine|profiles)\//.test(path) ? [entry.target] : [],
+  );
+  assert.ok(roots.includes(runningSystem(machine)), `${runningSystem(machine)} runs and has no root`);
+}
+
+function receiptOf(machine: FakeMachine, id = "t1"): Receipt | undefined {
+  return TransactionRecord.open(processOn(machine), id)?.receipt;
+}
+
+suite("a transaction goes its way", () => {
+  test("switch is volatile until it is confirmed", () => {
+    const machine = newMachine();
+    const answer = begin(processOn(machine), planOf(NEW));
+    assert.deepEqual(answer, { id: "t1", state: "recorded", previous: OLD, reused: false });
+    settle(machine);
+    assertRuns(machine, NEW);
+    assert.equal(profile(machine), OLD);
+    assert.deepEqual(machine.log, [
+      "stop gone.service",
+      "stop web.service",
+      "reload config.service",
+      "stop soft.service",
+      "start soft.service",
+      "start web.service",
+      "start added.service",
+    ]);
+    const receipt = confirm(processOn(machine), "t1");
+    assert.equal(receipt.outcome, "confirmed");
+    assert.equal(receipt.generation, 2);
+    assert.equal(profile(machine), NEW);
+    assert.equal(machine.timers.size, 0);
+    assert.deepEqual(confirm(processOn(machine), "t1"), receipt, "confirming twice is harmless");
+    passTime(machine);
+    assertRuns(machine, NEW);
+    machine.powerCut();
+    assertRuns(machine, NEW);
+  });
+
+  test("without confirmation the host returns by itself", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    passTime(machine);
+    assertRuns(machine, OLD);
+    assert.equal(receiptOf(machine)?.outcome, "reverted");
+    assert.equal(receiptOf(machine)?.reason?.kind, "deadline");
+    assert.equal(profile(machine), OLD);
+    assert.throws(() => confirm(processOn(machine), "t1"), { name: "KitError", message: /is reverted/ });
+  });
+
+  test("a unit that fails sends the host back at once", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(BAD));
+    settle(machine);
+    assertRuns(machine, OLD);
+    const receipt = receiptOf(machine);
+    assert.equal(receipt?.outcome, "reverted");
+    assert.equal(receipt?.reason?.kind, "units-failed");
+    assert.equal(receipt?.reason?.step, "start");
+    assert.equal(machine.timers.size, 0);
+  });
+
+  test("a return can be asked for", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    requestRevert(processOn(machine), "t1");
+    settle(machine);
+    assertRuns(machine, OLD);
+    assert.equal(receiptOf(machine)?.reason?.kind, "requested");
+  });
+
+  test("test keeps the boot default for good", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW, "test"));
+    settle(machine);
+    assert.equal(confirm(processOn(machine), "t1").outcome, "tested");
+    passTime(machine);
+    assertRuns(machine, NEW);
+    assert.equal(profile(machine), OLD);
+    assertNeverStranded(machine);
+    machine.powerCut();
+    assertRuns(machine, OLD);
+  });
+
+  test("boot activates nothing and moves the boot default when confirmed", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW, "boot"));
+    settle(machine);
+    assert.equal(profile(machine), OLD);
+    assert.equal(confirm(processOn(machine), "t1").outcome, "confirmed");
+    assertRuns(machine, OLD);
+    assert.deepEqual(machine.log, []);
+    machine.powerCut();
+    assertRuns(machine, NEW);
+  });
+
+  test("dry-activate says what would be done and records nothing", () => {
+    const machine = newMachine();
+    const files = machine.files.size;
+    const { units } = begin(processOn(machine), planOf(NEW, "dry-activate"));
+    assert.deepEqual(units?.stop, ["gone.service", "web.service"]);
+    assert.deepEqual(units?.restart, ["soft.service"]);
+    assert.deepEqual(units?.reload, ["config.service"]);
+    assert.equal(machine.files.size, files);
+  });
+
+  test("one transaction at a time, and the refusal says whose", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    assert.throws(
+      () => begin(processOn(machine), planOf(BAD, "switch", "t2")),
+      (error) => {
+        assert.ok(error instanceof KitError);
+        assert.equal(error.failure.code, "KIT_LOCKED");
+        assert.match(error.message, /t1 of op@desk \(process 1, deploy\) is awaiting-confirm since/);
+        assert.equal(error.failure.transaction?.system, NEW);
+        return true;
+      },
+    );
+    assert.equal(begin(processOn(machine), planOf(NEW)).reused, true, "the same plan again is no second one");
+    assertRuns(machine, NEW);
+  });
+
+  test("a plan made against another system is refused", () => {
+    const machine = newMachine();
+    const plan = { ...planOf(NEW), expectedPrevious: BAD };
+    assert.throws(() => begin(processOn(machine), plan), { name: "KitError", message: /make|plan was made against/ });
+  });
+
+  test("generations beyond the limit go, those in use stay", () => {
+    const machine = newMachine();
+    for (let i = 0; i < 8; i++) {
+      const id = `r${i}`;
+      begin(processOn(machine), planOf(i % 2 === 0 ? NEW : OLD, "switch", id));
+      settle(machine);
+      confirm(processOn(machine), id);
+    }
+    const links = [...machine.files.keys()].filter((path) => /system-\d+-link$/.test(path)).sort();
+    // Three are kept, and they name every system in use.
+    assert.deepEqual(
+      links.map((path) => path.slice("/nix/var/nix/profiles/".length)),
+      ["system-7-link", "system-8-link", "system-9-link"],
+    );
+  });
+});
+
+/** The effects of a whole way, to cut it at each of them: `name` tells where. */
+interface Cut {
+  readonly name: string;
+  readonly index: number;
+}
+
+/** Runs one phase uncut and lists its effects. */
+function effectsOf(prepare: () => FakeMachine, phase: (machine: FakeMachine, options: ProcessOptions) => void): Cut[] {
+  const cuts: Cut[] = [];
+  phase(prepare(), {
+    onEffect: (what, index) => {
+      cuts.push({ name: describe(what), index });
+    },
+  });
+  return cuts;
+}
+
+function describe(what: string): string {
+  const match = /^(append|appended) (\{.*)$/.exec(what);
+  if (match === null) return what;
+  const event = JSON.parse(match[2] as string) as JournalEvent;
+  const place = match[1] === "append" ? "before" : "after";
+  switch (event.kind) {
+    case "step":
+      return `${place} record '${event.step} ${event.event}'`;
+    case "state":
+      return `${place} record 'state ${event.state}'`;
+    default:
+      return `${place} record '${event.kind}'`;
+  }
+}
+
+function killAt(cut: Cut): ProcessOptions {
+  return {
+    onEffect: (_what, index) => {
+      if (index === cut.index) throw new Killed(cut.name);
+    },
+  };
+}
+
+const beginSwitch = (machine: FakeMachine, system: string): FakeMachine => {
+  begin(processOn(machine), planOf(system));
+  return machine;
+};
+
+const PHASES: readonly {
+  readonly name: "begin" | "activate" | "confirm" | "revert";
+  readonly prepare: () => FakeMachine;
+  readonly run: (machine: FakeMachine, options: ProcessOptions) => void;
+}[] = [
+  {
+    name: "begin",
+    prepare: newMachine,
+    run: (machine, options) => void attempt(() => begin(processOn(machine, options), planOf(NEW))),
+  },
+  {
+    name: "activate",
+    prepare: () => beginSwitch(newMachine(), NEW),
+    run: (machine, options) => {
+      const host = processOn(machine, { ...options, unit: "pristine-transaction.service" });
+      attempt(() => {
+        execute(host, "t1");
+      });
+    },
+  },
+  {
+    name: "confirm",
+    prepare: () => {
+      const machine = beginSwitch(newMachine(), NEW);
+      settle(machine);
+      return machine;
+    },
+    run: (machine, options) => void attempt(() => confirm(processOn(machine, options), "t1")),
+  },
+  {
+    name: "revert",
+    prepare: () => {
+      const machine = beginSwitch(newMachine(), NEW);
+      settle(machine);
+      return machine;
+    },
+    run: (machine, options) => {
+      const host = processOn(machine, options);
+      const reason = { kind: "requested", message: "asked" } as const;
+      attempt(() => void revert(host, TransactionRecord.openKnown(host, "t1"), { reason }));
+    },
+  },
+];
+
+for (const phase of PHASES) {
+  const cuts = effectsOf(phase.prepare, phase.run);
+
+  test(`${phase.name}: the cuts reach every step of the list`, () => {
+    const expected = TRANSACTION_STEPS.filter((step) => step.phase === phase.name && step.goals.includes("switch"));
+    // What runs before the receipt has records; disarming and pruning come after the journal has ended.
+    const afterEnd: readonly StepName[] = ["confirm-disarm", "confirm-prune", "revert-disarm"];
+    for (const { name } of expected) {
+      if (afterEnd.includes(name)) continue;
+      for (const place of ["before", "after"]) {
+        for (const event of ["begin", "end"]) {
+          assert.ok(
+            cuts.some((cut) => cut.name === `${place} record '${name} ${event}'`),
+            `${place} record '${name} ${event}'`,
+          );
+        }
+      }
+    }
+    assert.deepEqual(
+      stepsOf(phase.name, "switch"),
+      expected.map(({ name }) => name),
+    );
+  });
+
+  suite(`${phase.name} is killed`, () => {
+    for (const cut of cuts) {
+      test(`${cut.name} (${cut.index})`, () => {
+        const machine = phase.prepare();
+        phase.run(machine, killAt(cut));
+        assertNeverStranded(machine);
+        // Nobody does anything: systemd starts again what died, and the timers fire.
+        if (phase.name === "activate") machine.processes.set("pristine-transaction.service", ["kit", "run", "t1"]);
+        if (phase.name === "revert") machine.processes.set("pristine-rollback.service", ["kit", "revert-run", "t1"]);
+        settle(machine);
+        assertNeverStranded(machine);
+        passTime(machine);
+        assertNeverStranded(machine);
+        const record = TransactionRecord.open(processOn(machine), "t1");
+        if (record === undefined || !isFinal(record.state)) {
+          // Only before the executor was started; nothing that runs was touched.
+          assert.equal(phase.name, "begin");
+          assertRuns(machine, OLD);
+        } else if (record.state === "confirmed") {
+          assert.equal(phase.name, "confirm");
+          assertRuns(machine, NEW);
+          assert.equal(profile(machine), NEW);
+        } else {
+          assert.equal(record.state, "reverted");
+          assertRuns(machine, OLD);
+          assert.equal(profile(machine), OLD);
+        }
+        assertCanDeploy(machine);
+      });
+    }
+  });
+
+  suite(`${phase.name} is killed, and the deployer goes on`, () => {
+    for (const cut of cuts) {
+      test(`${cut.name} (${cut.index})`, () => {
+        const machine = phase.prepare();
+        phase.run(machine, killAt(cut));
+        // Neither systemd nor a timer helps: the deployer sends the plan again under a new id.
+        machine.processes.clear();
+        machine.timers.clear();
+        assertCanDeploy(machine);
+      });
+    }
+  });
+
+  suite(`power is cut while ${phase.name}`, () => {
+    for (const cut of cuts) {
+      test(`${cut.name} (${cut.index})`, () => {
+        const machine = phase.prepare();
+        phase.run(machine, killAt(cut));
+        machine.powerCut();
+        assertNeverStranded(machine);
+        const bootDefault = profile(machine) ?? "";
+        assertRuns(machine, bootDefault);
+        assert.equal(openUnfinished(processOn(machine)), undefined, "what an earlier boot left is concluded");
+        const receipt = receiptOf(machine);
+        if (phase.name !== "confirm") assert.equal(bootDefault, OLD, "unconfirmed boots the old system");
+        if (receipt !== undefined) {
+          const expected = bootDefault === NEW ? ["confirmed"] : ["reverted-by-reboot", "reverted"];
+          assert.ok(expected.includes(receipt.outcome), receipt.outcome);
+        }
+        assertCanDeploy(machine);
+      });
+    }
+  });
+}
+
+/** Whatever happened, the next deployment works, also when the collector has run. */
+function assertCanDeploy(machine: FakeMachine): void {
+  const host: Host = processOn(machine);
+  const plan = planOf(NEW, "switch", "t2");
+  begin(host, plan);
+  settle(machine);
+  confirm(processOn(machine), "t2");
+  assertRuns(machine, NEW);
+  assert.equal(profile(machine), NEW);
+  assertNeverStranded(machine);
+  assert.equal(machine.files.has("/nix/var/pristine/lock"), false);
+  const outcomes = readReceipts(processOn(machine)).map((receipt) => receipt.outcome);
+  assert.ok(outcomes.includes("confirmed"));
+}

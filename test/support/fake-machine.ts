@@ -1,0 +1,417 @@
+/**
+ * A model of a host for crash tests: files that survive a power cut and files that do not, a small service manager,
+ * timers, and processes that can be killed before or after every effect they have.
+ */
+
+import type {
+  CommandResult,
+  Host,
+  HostFiles,
+  Outcome,
+  RunOptions,
+  SupervisedCommand,
+  Units,
+} from "../../src/kit/host.ts";
+import { SystemObject } from "../../src/machine/system-object.ts";
+import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
+import type { UnitState } from "../../src/machine/unit-plan.ts";
+
+/** Thrown into a process that was killed; from then on each of its calls throws it again. */
+export class Killed extends Error {
+  override readonly name = "Killed";
+}
+
+/** A unit as it runs: with which definition it was started. */
+interface RunningUnit {
+  activeState: "active" | "failed";
+  definition: string;
+}
+
+interface Timer {
+  readonly atMs: number;
+  readonly command: readonly string[];
+}
+
+type Entry = { readonly kind: "file"; text: string } | { readonly kind: "link"; readonly target: string };
+
+/** A definition by its content, for comparing what runs with what should. */
+export function definitionOf(unit: UnitDefinition | undefined): string {
+  return JSON.stringify([...(unit?.sections ?? [])].map(([section, keys]) => [section, [...keys]]));
+}
+
+const FINE: Outcome = { ok: true, message: "" };
+const PERSISTENT = /^\/(?:nix|persist)\//;
+
+export class FakeMachine {
+  readonly files: Map<string, Entry> = new Map();
+  readonly units: Map<string, RunningUnit> = new Map();
+  readonly timers: Map<string, Timer> = new Map();
+  /** Supervised processes that wait to run, by unit. */
+  readonly processes: Map<string, readonly string[]> = new Map();
+  /** What happened to units, in order, such as `restart nginx.service`. */
+  readonly log: string[] = [];
+  nowMs = 100_000;
+  #boots = 1;
+  /** The system whose definitions the manager has read. */
+  #loaded: string | undefined;
+
+  /** Adds a system to the store: its units, and which of them `multi-user.target` wants. */
+  addSystem(path: string, units: Readonly<Record<string, string>>, extra: Readonly<Record<string, string>> = {}): void {
+    const meta = {
+      version: 1,
+      base: "debian",
+      host: "h",
+      fleet: "f",
+      system: "x86_64-linux",
+      suite: "trixie",
+      packages: [],
+      users: [],
+      groups: [],
+      openPorts: { tcp: [22], udp: [] },
+      firewall: false,
+      persistence: { root: "/persist", directories: [], files: [] },
+      healthChecks: [],
+      confirmTimeoutSeconds: 60,
+      keepGenerations: 3,
+      primaryAddress: null,
+      sshPort: 22,
+    };
+    const usr = `${path.replace("-system-", "-usr-")}`;
+    this.files.set(`${path}/meta.json`, { kind: "file", text: JSON.stringify(meta) });
+    this.files.set(`${path}/usr`, { kind: "link", target: `../${usr.slice(usr.lastIndexOf("/") + 1)}` });
+    for (const file of ["lib/systemd/systemd", "bin/systemctl"])
+      this.files.set(`${usr}/${file}`, { kind: "file", text: "x" });
+    this.files.set(`${path}/etc/passwd`, { kind: "file", text: "root:x:0:0::/root:/bin/sh\n" });
+    const target = "[Unit]\nDescription=all\n";
+    this.files.set(`${path}/etc/systemd/system/multi-user.target`, { kind: "file", text: target });
+    for (const [name, text] of Object.entries(units)) {
+      this.files.set(`${path}/etc/systemd/system/${name}`, { kind: "file", text });
+      const wants = `${path}/etc/systemd/system/multi-user.target.wants/${name}`;
+      this.files.set(wants, { kind: "link", target: `../${name}` });
+    }
+    for (const [name, text] of Object.entries(extra)) this.files.set(`${path}/${name}`, { kind: "file", text });
+  }
+
+  readlink(path: string): string | undefined {
+    const entry = this.files.get(path);
+    return entry?.kind === "link" ? entry.target : undefined;
+  }
+
+  setLink(path: string, target: string): void {
+    this.files.set(path, { kind: "link", target });
+  }
+
+  get bootId(): string {
+    return `boot-${this.#boots}`;
+  }
+
+  /** What stage 1 and stage 2 do. */
+  boot(): void {
+    const profile = this.readlink("/nix/var/nix/profiles/system");
+    const system = profile === undefined ? undefined : this.readlink(`/nix/var/nix/profiles/${profile}`);
+    if (system === undefined) throw new Error("the host does not boot: the profile names no system");
+    if (!this.files.has(`${system}/meta.json`)) throw new Error(`the host does not boot: ${system} is gone`);
+    this.setLink("/system", system.slice(1));
+    for (const link of ["/run/booted-system", "/run/current-system", "/run/pristine/activated"])
+      this.setLink(link, system);
+    for (const root of ["booted", "current"]) this.setLink(`/nix/var/nix/gcroots/pristine/${root}`, system);
+    this.#loaded = system;
+    this.units.clear();
+    this.units.set("multi-user.target", { activeState: "active", definition: "" });
+    this.startUnits(["multi-user.target"]);
+  }
+
+  /** Everything in memory is gone, and the host boots again. */
+  powerCut(): void {
+    for (const path of [...this.files.keys()]) if (!PERSISTENT.test(path)) this.files.delete(path);
+    this.timers.clear();
+    this.processes.clear();
+    this.units.clear();
+    this.#boots++;
+    this.nowMs = 5_000;
+    this.boot();
+  }
+
+  tree(): HostFiles {
+    return new FakeFiles(this, () => undefined);
+  }
+
+  /** The system whose definitions are loaded. */
+  loaded(): SystemObject {
+    if (this.#loaded === undefined) throw new Error("no system is loaded");
+    return new SystemObject(this.tree(), this.#loaded);
+  }
+
+  loadUnits(): void {
+    const target = this.readlink("/system");
+    if (target !== undefined) this.#loaded = `/${target}`;
+  }
+
+  startUnits(names: readonly string[]): boolean {
+    const system = this.loaded();
+    let ok = true;
+    for (const name of names) {
+      if (unitTypeOf(name) === "target") {
+        this.units.set(name, { activeState: "active", definition: "" });
+        const wanted = [...system.wanted()].filter(([, by]) => by.has(name)).map(([unit]) => unit);
+        this.startUnits(wanted.sort());
+        continue;
+      }
+      if (this.units.get(name)?.activeState === "active") continue;
+      const unit = system.unit(name);
+      const isBad = unit === undefined || unitValues(unit, "Service", "ExecStart").includes("/bin/false");
+      this.log.push(`start ${name}`);
+      this.units.set(name, { activeState: isBad ? "failed" : "active", definition: definitionOf(unit) });
+      if (isBad) ok = false;
+    }
+    return ok;
+  }
+
+  /** Fires timers that are due and runs what is supervised until nothing is left, at most `limit` times. */
+  settle(runProcess: (command: readonly string[], unit: string) => "done" | "killed", limit = 10): void {
+    for (let i = 0; i < limit; i++) {
+      for (const [name, timer] of this.timers) {
+        if (timer.atMs > this.nowMs) continue;
+        this.timers.delete(name);
+        this.processes.set(`${name}.service`, timer.command);
+      }
+      const next = [...this.processes][0];
+      if (next === undefined) return;
+      const [unit, command] = next;
+      // A process that was killed is started again, as `Restart=on-failure` does; that one is not killed.
+      runProcess(command, unit);
+    }
+    throw new Error("the host does not come to rest");
+  }
+}
+
+class FakeFiles implements HostFiles {
+  readonly #machine: FakeMachine;
+  readonly #effect: (what: string) => void;
+
+  constructor(machine: FakeMachine, effect: (what: string) => void) {
+    this.#machine = machine;
+    this.#effect = effect;
+  }
+
+  readFile(path: string): string | undefined {
+    const entry = this.#machine.files.get(path);
+    return entry?.kind === "file" ? entry.text : undefined;
+  }
+
+  readlink(path: string): string | undefined {
+    return this.#machine.readlink(path);
+  }
+
+  list(path: string): readonly string[] | undefined {
+    const prefix = `${path}/`;
+    const names = new Set<string>();
+    for (const key of this.#machine.files.keys()) {
+      if (key.startsWith(prefix)) names.add(key.slice(prefix.length).split("/")[0] as string);
+    }
+    return names.size === 0 ? undefined : [...names];
+  }
+
+  exists(path: string): boolean {
+    return this.#machine.files.has(path) || this.list(path) !== undefined;
+  }
+
+  makeDirectory(): void {
+    // Directories are implied by the files in them.
+  }
+
+  writeDurably(path: string, text: string): void {
+    this.#effect(`write ${path}`);
+    this.#machine.files.set(path, { kind: "file", text });
+    this.#effect(`wrote ${path}`);
+  }
+
+  appendDurably(path: string, text: string): void {
+    this.#effect(`append ${text.trim()}`);
+    const before = this.readFile(path) ?? "";
+    this.#machine.files.set(path, { kind: "file", text: before + text });
+    this.#effect(`appended ${text.trim()}`);
+  }
+
+  replaceLink(path: string, target: string): void {
+    this.#effect(`link ${path}`);
+    this.#machine.setLink(path, target);
+    this.#effect(`linked ${path}`);
+  }
+
+  remove(path: string): void {
+    this.#effect(`remove ${path}`);
+    this.#machine.files.delete(path);
+    this.#effect(`removed ${path}`);
+  }
+
+  removeTree(path: string): void {
+    for (const key of [...this.#machine.files.keys()]) if (key.startsWith(`${path}/`)) this.#machine.files.delete(key);
+  }
+
+  modifiedAt(): string {
+    return new Date(0).toISOString();
+  }
+}
+
+class FakeUnits implements Units {
+  readonly #machine: FakeMachine;
+  readonly #effect: (what: string) => void;
+  readonly #ownUnit: string | undefined;
+
+  constructor(machine: FakeMachine, effect: (what: string) => void, ownUnit: string | undefined) {
+    this.#machine = machine;
+    this.#effect = effect;
+    this.#ownUnit = ownUnit;
+  }
+
+  list(): UnitState[] {
+    return [...this.#machine.units].map(([name, { activeState }]) => ({
+      name,
+      activeState,
+      subState: activeState === "active" ? "running" : "failed",
+    }));
+  }
+
+  #each(verb: string, units: readonly string[], action: (unit: string) => boolean): Outcome {
+    let ok = true;
+    for (const unit of units) {
+      this.#effect(`${verb} ${unit}`);
+      ok = action(unit) && ok;
+      this.#effect(`${verb} ${unit} done`);
+    }
+    return ok ? FINE : { ok: false, message: `${verb} failed` };
+  }
+
+  stop(units: readonly string[]): Outcome {
+    return this.#each("stop", units, (unit) => {
+      this.#machine.timers.delete(unit.replace(/\.timer$/, ""));
+      if (this.#machine.units.delete(unit)) this.#machine.log.push(`stop ${unit}`);
+      return true;
+    });
+  }
+
+  reload(units: readonly string[]): Outcome {
+    return this.#each("reload", units, (unit) => {
+      const running = this.#machine.units.get(unit);
+      if (running === undefined) return false;
+      running.definition = definitionOf(this.#machine.loaded().unit(unit));
+      this.#machine.log.push(`reload ${unit}`);
+      return true;
+    });
+  }
+
+  restart(units: readonly string[]): Outcome {
+    return this.#each("restart", units, (unit) => {
+      this.#machine.units.delete(unit);
+      this.#machine.log.push(`stop ${unit}`);
+      return this.#machine.startUnits([unit]);
+    });
+  }
+
+  start(units: readonly string[]): Outcome {
+    return this.#each("start", units, (unit) => this.#machine.startUnits([unit]));
+  }
+
+  reloadManager(): Outcome {
+    this.#effect("daemon-reload");
+    this.#machine.loadUnits();
+    this.#effect("daemon-reload done");
+    return FINE;
+  }
+
+  isManagerStale(): boolean {
+    return false;
+  }
+
+  reexecuteManager(): Outcome {
+    return this.reloadManager();
+  }
+
+  resetFailed(): Outcome {
+    this.#effect("reset-failed");
+    for (const [name, unit] of this.#machine.units) if (unit.activeState === "failed") this.#machine.units.delete(name);
+    return FINE;
+  }
+
+  isActive(unit: string): boolean {
+    if (unit.endsWith(".timer")) return this.#machine.timers.has(unit.slice(0, -".timer".length));
+    return this.#machine.processes.has(unit);
+  }
+
+  halt(unit: string): void {
+    this.#effect(`halt ${unit}`);
+    if (unit === this.#ownUnit) throw new Error("the executor would stop itself");
+    this.#machine.processes.delete(unit);
+  }
+
+  supervise({ unit, command, afterSeconds }: SupervisedCommand): Outcome {
+    this.#effect(`supervise ${unit}`);
+    if (afterSeconds === undefined) this.#machine.processes.set(`${unit}.service`, command);
+    else this.#machine.timers.set(unit, { atMs: this.#machine.nowMs + afterSeconds * 1000, command });
+    this.#effect(`supervised ${unit}`);
+    return FINE;
+  }
+
+  stale(): string[] {
+    return [];
+  }
+
+  log(): string[] {
+    return [];
+  }
+}
+
+export interface ProcessOptions {
+  /** Called at every effect, before it and after it; throwing `Killed` kills the process there. */
+  readonly onEffect?: (what: string, index: number) => void;
+  readonly unit?: string;
+}
+
+/** One process on the machine, seen as the kit sees its host. */
+export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptions = {}): Host {
+  let isDead = false;
+  let effects = 0;
+  const alive = (): void => {
+    if (isDead) throw new Killed("killed");
+  };
+  const effect = (what: string): void => {
+    alive();
+    try {
+      onEffect?.(what, effects++);
+    } catch (error) {
+      isDead = true;
+      throw error;
+    }
+  };
+  const run = (command: readonly string[], options: RunOptions): CommandResult => {
+    alive();
+    void options;
+    const line = command.join(" ");
+    if (line === "systemctl is-system-running") return { code: 0, stdout: "running\n", stderr: "" };
+    if (line === "uname -m") return { code: 0, stdout: "x86_64\n", stderr: "" };
+    if (command[0] === "check-new") {
+      const ok = machine.units.get("web.service")?.activeState === "active";
+      return { code: ok ? 0 : 1, stdout: "", stderr: ok ? "" : "web is not up" };
+    }
+    return { code: 0, stdout: "", stderr: "" };
+  };
+  return {
+    files: new FakeFiles(machine, effect),
+    units: new FakeUnits(machine, effect, unit),
+    kitCommand: "kit",
+    kitPath: undefined,
+    kitVersion: "0",
+    run,
+    which: () => undefined,
+    wallClock: () => new Date(machine.nowMs).toISOString(),
+    uptimeMs: () => machine.nowMs++,
+    bootId: () => {
+      alive();
+      return machine.bootId;
+    },
+    sleepMs: (milliseconds) => {
+      machine.nowMs += milliseconds;
+    },
+  };
+}

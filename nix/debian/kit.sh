@@ -1,5 +1,5 @@
-# Builds the host kit: QuickJS, the parts of the C library it needs, and our program. Nothing outside of it is used, so
-# it runs on any Linux of its architecture.
+# Builds the host kit: QuickJS, the parts of the C library it needs, a busybox for what QuickJS lacks (sockets, syncing to
+# disk), and our program. Little outside of it is used, so it runs on any Linux with systemd of its architecture.
 # Run by `busybox sh -e`; gets $busybox, $libraries, $loader, $qjs, $kitJs and $out.
 set -u
 umask 022
@@ -10,9 +10,10 @@ for library in "$loader" libc.so.6 libm.so.6; do
   $bb cp -L "$libraries/$library" "$out/lib/$library"
 done
 $bb cp -L "$qjs" "$out/bin/qjs"
+$bb cp -L "$busybox" "$out/bin/busybox"
 $bb cp "$kitJs" "$out/kit.js"
-$bb cat > "$out/bin/pristine-kit" <<EOF
-#!/bin/sh
+$bb cat > "$out/bin/pristine-kit" <<SCRIPT
+#!$out/bin/busybox sh
 exec $out/lib/$loader --library-path $out/lib $out/bin/qjs --module $out/kit.js "\$@"
-EOF
-$bb chmod 0555 "$out/bin/pristine-kit" "$out/bin/qjs" "$out/lib/$loader"
+SCRIPT
+$bb chmod 0555 "$out/bin/pristine-kit" "$out/bin/qjs" "$out/bin/busybox" "$out/lib/$loader"

@@ -142,6 +142,37 @@ in
       '';
     };
 
+    users.users = {
+      messagebus = {
+        isSystemUser = mkDefault true;
+        group = mkDefault "messagebus";
+        description = mkDefault "system message bus";
+      };
+      systemd-network = {
+        isSystemUser = mkDefault true;
+        group = mkDefault "systemd-network";
+        description = mkDefault "systemd network management";
+      };
+    }
+    // lib.optionalAttrs config.services.resolved.enable {
+      systemd-resolve = {
+        isSystemUser = mkDefault true;
+        group = mkDefault "systemd-resolve";
+        description = mkDefault "systemd resolver";
+      };
+    };
+    users.groups = {
+      messagebus = { };
+      systemd-network = { };
+      systemd-journal = { };
+      input = { };
+      sgx = { };
+      clock = { };
+      kvm = { };
+      render = { };
+    }
+    // lib.optionalAttrs config.services.resolved.enable { systemd-resolve = { }; };
+
     systemd.tmpfiles.rules = [
       "d /root 0700 root root -"
     ];

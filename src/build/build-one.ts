@@ -257,6 +257,7 @@ async function prepareRoot(rootDir: string, chroot: string, storeDir: string, ne
     network ? ["etc/nsswitch.conf", NSSWITCH] : ["etc/hosts", HOSTS],
   ];
   for (const [name, text] of files) await writeFileAtomic(`${rootDir}/${name}`, text, { durable: false });
+  await setMode(`${rootDir}/etc`, 0o555);
   await setMode(rootDir, 0o750);
 }
 
@@ -354,6 +355,15 @@ async function builderFailure(failure: {
         hint:
           "builds need user namespaces: run as root, or allow them with " +
           "'sysctl kernel.unprivileged_userns_clone=1' or 'sysctl kernel.apparmor_restrict_unprivileged_userns=0'",
+      },
+    );
+  }
+  if (own?.startsWith("bwrap: execvp") === true) {
+    return new OperationError(
+      "BUILD_FAILED",
+      `the builder of '${shown}' cannot be executed: ${own.slice("bwrap: execvp ".length)}`,
+      {
+        hint: "a builder must be an executable file among the derivation's inputs, and so must its interpreter or loader",
       },
     );
   }

@@ -81,16 +81,27 @@ export async function registerOutputs(built: BuiltOutputs): Promise<void> {
     [...infos.values()].filter(({ path }) => !store.isValid(path)).map((info) => [info.path.baseName, info]),
   );
   // Also finds outputs that refer to each other in a circle, which no store can hold.
-  const order = topologicalOrder(
-    [...fresh.values()].map(({ path }) => path),
-    (path) => fresh.get(path.baseName)?.references ?? [],
-  );
+  const order = orderOf(shown, fresh);
   for (const path of order) {
     const destination = store.realPath(path);
     await removeTree(destination);
     await moveTree(path.render(builtStoreDir), destination);
   }
   await store.register(order.map((path) => ({ info: fresh.get(path.baseName)! })));
+}
+
+function orderOf(shown: string, infos: ReadonlyMap<string, PathInfo>): StorePath[] {
+  try {
+    return topologicalOrder(
+      [...infos.values()].map(({ path }) => path),
+      (path) => infos.get(path.baseName)?.references ?? [],
+    );
+  } catch (error) {
+    throw new OperationError(
+      "OUTPUT_REFUSED",
+      `the outputs of '${shown}' refer to each other: ${(error as Error).message}`,
+    );
+  }
 }
 
 /** For a fixed output, checks its contents and says how they address it. */

@@ -9,14 +9,15 @@ import { OperationError } from "../base/errors.ts";
 import { dataDirectory, type Environment } from "../system/directories.ts";
 import { exists, isWritable } from "../system/files.ts";
 import { canConnect } from "../system/sockets.ts";
+import { DAEMON_SOCKET, openSocketStore, openSshStore } from "./daemon-transport.ts";
 import { LocalStore } from "./local-store.ts";
+import type { CollectableStore } from "./store.ts";
 
 export type StoreAddress =
   | { readonly kind: "local"; readonly root: string }
   | { readonly kind: "daemon" }
-  | { readonly kind: "ssh"; readonly url: string };
+  | { readonly kind: "ssh"; readonly host: string; readonly port: string | undefined };
 
-const DAEMON_SOCKET = "/nix/var/nix/daemon-socket/socket";
 const DATABASE = "/nix/var/nix/db/db.sqlite";
 
 /** Where a store is, from what the user wrote: `auto`, `daemon`, `local`, `local?root=DIR`, `ssh-ng://HOST`, `DIR`. */
@@ -31,11 +32,32 @@ export async function resolveStoreAddress(text = "auto", env: Environment = proc
     case "local":
       return { kind: "local", root: new URLSearchParams(query).get("root") ?? "/" };
   }
-  if (text.startsWith("ssh-ng://")) return { kind: "ssh", url: text };
+  const ssh = /^ssh-ng:\/\/((?:[^@/:]+@)?(?:\[[^\]]+\]|[^/:?]+))(?::(\d+))?\/?$/.exec(scheme);
+  if (ssh !== null) return { kind: "ssh", host: ssh[1]!, port: ssh[2] };
   if (text.startsWith("/")) return { kind: "local", root: text };
   throw new OperationError("STORE_ADDRESS_UNKNOWN", `'${text}' is not a store address that this program knows`, {
     hint: "use auto, daemon, local, local?root=DIRECTORY or ssh-ng://HOST",
   });
+}
+
+/** Opens a store. Whoever opens it closes it. */
+export async function openStore(
+  text: string | undefined,
+  signal: AbortSignal,
+): Promise<CollectableStore & { close(): Promise<void> | void }> {
+  signal.throwIfAborted();
+  const address = await resolveStoreAddress(text);
+  switch (address.kind) {
+    case "local":
+      return await LocalStore.open(address.root);
+    case "daemon":
+      return openSocketStore();
+    case "ssh":
+      return openSshStore(address.host, {
+        uri: `ssh-ng://${address.host}${address.port === undefined ? "" : `:${address.port}`}`,
+        sshArgs: address.port === undefined ? [] : ["-p", address.port],
+      });
+  }
 }
 
 /** The root of the store that this user gets when the machine has none. */

@@ -1,0 +1,79 @@
+/** Ways to reach a Nix daemon: its socket on this machine, or a program that speaks for it, such as ssh. */
+
+import { renderExit, openDuplex } from "../system/process.ts";
+import { connectUnix } from "../system/sockets.ts";
+import type { ByteDuplex } from "./daemon-connection.ts";
+import { type DaemonSettings, DaemonStore } from "./daemon-store.ts";
+
+export const DAEMON_SOCKET = "/nix/var/nix/daemon-socket/socket";
+
+/** The store behind this machine's daemon. */
+export function openSocketStore(socket: string = DAEMON_SOCKET, settings?: DaemonSettings): DaemonStore {
+  return new DaemonStore({
+    uri: socket === DAEMON_SOCKET ? "daemon" : `unix://${socket}`,
+    connect: async (signal) => {
+      const stream = await connectUnix(socket, signal);
+      let reason = "";
+      stream.on("error", (error) => (reason = error.message));
+      return {
+        readable: stream,
+        writable: stream,
+        close: () => stream.destroy(),
+        explain: () => Promise.resolve(reason),
+      };
+    },
+    ...(settings === undefined ? {} : { settings }),
+  });
+}
+
+/**
+ * The store behind a program that speaks the daemon's protocol on its standard input and output, such as
+ * `ssh HOST nix-daemon --stdio`.
+ */
+export function openCommandStore(
+  uri: string,
+  argv: readonly string[],
+  options: {
+    readonly settings?: DaemonSettings;
+    readonly env?: Readonly<Record<string, string>>;
+    readonly handshakeTimeoutMs?: number;
+    readonly minorOffered?: number;
+  } = {},
+): DaemonStore {
+  const { env, ...rest } = options;
+  return new DaemonStore({
+    uri,
+    connect: (signal) => {
+      signal.throwIfAborted();
+      return Promise.resolve(commandDuplex(argv, env));
+    },
+    ...rest,
+  });
+}
+
+/** The store of another machine, reached by the user's OpenSSH. `sshArgs` are options before the host. */
+export function openSshStore(
+  host: string,
+  options: { readonly sshArgs?: readonly string[]; readonly settings?: DaemonSettings; readonly uri?: string } = {},
+): DaemonStore {
+  const { sshArgs = [], uri = `ssh-ng://${host}`, ...rest } = options;
+  return openCommandStore(uri, ["ssh", "-x", ...sshArgs, "--", host, "nix-daemon", "--stdio"], rest);
+}
+
+function commandDuplex(argv: readonly string[], env: Readonly<Record<string, string>> | undefined): ByteDuplex {
+  const program = openDuplex(argv, { extraEnv: env });
+  return {
+    readable: program.readable,
+    writable: program.writable,
+    close: () => {
+      program.readable.destroy();
+      void program.close();
+    },
+    explain: async () => {
+      const status = await program.exited;
+      const said = program.stderrTail().trim().split("\n").slice(-5).join("\n  ");
+      const missing = status.code === 127 ? "the host has no nix-daemon program" : "";
+      return [missing, said, renderExit(status)].filter((part) => part !== "").join("\n  ");
+    },
+  };
+}

@@ -15,8 +15,8 @@ export interface EvaluationRequest {
   /** What relative paths are relative to: an absolute path. */
   readonly baseDir: string;
   readonly args?: Readonly<Record<string, EvaluationArgument>>;
-  /** The attribute to take, `a.b."c.d".0`. */
-  readonly attrPath?: string;
+  /** The attribute to take, `a.b."c.d".0`; of several, the results follow each other. */
+  readonly attrPath?: string | readonly string[];
   readonly output: EvaluationOutput;
   /** Evaluate the result deeply before showing it (`value`, `xml`). */
   readonly strict?: boolean;

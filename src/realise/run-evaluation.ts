@@ -103,7 +103,16 @@ function render(state: EvalState, request: EvaluationRequest, host: EvaluationHo
   if (request.output === "parse") return renderParsed(program, request, searchPath, baseDir, host);
   const root = rootValue(program, request, searchPath, baseDir);
   const autoArgs = autoArgsOf(program, request, baseDir);
-  const value = selectPath(state, root, byteStringOfText(request.attrPath ?? ""), autoArgs);
+  const paths = typeof request.attrPath === "object" ? request.attrPath : [request.attrPath ?? ""];
+  return paths
+    .map((path) => {
+      const value = selectPath(state, root, byteStringOfText(path), autoArgs);
+      return renderSelected(state, value, autoArgs, request);
+    })
+    .join(request.output === "raw" ? "" : "\n");
+}
+
+function renderSelected(state: EvalState, value: Value, autoArgs: Attrs, request: EvaluationRequest): string {
   if (request.output === "drv") {
     const found = collectDerivations(state, value, autoArgs);
     return found

@@ -44,6 +44,11 @@ function renderElided(count: number, what: string): string {
   return byteStringOfText(`«${count} ${what}${count === 1 ? "" : "s"} elided»`);
 }
 
+/** What tells a list from an equal one: Nix goes by the place that holds it. */
+function cellOf(slot: Slot): object {
+  return slot as object;
+}
+
 /** The form of `nix-instantiate --eval`; a byte string. */
 export function printValue(root: Slot): string {
   const seen = new Set<object>();
@@ -63,15 +68,15 @@ export function printValue(root: Slot): string {
       out.push("{ ");
       const { keys, values } = value;
       for (let i = 0; i < keys.length; i++) {
-        out.push(keys[i]!, " = ");
+        out.push(renderAttrName(keys[i]!), " = ");
         print(values[i]!, depth + 1);
         out.push("; ");
       }
       out.push("}");
     } else if (isList(value)) {
       if (value.length > 0) {
-        if (seen.has(value)) return void out.push(REPEATED);
-        seen.add(value);
+        if (seen.has(cellOf(slot))) return void out.push(REPEATED);
+        seen.add(cellOf(slot));
       }
       out.push("[ ");
       for (const element of value) {
@@ -125,7 +130,7 @@ export function showValue(root: Slot, limits: PrintLimits = ERROR_LIMITS): strin
     }
     const value = slot instanceof Thunk ? (slot.state as Value) : slot;
     if (value instanceof Attrs) return showAttrs(value, depth);
-    if (isList(value)) return showList(value, depth);
+    if (isList(value)) return showList(value, cellOf(slot), depth);
     if (value instanceof Lambda) {
       const name = value.code.name === undefined ? "" : ` ${value.code.name}`;
       return byteStringOfText("«") + `lambda${name} @ ${renderPlace(value.code.place)}` + byteStringOfText("»");
@@ -159,10 +164,10 @@ export function showValue(root: Slot, limits: PrintLimits = ERROR_LIMITS): strin
     return `${out} }`;
   };
 
-  const showList = (value: readonly Slot[], depth: number): string => {
+  const showList = (value: readonly Slot[], cell: object, depth: number): string => {
     if (value.length > 0) {
-      if (seen.has(value)) return REPEATED;
-      seen.add(value);
+      if (seen.has(cell)) return REPEATED;
+      seen.add(cell);
     }
     if (depth >= limits.depthMax) return "[ ... ]";
     let out = "[";

@@ -1,0 +1,86 @@
+/** What `nix-instantiate` does, once its command line is understood. */
+
+import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
+import { openLocalStore, resolveStoreAddress } from "../../store/open-store.ts";
+import type { WriteStore } from "../../store/store.ts";
+import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
+
+const STDIN_BYTES_MAX = 64 * 1024 * 1024;
+
+export async function runNixInstantiate(args: ParsedArguments, signal: AbortSignal): Promise<void> {
+  const storeText = args.store ?? storeOfEnvironment(process.env["NIX_REMOTE"]);
+  const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
+  const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
+  let store: WriteStore | undefined;
+  for (const input of await inputsOf(args)) {
+    const result = await evaluate({ ...baseRequest(args, storeRoot), ...input }, signal, {
+      onTrace: (line) => process.stderr.write(`trace: ${line}\n`),
+      onWarning: (text, isFromExpression) =>
+        process.stderr.write(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}\n`),
+    });
+    if (args.output === "drv" && !args.findFile && !args.dryRun && storeText !== undefined) {
+      store ??= await openLocalStore(storeText, signal);
+      await writeDerivations(result, store, signal);
+    }
+    print(result, args);
+  }
+}
+
+/** `NIX_REMOTE` as a store address; `undefined` when nothing is to be written. */
+function storeOfEnvironment(remote: string | undefined): string | undefined {
+  if (remote === undefined || remote === "") return "auto";
+  return remote.startsWith("dummy://") ? undefined : remote;
+}
+
+function baseRequest(args: ParsedArguments, storeRoot: string): Omit<EvaluationRequest, "expression" | "file"> {
+  const depth = Number(args.options.get("max-call-depth"));
+  const system = args.options.get("system");
+  return {
+    baseDir: process.cwd(),
+    args: args.args,
+    output: args.output,
+    strict: args.strict,
+    hidePlaces: args.hidePlaces,
+    searchPath: args.searchPath,
+    readWrite: args.readWrite || args.output === "drv",
+    showTrace: args.showTrace,
+    traceVerbose: args.traceVerbose,
+    pure: args.options.get("pure-eval") === "true",
+    ...(args.attrPaths.length === 0 ? {} : { attrPath: args.attrPaths }),
+    ...(storeRoot === "" ? {} : { storeRoot }),
+    ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
+    ...(system === undefined ? {} : { system }),
+  };
+}
+
+type Input = Pick<EvaluationRequest, "expression" | "file" | "findFile">;
+
+async function inputsOf(args: ParsedArguments): Promise<readonly Input[]> {
+  if (args.findFile) return args.inputs.map((findFile) => ({ findFile }));
+  const inputs: Input[] = [];
+  if (args.readStdin) inputs.push({ expression: await readStdin() });
+  else if (args.inputs.length === 0 && !args.areExpressions) inputs.push({ file: "./default.nix" });
+  for (const input of args.inputs) inputs.push(args.areExpressions ? { expression: input } : { file: input });
+  return inputs;
+}
+
+async function readStdin(): Promise<string> {
+  let text = "";
+  process.stdin.setEncoding("utf8");
+  for await (const chunk of process.stdin) {
+    text += chunk as string;
+    if (text.length > STDIN_BYTES_MAX) throw new Error("the expression on standard input is longer than 64 MiB");
+  }
+  return text;
+}
+
+async function writeDerivations(result: EvaluationResult, store: WriteStore, signal: AbortSignal): Promise<void> {
+  const roots = result.text === "" ? [] : result.text.split("\n");
+  await instantiate(result, roots, store, signal);
+}
+
+function print(result: EvaluationResult, args: ParsedArguments): void {
+  const hasNewline = args.output === "xml" || (args.output === "raw" && !args.findFile);
+  if (result.text === "" && args.output === "drv") return;
+  process.stdout.write(hasNewline ? result.text : `${result.text}\n`);
+}

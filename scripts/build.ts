@@ -24,7 +24,7 @@ const programs = [
 rmSync(dist, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: programs.map((path) => ({ in: path, out: outputName(path) })),
+  entryPoints: programs.filter((path) => existsSync(join(root, path))).map((path) => ({ in: path, out: outputName(path) })),
   outdir: dist,
   bundle: true,
   splitting: true,
@@ -34,7 +34,7 @@ await build({
   packages: "bundle",
   // A native add-on stays where npm put it.
   external: ["koffi"],
-  banner: { js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);' },
+  banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },
   define: { PRISTINE_VERSION: JSON.stringify(version) },
   legalComments: "none",
   sourcemap: "linked",

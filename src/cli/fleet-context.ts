@@ -1,11 +1,14 @@
 /** What the fleet commands share: evaluate, select, build, connect. */
 
+import { dirname, join } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import { realise } from "../build/realise.ts";
 import { type HostInventory, type Inventory, loadInventory } from "../fleet/inventory.ts";
 import { HostSession } from "../fleet/host-session.ts";
+import { OPERATOR_KEY } from "../fleet/init.ts";
 import { parsePatterns, selectHosts } from "../fleet/selection.ts";
 import { rootOf } from "../fleet/deploy.ts";
+import { exists } from "../system/files.ts";
 import { labSshConfig } from "../lab/ssh-config.ts";
 import { instantiate } from "../realise/evaluate.ts";
 import { openLocalStore } from "../store/open-store.ts";
@@ -87,6 +90,8 @@ export async function withSessions<T>(
     options.lab === undefined || options.lab === false
       ? options.sshConfig
       : await labSshConfig(options.lab === true ? context.inventory.name : options.lab);
+  const ownKey = join(dirname(session.fleetFile), OPERATOR_KEY);
+  const identityFile = (await exists(ownKey)) ? ownKey : undefined;
   const onCommand = options.showCommands
     ? (argv: readonly string[]) => terminal.err(terminal.colors.dim(`+ ${argv.join(" ")}`))
     : undefined;
@@ -97,7 +102,10 @@ export async function withSessions<T>(
       const kitPath = rootOf(kitOf(context, host).outPath, context.store.storeDir);
       return [
         host.name,
-        new HostSession({ ...host, target }, { ssh: { configFile, onCommand }, localStore: context.store, kitPath }),
+        new HostSession(
+          { ...host, target },
+          { ssh: { configFile, identityFile, onCommand }, localStore: context.store, kitPath },
+        ),
       ];
     }),
   );

@@ -5,6 +5,8 @@ import { StorePath } from "../format/store-path.ts";
 import { copyClosure } from "../store/copy.ts";
 import { DaemonStore } from "../store/daemon-store.ts";
 import type { ReadStore } from "../store/store.ts";
+import type { ByteDuplex } from "../store/daemon-connection.ts";
+import { type DuplexProcess, renderExit } from "../system/process.ts";
 import { HostKit } from "./host-kit.ts";
 import type { HostInventory } from "./inventory.ts";
 import { SshConnection, type SshOptions } from "./ssh.ts";
@@ -15,6 +17,21 @@ export interface HostSessionOptions {
   readonly localStore: ReadStore;
   /** The kit for the host's platform. */
   readonly kitPath: StorePath;
+}
+
+function duplexOf(program: DuplexProcess): ByteDuplex {
+  return {
+    readable: program.readable,
+    writable: program.writable,
+    close: () => {
+      program.readable.destroy();
+      void program.close();
+    },
+    explain: async () => {
+      const status = await program.exited;
+      return [program.stderrTail().trim(), renderExit(status)].filter((part) => part !== "").join("; ");
+    },
+  };
 }
 
 export class HostSession {
@@ -49,13 +66,23 @@ export class HostSession {
 
   async #openStore(signal: AbortSignal): Promise<DaemonStore> {
     const { target } = this.connection;
-    const process = await this.connection.open(["nix-daemon", "--stdio"], signal);
+    let opened: DuplexProcess | undefined;
+    const store = new DaemonStore({
+      uri: `ssh-ng://${target.host}`,
+      connect: async (connectSignal) => {
+        opened = await this.connection.open(["nix-daemon", "--stdio"], connectSignal);
+        return duplexOf(opened);
+      },
+    });
     try {
-      return await DaemonStore.open(process, { uri: `ssh-ng://${target.host}`, signal });
+      await store.greet(signal);
+      return store;
     } catch (error) {
-      const status = await process.close();
-      if (status.code === 255) throw this.connection.connectionError(process.stderrTail());
-      if (status.code === 127) {
+      const status = await opened?.close();
+      await store.close();
+      signal.throwIfAborted();
+      if (opened !== undefined && status?.code === 255) throw this.connection.connectionError(opened.stderrTail());
+      if (status?.code === 127) {
         throw new OperationError("HOST_WITHOUT_STORE", `${target.host} has no nix-daemon`, {
           hint: "only hosts with a Nix store can be deployed to: start from a bootstrap system",
           cause: error,

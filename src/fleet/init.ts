@@ -17,11 +17,29 @@ import { runChecked } from "../system/process.ts";
 /** Names in the templates that would mean something in this repository. */
 const RENAMED: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
 
-function templates(): string {
-  return resolve(
+export interface InitOptions {
+  /** A directory of `examples/`. */
+  readonly template: string;
+  /** Make a key pair for this fleet even when the user has one. */
+  readonly newKey: boolean;
+  readonly signal: AbortSignal;
+}
+
+/** Where the operator's key of a fleet lies, when it has one of its own. */
+export const OPERATOR_KEY = "keys/operator";
+
+async function templateDirectory(name: string): Promise<string> {
+  const examples = resolve(
     import.meta.dirname,
-    import.meta.filename.endsWith(".ts") ? "../../examples/start" : "../examples/start",
+    import.meta.filename.endsWith(".ts") ? "../../examples" : "../examples",
   );
+  const known = (await namesIn(examples)).sort();
+  if (!known.includes(name)) {
+    throw new OperationError("TEMPLATE_UNKNOWN", `there is no template '${name}'`, {
+      hint: `one of: ${known.join(", ")}`,
+    });
+  }
+  return join(examples, name);
 }
 
 /** Writes a template below a directory; refuses when any file is in the way, before writing the first. */

@@ -4,6 +4,7 @@ import { dirname, join, resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import { type DebianArchitecture, type LockEvent, lockFleet as lockNames } from "../realise/lock/lock.ts";
 import { evaluate } from "../realise/evaluate.ts";
+import { temporaryDirectory } from "../system/directories.ts";
 import { exists, makeTemporaryDirectory, removeTree, writeFileAtomic } from "../system/files.ts";
 import { nixDirectory, nixString } from "./inventory.ts";
 
@@ -64,7 +65,7 @@ async function namesOf(
   extra: readonly string[],
   signal: AbortSignal,
 ): Promise<Record<string, readonly string[]>> {
-  const directory = await makeTemporaryDirectory("pristine-lock-");
+  const directory = await makeTemporaryDirectory(join(temporaryDirectory(), "pristine-lock-"));
   try {
     const index = join(directory, "index.json");
     await writeFileAtomic(index, JSON.stringify(versions));

@@ -20,6 +20,8 @@ export interface Command {
 export interface SshOptions {
   /** An OpenSSH configuration file to use in place of the user's. */
   readonly configFile?: string | undefined;
+  /** A private key to offer besides those that OpenSSH knows of. */
+  readonly identityFile?: string | undefined;
   /** Called with each command before it runs, for `--show-commands` and logs. */
   readonly onCommand?: ((argv: readonly string[]) => void) | undefined;
 }
@@ -102,7 +104,7 @@ export class SshConnection {
   async #argv(command: readonly string[], fresh: boolean, extra: readonly string[]): Promise<string[]> {
     const { host, user, port } = this.target;
     const config = this.#options.configFile === undefined ? [] : ["-F", this.#options.configFile];
-    const identity: string[] = [];
+    const identity = this.#options.identityFile === undefined ? [] : [`-oIdentityFile=${this.#options.identityFile}`];
     if (user !== undefined) identity.push("-l", user);
     if (port !== undefined) identity.push("-p", String(port));
     const multiplex = fresh

@@ -119,21 +119,22 @@ async function buildBootstrap(
   const { LocalStore } = await import("../../store/local-store.ts");
   const { openLocalStore } = await import("../../store/open-store.ts");
   const { copyClosure } = await import("../../store/copy.ts");
-  const { renderBuildEvent } = await import("../render/build.ts");
+  const { BuildDisplay } = await import("../render/build.ts");
   const { drvPath, outPath } = rehearsal.bootstrap;
   const store = await openLocalStore(session.options.store, session.signal);
+  const display = new BuildDisplay(session.progress);
   await instantiate(rehearsal.evaluation, [drvPath], store, session.signal);
   await realise({
     store,
     drvPaths: [StorePath.ofFull(drvPath, store.storeDir)],
     signal: session.signal,
-    onEvent: (event) => renderBuildEvent(session.progress, event),
+    onEvent: (event) => display.show(event),
   });
   return {
-    system: outPath,
+    system: outputPath,
     seed: async (root, signal) => {
       await using disk = await LocalStore.open(root);
-      await copyClosure({ from: store, to: disk, roots: [StorePath.ofFull(outPath, store.storeDir)], signal });
+      await copyClosure({ from: store, to: disk, roots: [StorePath.ofFull(outputPath, store.storeDir)], signal });
     },
   };
 }

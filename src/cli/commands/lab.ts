@@ -131,10 +131,10 @@ async function buildBootstrap(
     onEvent: (event) => display.show(event),
   });
   return {
-    system: outputPath,
+    system: outPath,
     seed: async (root, signal) => {
       await using disk = await LocalStore.open(root);
-      await copyClosure({ from: store, to: disk, roots: [StorePath.ofFull(outputPath, store.storeDir)], signal });
+      await copyClosure({ from: store, to: disk, roots: [StorePath.ofFull(outPath, store.storeDir)], signal });
     },
   };
 }

@@ -46,7 +46,7 @@ function traces(): string[] {
     ...mine(run("losetup", "--list", "--noheadings")),
     ...mine(run("ps", "-eo", "args")).filter((line) => !line.includes("lab.test.ts")),
     ...mine(run("find", "/sys/fs/cgroup", "-maxdepth", "4", "-type", "d", "-path", "*pristine-lab*")),
-    ...mine(run("sh", "-c", "find /run/pristine /var/lib/pristine 2>/dev/null || true")),
+    ...mine(run("sh", "-c", "find /run/pristine /var/lib/pristine -maxdepth 2 2>/dev/null || true")),
   ];
 }
 

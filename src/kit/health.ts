@@ -86,11 +86,33 @@ interface Connection {
   readonly request: string;
 }
 
-/** Connects, sends the request if there is one, and reads the answer until the peer closes. */
+/** Tries the addresses of a name in turn, as programs do, until one accepts. */
 function connect(host: Host, { address, port, timeoutSeconds, request }: Connection): CommandResult {
+  const deadline = host.uptimeMs() + timeoutSeconds * 1000;
+  let result: CommandResult = { code: 1, stdout: "", stderr: "" };
+  for (const numeric of addressesOf(host, address)) {
+    const seconds = Math.max(1, (deadline - host.uptimeMs()) / 1000);
+    result = connectTo(host, { address: numeric, port, timeoutSeconds: seconds, request });
+    if (result.code === 0 || result.stdout !== "" || host.uptimeMs() >= deadline) break;
+  }
+  return result;
+}
+
+/** Names are resolved by the host's C library: a static program must not load its modules. */
+function addressesOf(host: Host, name: string): string[] {
+  if (name === "localhost") return ["127.0.0.1", "::1"];
+  if (/^[0-9.]+$/.test(name) || name.includes(":")) return [name];
+  const { stdout } = host.run(["getent", "ahosts", name], { timeoutSeconds: 10 });
+  const found = stdout.split("\n").flatMap((line) => line.split(/\s+/, 1));
+  const addresses = [...new Set(found.filter((address) => address !== ""))];
+  return addresses.length === 0 ? [name] : addresses;
+}
+
+/** Connects, sends the request if there is one, and reads the answer until the peer closes. */
+function connectTo(host: Host, { address, port, timeoutSeconds, request }: Connection): CommandResult {
   const busybox = host.which("busybox");
   if (busybox !== undefined) {
-    const nc = [...busybox, "nc", "-w", String(Math.max(1, Math.ceil(timeoutSeconds))), address, String(port)];
+    const nc = [...busybox, "nc", "-w", String(Math.ceil(timeoutSeconds)), address, String(port)];
     if (request === "") return host.run([...nc, "-e", ...busybox, "true"], { timeoutSeconds });
     // Our side stays open: some servers drop a request whose sender has closed its half.
     return host.run(nc, { timeoutSeconds, heldStdin: request });

@@ -69,6 +69,8 @@ export interface IndexOptions {
   readonly env?: Environment | undefined;
   readonly onEvent?: ((event: LockEvent) => void) | undefined;
   readonly now?: Date | undefined;
+  /** Whether an expired Release is an error; without it, as apt is configured. */
+  readonly checkValidUntil?: boolean | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -95,7 +97,7 @@ export async function openIndexes(options: IndexOptions): Promise<DebianIndexes>
     cacheDir,
     keyring: options.keyring ?? nonEmpty(env[KEYRING_VARIABLE]) ?? KEYRING,
     offline: options.offline ?? false,
-    checkValidUntil: await aptChecksValidity(options.signal),
+    checkValidUntil: options.checkValidUntil ?? (await aptChecksValidity(options.signal)),
     now: options.now ?? new Date(),
     signal: options.signal,
   };

@@ -89,7 +89,9 @@ export class EvaluationHost implements Host {
     if (entries === undefined) {
       const kind = this.stat(path);
       throw new HostError(
-        kind === undefined ? `path '${path}' does not exist` : `cannot read directory '${path}': Not a directory`,
+        kind === undefined
+          ? `path '${path}' does not exist`
+          : `cannot read directory "${this.realPath(path)}": Not a directory`,
       );
     }
     this.#record("directory", path, entries.map(({ name, kind }) => `${kind} ${name}\n`).join(""));

@@ -146,7 +146,9 @@ function rootValue(
   searchPath: readonly LookupElement[],
   baseDir: string,
 ): Value {
-  if (request.file !== undefined) return program.importFile(fileArgument(program, request.file, searchPath, baseDir));
+  if (request.file !== undefined) {
+    return program.evaluateRootFile(fileArgument(program, request.file, searchPath, baseDir));
+  }
   return program.evaluateText(byteStringOfText(request.expression ?? ""), { baseDir });
 }
 

@@ -127,9 +127,8 @@ const genericClosure: BuiltinBody = (state, [argument]) => {
     const other = known.add(key, element);
     if (other === "known") continue;
     if (other !== "new") {
-      if (other.other !== undefined) withFrame(other.error, `with element ${showValue(other.other)}`, undefined);
-      const what = other.other === undefined ? "while checking key of element" : "while comparing element";
-      throw withFrame(other.error, `${what} ${shown()}`, undefined);
+      withFrame(other.error, `with element ${showValue(other.other)}`, undefined);
+      throw withFrame(other.error, `while comparing element ${shown()}`, undefined);
     }
     found.push(element);
     try {

@@ -1,7 +1,6 @@
 /** Data formats: JSON, TOML and XML. */
 
 import { expectPlainText } from "../eval/expect.ts";
-import { withFrame } from "../eval/eval-error.ts";
 import { stringWithContext } from "../eval/type-name.ts";
 import { renderJson } from "../eval/value-json.ts";
 import { renderXml } from "../eval/value-xml.ts";
@@ -22,12 +21,7 @@ export const dataBuiltins: Builtins = {
     1,
     (_state, [text]) => {
       const frame = "while evaluating the first argument passed to builtins.fromJSON";
-      const json = expectPlainText(text!, undefined, frame);
-      try {
-        return valueOfJson(json);
-      } catch (error) {
-        throw withFrame(error, "while decoding a JSON string", undefined);
-      }
+      return valueOfJson(expectPlainText(text!, undefined, frame));
     },
   ],
   fromTOML: [

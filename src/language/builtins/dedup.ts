@@ -3,7 +3,7 @@
 import { Attrs } from "../eval/attrs.ts";
 import type { Value } from "../eval/value.ts";
 
-export type Added = "new" | "known" | { readonly error: unknown; readonly other: Attrs | undefined };
+export type Added = "new" | "known" | { readonly error: unknown; readonly other: Attrs };
 
 export class Dedup {
   readonly #isLess: (left: Value, right: Value) => boolean;
@@ -32,19 +32,11 @@ export class Dedup {
       const middle = (low + high) >> 1;
       const other = this.#keys[middle]!;
       try {
-        if (this.#isLess(other, key)) low = middle + 1;
-        else if (this.#isLess(key, other)) high = middle;
+        if (this.#isLess(key, other)) high = middle;
+        else if (this.#isLess(other, key)) low = middle + 1;
         else return "known";
       } catch (error) {
-        return { error, other: this.#elements[middle] };
-      }
-    }
-    if (this.#keys.length === 0) {
-      try {
-        // A key of a type without an order is refused even when it is alone.
-        this.#isLess(key, key);
-      } catch (error) {
-        return { error, other: undefined };
+        return { error, other: this.#elements[middle]! };
       }
     }
     this.#keys.splice(low, 0, key);

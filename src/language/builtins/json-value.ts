@@ -2,7 +2,7 @@
 
 import { byteStringOfText } from "../../base/byte-string.ts";
 import { attrsOfEntries } from "../eval/attrs.ts";
-import { invalidError } from "../eval/eval-error.ts";
+import { invalidError, withFrame } from "../eval/eval-error.ts";
 import { integerOfBigInt } from "../eval/integer.ts";
 import { Float, type Slot, type Value } from "../eval/value.ts";
 
@@ -41,7 +41,10 @@ class JsonReader {
     const line = before.split("\n").length;
     const column = this.#at - before.lastIndexOf("\n");
     const found = this.#at < this.#text.length ? `'${this.#text[this.#at]!}'` : "end of input";
-    return invalidError(`JSON syntax error at line ${line}, column ${column}: found ${found}, expected ${expected}`);
+    const error = invalidError(
+      `JSON syntax error at line ${line}, column ${column}: found ${found}, expected ${expected}`,
+    );
+    return withFrame(error, "while decoding a JSON string", undefined) as Error;
   }
 
   #space(): void {
@@ -152,7 +155,7 @@ class JsonReader {
       out += this.#escape();
     }
     this.#at++;
-    if (out.includes("\0")) throw invalidError("input string contains a null byte, which a Nix string cannot hold");
+    refuseNullBytes(out);
     return out;
   }
 
@@ -182,4 +185,11 @@ class JsonReader {
 
 export function valueOfJson(text: string): Value {
   return new JsonReader(text).document();
+}
+
+/** Refuses text that no Nix string can hold. */
+export function refuseNullBytes(text: string): void {
+  if (!text.includes("\0")) return;
+  const shown = text.replaceAll("\0", byteStringOfText("\u2400"));
+  throw invalidError(`input string '${shown}' cannot be represented as Nix string because it contains null bytes`);
 }

@@ -12,7 +12,7 @@ import { compileAttrName, type Unit } from "./unit.ts";
 import type { Env, Place, Value } from "./value.ts";
 
 /** Definitions in this source are ours, and a frame that points into it would tell the user nothing. */
-export const DERIVATION_SOURCE_PATH = "«internal»/derivation.nix";
+export const DERIVATION_SOURCE_PATH = "«nix-internal»/derivation-internal.nix";
 
 const INTERNAL_PATH = byteStringOfText(DERIVATION_SOURCE_PATH);
 

@@ -240,7 +240,7 @@ function assertionError(node: Assert, unit: Unit, env: Env, place: Place): unkno
     try {
       const left = unit.compile(condition.left)(env);
       const right = unit.compile(condition.right)(env);
-      assertEqual(unit.state, left, right, unit.placeAt(condition.position));
+      assertEqual(unit.state, left, right, undefined);
     } catch (error) {
       const isAssertion = error instanceof EvalError && error.kind.kind === "assertion-failed";
       return isAssertion ? withFrame(error, `while evaluating the condition of the assertion '${text}'`, place) : error;

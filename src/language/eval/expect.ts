@@ -32,15 +32,20 @@ function forced<T extends Value>(
   }
 }
 
-const isAttrs = (value: Value): value is Attrs => value instanceof Attrs;
 const isBoolean = (value: Value): value is boolean => typeof value === "boolean";
 
+/** As in Nix, the frame is added when the type is wrong, but not when evaluating fails. */
 export function expectAttrs(slot: Slot, at: Place | undefined, frame: string): Attrs {
-  return slot instanceof Attrs ? slot : forced(slot, at, frame, "a set", isAttrs);
+  const value = force(slot, at);
+  if (value instanceof Attrs) return value;
+  throw withFrame(mismatch("a set", value, undefined), frame, at);
 }
 
+/** As in Nix, the frame is added when the type is wrong, but not when evaluating fails. */
 export function expectList(slot: Slot, at: Place | undefined, frame: string): NixList {
-  return Array.isArray(slot) ? (slot as NixList) : forced(slot, at, frame, "a list", isList);
+  const value = force(slot, at);
+  if (isList(value)) return value;
+  throw withFrame(mismatch("a list", value, undefined), frame, at);
 }
 
 export function expectInteger(slot: Slot, at: Place | undefined, frame: string): NixInteger {

@@ -52,6 +52,11 @@ export class Program {
     return thunk.force();
   }
 
+  /** The value of the file that a command names; errors in it are not said to come from an import. */
+  evaluateRootFile(path: string): Value {
+    return this.#run(this.#parseFile(this.#resolveFile(path), undefined), []);
+  }
+
   /** The value of a file in whose scope the attributes of a set come before the builtin scope. */
   importScoped(path: string, scope: Attrs): Value {
     const file = this.#parseFile(this.#resolveFile(path), scope.keys);

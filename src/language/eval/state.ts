@@ -71,7 +71,7 @@ export class EvalState {
   }
 
   enterCall(at: Place | undefined): void {
-    if (++this.callDepth > this.settings.callDepthMax) {
+    if (this.callDepth++ > this.settings.callDepthMax) {
       throw new EvalError({ kind: "stack-overflow", by: "calls" }, at);
     }
   }

@@ -121,12 +121,34 @@ export function renderJsonString(text: string): string {
   return `"${escaped}"`;
 }
 
+/** Refuses invalid UTF-8, naming the first byte that does not fit. */
 function checkUtf8(text: string): void {
-  try {
-    new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(Buffer.from(text, "latin1"));
-  } catch {
-    throw invalidError("JSON serialization error: a string is not valid UTF-8");
+  for (let i = 0; i < text.length;) {
+    const size = sequenceSize(text, i);
+    if (size === 0) {
+      const byte = text.charCodeAt(i).toString(16).toUpperCase();
+      throw invalidError(
+        `JSON serialization error: [json.exception.type_error.316] invalid UTF-8 byte at index ${i}: 0x${byte}`,
+      );
+    }
+    i += size;
   }
+}
+
+/** Bytes of the UTF-8 sequence at an offset, 0 when there is no valid one. */
+function sequenceSize(text: string, at: number): number {
+  const first = text.charCodeAt(at);
+  if (first < 0x80) return 1;
+  const size =
+    first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
+  for (let i = 1; i < size; i++) if ((text.charCodeAt(at + i) & 0xc0) !== 0x80) return 0;
+  const second = text.charCodeAt(at + 1);
+  const isBad =
+    (first === 0xe0 && second < 0xa0) ||
+    (first === 0xed && second > 0x9f) ||
+    (first === 0xf0 && second < 0x90) ||
+    (first === 0xf4 && second > 0x8f);
+  return isBad ? 0 : size;
 }
 
 /** The shortest digits that read back as the same float, laid out as Nix's JSON library does. */

@@ -34,6 +34,15 @@ let
     "systemd-initctl.socket"
   ];
 
+  # Generators of units nobody declared: ssh over other sockets, partitions by their type, old init scripts.
+  maskedGenerators = [
+    "systemd-gpt-auto-generator"
+    "systemd-hibernate-resume-generator"
+    "systemd-rc-local-generator"
+    "systemd-ssh-generator"
+    "systemd-sysv-generator"
+  ];
+
   # Rules that would write to /etc.
   maskedTmpfiles = [
     "20-systemd-shell-extra.conf"
@@ -126,7 +135,9 @@ in
       '';
       "resolv.conf" = mkIf config.services.resolved.enable { link = "/run/systemd/resolve/stub-resolv.conf"; };
     }
-    // genAttrs (map (file: "tmpfiles.d/${file}") maskedTmpfiles) (_: { link = "/dev/null"; });
+    // genAttrs (map (file: "tmpfiles.d/${file}") maskedTmpfiles ++ map (file: "systemd/system-generators/${file}") maskedGenerators) (
+      _: { link = "/dev/null"; }
+    );
 
     systemd.maskedUnits = masked;
     systemd.services.dbus-broker.aliases = [ "dbus.service" ];

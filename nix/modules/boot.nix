@@ -153,6 +153,9 @@ in
       fi
 
       ${cfg.postBootCommands}
+      # systemd looks at the mount table five times a second at most, and starts no mount meanwhile; a boot mounts more.
+      export SYSTEMD_DEFAULT_MOUNT_RATE_LIMIT_BURST=50
+
       exec /usr/lib/systemd/systemd "$@"
     '';
   };

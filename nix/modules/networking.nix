@@ -290,6 +290,8 @@ in
       {
         hostname.text = "${cfg.hostName}\n";
         hosts.text = hostsFile;
+        # systemd brings one that would win over what is said about a container's interface.
+        "systemd/network/80-container-host0.network".link = "/dev/null";
       }
       (mkIf (!config.services.resolved.enable) {
         "resolv.conf".text =

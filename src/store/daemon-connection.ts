@@ -7,6 +7,7 @@
  */
 
 import type { Writable } from "node:stream";
+import { stripVTControlCharacters } from "node:util";
 import { FormatError, OperationError } from "../base/errors.ts";
 import { NarDecoder, NULL_SINK } from "../format/nar-decoder.ts";
 import { EndOfStreamError, WireSource } from "../protocol/wire-source.ts";
@@ -413,7 +414,7 @@ export function* nothing(): Wire<void> {
 }
 
 function refusal(uri: string, message: string, traces: readonly string[]): OperationError {
-  const plain = message.replaceAll(/\u001b\[[0-9;]*m/g, "").replace(/^\s*error:\s*/, "");
+  const plain = stripVTControlCharacters(message).replace(/^\s*error:\s*/, "");
   const text = [plain, ...traces.map((trace) => `… ${trace}`)].join("\n  ");
   const unsigned = /lacks a (?:valid )?signature|is not signed/.test(message);
   return new OperationError("DAEMON_REFUSED", `${uri}: ${text}`, {

@@ -1,4 +1,4 @@
-/** Debian's relationship fields: `Depends: a (>= 1) | b:any, c` and the like. */
+/** Debian's relationship fields: `Depends: a (>= 1) | b, c` and the like. */
 
 import { FormatError } from "../../base/errors.ts";
 import type { VersionConstraint, VersionRelation } from "./version.ts";

@@ -10,7 +10,7 @@ import { narHash } from "../../format/nar.ts";
 import { archiveSources, parseAptSources } from "./apt-sources.ts";
 import { parseLock, renderLock } from "./lock-file.ts";
 import { type IndexOptions, type LockEvent, lockFleet, type LockOutcome } from "./lock.ts";
-import { PackageIndex } from "./package-index.ts";
+import { PackageIndex } from "./suite-packages.ts";
 import { resolvePackages } from "./resolve.ts";
 
 const ARCHIVE = join(import.meta.dirname, "../../../test/vectors/debian-archive");

@@ -33,7 +33,7 @@ import {
   parseLock,
   renderLock,
 } from "./lock-file.ts";
-import { PackageIndex, type PackageRecord } from "./package-index.ts";
+import { PackageIndex, type PackageRecord } from "./suite-packages.ts";
 import { openRelease, type Release } from "./release.ts";
 import { resolvePackages, type Resolution } from "./resolve.ts";
 

@@ -14,7 +14,7 @@ import {
 } from "../../format/debian/dependency.ts";
 import { satisfies } from "../../format/debian/version.ts";
 import { renderSuggestions, suggestionsFor } from "../../language/eval/suggestions.ts";
-import { clausesOf, type PackageIndex, type PackageRecord } from "./package-index.ts";
+import { clausesOf, type PackageIndex, type PackageRecord } from "./suite-packages.ts";
 
 export interface ResolvedPackage {
   readonly record: PackageRecord;

@@ -7,7 +7,7 @@ let
     trivial
     // lists
     // attrsets
-    // strings
+    // removeAttrs strings [ "replicate" ]
     // versions
     // meta
     // options

@@ -148,10 +148,7 @@ let
         else if isInt value then
           toString value
         else
-          let
-            text = lib.escape [ "\\" "\"" ] (toString value);
-          in
-          if lib.match ".*[#;].*" text != null || lib.hasPrefix " " text || lib.hasSuffix " " text then "\"${text}\"" else text;
+          "\"${lib.escape [ "\\" "\"" ] (toString value)}\"";
       section =
         header: values:
         let
@@ -160,16 +157,20 @@ let
         in
         (
           if plain == { } then
-            ""
+            [ ]
           else
-            "[${header}]\n"
-            + lib.concatStrings (
-              lib.concatLists (mapAttrsToList (key: value: map (renderKey key) (lib.toList value)) plain)
-            )
+            [
+              (
+                "[${header}]\n"
+                + lib.concatStrings (
+                  lib.concatLists (mapAttrsToList (key: value: map (renderKey key) (lib.toList value)) plain)
+                )
+              )
+            ]
         )
-        + lib.concatStrings (mapAttrsToList (name: section "${header} \"${lib.escape [ "\\" "\"" ] name}\"") subs);
+        ++ lib.concatLists (mapAttrsToList (name: section "${header} \"${lib.escape [ "\\" "\"" ] name}\"") subs);
     in
-    lib.concatStrings (mapAttrsToList section set);
+    concatStringsSep "\n" (lib.concatLists (mapAttrsToList section set));
 in
 {
   inherit

@@ -199,7 +199,7 @@ let
     in
     elemAt final.row columnCount;
 
-  # The candidates near a misspelt word, nearest first.
+  # The candidates nearest to a misspelt word.
   near =
     word: candidates:
     let
@@ -225,8 +225,9 @@ let
         else
           [ ]
       ) (filter (candidate: candidate != word && substring 0 1 candidate != "_") candidates);
+      best = foldl' (least: entry: if entry.distance < least then entry.distance else least) 99 scored;
     in
-    map (entry: entry.candidate) (lib.take 3 (builtins.sort (a: b: a.distance < b.distance) scored));
+    map (entry: entry.candidate) (lib.take 3 (filter (entry: entry.distance == best) scored));
 
   suggestAs =
     show: word: candidates:

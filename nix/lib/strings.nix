@@ -314,14 +314,28 @@ in
     lib.foldl' (done: character: if character == "/" && hasSuffix "/" done then done else done + character) "" (stringToCharacters text);
 
   escapeC = characters: replaceStrings characters (map (character: "\\x${toLower (lib.toHexString (lib.strings.charToInt character))}") characters);
+  # A byte's number. Nix has no way to write the bytes above 127 one by one: they are cut out of characters that JSON can name.
   charToInt =
     let
       printable = stringToCharacters " !\"#$%&'()*+,-./0123456789:;<=>?@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_`abcdefghijklmnopqrstuvwxyz{|}~";
-      table = builtins.listToAttrs (imap0 (index: name: { inherit name; value = index + 32; }) printable) // {
-        "\t" = 9;
-        "\n" = 10;
-        "\r" = 13;
-      };
+      hex = number: fixedWidthString 4 "0" (lib.toHexString number);
+      byteOf = index: escape: substring index 1 (fromJSON "\"${escape}\"");
+      entry = value: name: { inherit name value; };
+      numbers = first: count: genList (index: first + index) count;
+      table = builtins.listToAttrs (
+        imap0 (index: entry (index + 32)) printable
+        ++ map (number: entry number (byteOf 0 "\\u${hex number}")) (numbers 1 31 ++ [ 127 ])
+        ++ map (number: entry number (byteOf 1 "\\u${hex number}")) (numbers 128 64)
+        ++ map (number: entry number (byteOf 0 "\\u${hex ((number - 192) * 64)}")) (numbers 194 30)
+        ++ map (number: entry number (byteOf 0 "\\u${hex (if number == 224 then 2048 else (number - 224) * 4096)}")) (numbers 224 16)
+        ++ imap0 (index: pair: entry (240 + index) (byteOf 0 pair)) [
+          "\\uD800\\uDC00"
+          "\\uD8C0\\uDC00"
+          "\\uD9C0\\uDC00"
+          "\\uDAC0\\uDC00"
+          "\\uDBC0\\uDC00"
+        ]
+      );
     in
     character: table.${character};
   escapeURL =

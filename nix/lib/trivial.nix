@@ -112,7 +112,17 @@ in
   };
   toFunction = value: if lib.isFunction value then value else _: value;
 
-  fromHexString = text: (builtins.fromTOML "value=0x${text}").value;
+  fromHexString =
+    text:
+    let
+      digits = builtins.listToAttrs (
+        lib.imap0 (value: name: { inherit name value; }) (lib.stringToCharacters "0123456789abcdef")
+      );
+      plain = lib.removePrefix "0x" (lib.toLower text);
+    in
+    builtins.foldl' (
+      number: digit: number * 16 + (digits.${digit} or (throw "fromHexString: '${text}' is not a hexadecimal number."))
+    ) 0 (lib.stringToCharacters plain);
   toHexString =
     number:
     let

@@ -609,7 +609,6 @@ let
           "open submodule of ${phrase freeformType}"
         else
           "submodule";
-      descriptionClass = "noun";
       check = value: isAttrs value || lib.trivial.isFunction value || isPath value;
       merge =
         loc: definitions:

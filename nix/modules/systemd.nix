@@ -74,7 +74,7 @@ let
   generated =
     mapAttrs' (
       name: unit:
-      nameValuePair "${name}.service" (toUnit (unitText.isComplete unit) (serviceText name (withPathTriggers unit)) unit)
+      nameValuePair "${name}.service" (toUnit (unitText.isComplete unit && !isInstance "${name}.service") (serviceText name (withPathTriggers unit)) unit)
     ) cfg.services
     // mapAttrs' (
       name: unit:
@@ -120,13 +120,13 @@ let
 
   # An instance (`getty@tty1.service`) has its template's file; what is said about it alone adds to that.
   isInstance = name: builtins.match "[^@]+@[^.].*" name != null;
-  isDropIn = name: unit: unit.overrideStrategy == "asDropin" || (isInstance name && unit.overrideStrategy != "asUnit");
+  isDropIn = unit: unit.overrideStrategy == "asDropin";
   isEmpty = unit: unit.text == null || unit.text == "";
 
   # Where a link to the unit leads.
   fileOf =
     name: unit:
-    if unit.enable && !isDropIn name unit && !isEmpty unit then
+    if unit.enable && !isDropIn unit && !isEmpty unit then
       "../${name}"
     else
       "/usr/lib/systemd/system/${templateOf name}";
@@ -146,7 +146,7 @@ let
       [ (nameValuePair "systemd/system/${name}" { link = "/dev/null"; }) ]
     else
       optional (!isEmpty unit) (
-        if isDropIn name unit then
+        if isDropIn unit then
           nameValuePair "systemd/system/${name}.d/overrides.conf" { text = unit.text; }
         else
           nameValuePair "systemd/system/${name}" { text = unit.text; }

@@ -31,14 +31,7 @@ let
   ids = import ./ids.nix;
 
   # A number out of a name.
-  hexDigits = listToAttrs (
-    lib.imap0 (index: digit: lib.nameValuePair digit index) (lib.stringToCharacters "0123456789abcdef")
-  );
-  numberOf =
-    name:
-    lib.foldl' (number: digit: number * 16 + hexDigits.${digit}) 0 (
-      lib.stringToCharacters (builtins.substring 0 8 (builtins.hashString "sha256" "pristine id of ${name}"))
-    );
+  numberOf = name: lib.fromHexString (builtins.substring 0 8 (builtins.hashString "sha256" "pristine id of ${name}"));
   systemId = name: 300 + lib.mod (numberOf name) 700;
   personId = name: 1000 + lib.mod (numberOf name) 28000;
 

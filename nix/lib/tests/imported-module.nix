@@ -1,0 +1,2 @@
+# Imported twice by a case: it counts once.
+{ x = 1; }

@@ -1,0 +1,292 @@
+# What the core modules make of declarations.
+let
+  lib = import ../../lib;
+  fleetLib = import ../../fleet.nix { inherit lib; };
+  stub = import ./stub-index.nix;
+  # Nothing is built here, so files are only their names.
+  packagesFor =
+    architecture:
+    let
+      packages = import ../../debian {
+        stub = stub.${architecture};
+        inherit architecture;
+      };
+    in
+    packages
+    // {
+      pristine = packages.pristine // {
+        writeText = name: _: "/text/${name}";
+        writeScript = name: _: "/script/${name}";
+        caBundle = "/ca";
+      };
+    };
+
+  host =
+    module:
+    (fleetLib.evalHost {
+      name = "h1";
+      meta = {
+        name = "test";
+        base = "debian";
+      };
+      inherit packagesFor;
+      modules = [ module ];
+    }).config;
+
+  etc = module: (host module).system.build.etc;
+  text = path: module: (etc module).${path}.text;
+  has = part: whole: lib.hasInfix part whole;
+  # The messages of assertions that do not hold.
+  failed = module: map (entry: entry.message) (lib.filter (entry: !entry.assertion) (host module).assertions);
+  fails = part: module: lib.any (has part) (failed module);
+
+  person = extra: { isNormalUser = true; } // extra;
+
+  unit = text "systemd/system/x.service";
+
+  tests = {
+    "a plain host has no failed assertions" = failed { } == [ ];
+
+    ## Units
+    "a service's text" =
+      unit {
+        systemd.services.x = {
+          description = "X";
+          after = [ "network.target" ];
+          wantedBy = [ "multi-user.target" ];
+          environment.A = "b c";
+          serviceConfig = {
+            ExecStart = "/usr/bin/x";
+            Restart = "always";
+            ReadWritePaths = [
+              "/a"
+              "/b"
+            ];
+            NoNewPrivileges = true;
+            RestartSec = 5;
+          };
+          unitConfig.RequiresMountsFor = "/data";
+        };
+      } == ''
+        [Unit]
+        After=network.target
+        Description=X
+        RequiresMountsFor=/data
+
+        [Service]
+        Environment="A=b c"
+        ExecStart=/usr/bin/x
+        NoNewPrivileges=true
+        ReadWritePaths=/a
+        ReadWritePaths=/b
+        Restart=always
+        RestartSec=5
+      '';
+    "a service is wanted by a link" =
+      (etc { systemd.services.x = { serviceConfig.ExecStart = "/x"; wantedBy = [ "multi-user.target" ]; }; })
+      ."systemd/system/multi-user.target.wants/x.service" == { link = "../x.service"; };
+    "a service without a program adds to the package's" =
+      let
+        files = etc {
+          systemd.services.cron.wantedBy = [ "multi-user.target" ];
+          systemd.services.cron.serviceConfig.Nice = 5;
+        };
+      in
+      files."systemd/system/cron.service.d/overrides.conf".text == "[Service]\nNice=5\n"
+      && !(files ? "systemd/system/cron.service")
+      && files."systemd/system/multi-user.target.wants/cron.service".link == "/usr/lib/systemd/system/cron.service";
+    "only enabling a package's unit makes only a link" =
+      !((etc { systemd.services.cron.wantedBy = [ "multi-user.target" ]; }) ? "systemd/system/cron.service.d/overrides.conf");
+    "a disabled unit is masked" = (etc { systemd.services.x.enable = false; })."systemd/system/x.service".link == "/dev/null";
+    "a masked unit is a link" = (etc { systemd.maskedUnits = [ "y.socket" ]; })."systemd/system/y.socket".link == "/dev/null";
+    "an instance adds to its template" =
+      let
+        files = etc { systemd.services."getty@tty1" = { wantedBy = [ "getty.target" ]; serviceConfig.ExecStart = [ "" "/x" ]; }; };
+      in
+      files."systemd/system/getty@tty1.service.d/overrides.conf".text == "[Service]\nExecStart=\nExecStart=/x\n"
+      && files."systemd/system/getty.target.wants/getty@tty1.service".link == "/usr/lib/systemd/system/getty@.service";
+    "a shipped target is not replaced" =
+      (etc { systemd.targets.multi-user.wants = [ "a.service" ]; })."systemd/system/multi-user.target.d/overrides.conf".text
+      == "[Unit]\nWants=a.service\n";
+    "an own target stands alone" =
+      (etc { systemd.targets.mine.description = "Mine"; })."systemd/system/mine.target".text == "[Unit]\nDescription=Mine\n";
+    "a mount is named after its directory" =
+      has "Where=/var/lib/my-app" (text "systemd/system/var-lib-my\\x2dapp.mount" {
+        systemd.mounts = [ { what = "/dev/x"; where = "/var/lib/my-app"; } ];
+      });
+    "a timer from startAt" =
+      let
+        files = etc { systemd.services.x = { serviceConfig.ExecStart = "/x"; startAt = "daily"; }; };
+      in
+      files."systemd/system/x.timer".text == "[Timer]\nOnCalendar=daily\n"
+      && files ? "systemd/system/timers.target.wants/x.timer";
+    "switch behaviour is in the unit" =
+      let
+        written = unit {
+          systemd.services.x = {
+            serviceConfig.ExecStart = "/x";
+            restartIfChanged = false;
+            stopIfChanged = false;
+          };
+        };
+      in
+      has "X-RestartIfChanged=false" written && has "X-StopIfChanged=false" written;
+    "triggers change the text" =
+      let
+        with' = value: unit {
+          systemd.services.x = {
+            serviceConfig.ExecStart = "/x";
+            restartTriggers = [ value ];
+          };
+        };
+      in
+      with' "a" != with' "b" && has "X-Restart-Triggers=" (with' "a");
+    "path puts packages on the host and watches them" =
+      let
+        module =
+          { pkgs, ... }:
+          {
+            systemd.services.x = {
+              serviceConfig.ExecStart = "/x";
+              path = [ pkgs.jq ];
+            };
+          };
+      in
+      lib.elem "jq" (host module).system.packageNames && has "X-Restart-Triggers=" (unit module);
+    "unit lists from two places are joined" =
+      has "ExecStartPre=/a\nExecStartPre=/b\n" (unit {
+        imports = [
+          { systemd.services.x.serviceConfig.ExecStartPre = lib.mkBefore [ "/a" ]; }
+          { systemd.services.x.serviceConfig.ExecStartPre = [ "/b" ]; }
+        ];
+        systemd.services.x.serviceConfig.ExecStart = "/x";
+      });
+    "aliases are links" =
+      (etc { systemd.services.x = { serviceConfig.ExecStart = "/x"; aliases = [ "y.service" ]; }; })
+      ."systemd/system/y.service".link == "x.service";
+    "several ExecStart need oneshot" = fails "oneshot" { systemd.services.x.serviceConfig.ExecStart = [ "/a" "/b" ]; };
+    "a network file" =
+      text "systemd/network/20-lan.network" {
+        systemd.network.networks."20-lan" = {
+          matchConfig.Name = "lan0";
+          address = [ "192.0.2.1/24" ];
+          networkConfig.IPv6AcceptRA = false;
+        };
+      } == "[Match]\nName=lan0\n\n[Network]\nAddress=192.0.2.1/24\nIPv6AcceptRA=false\n";
+    "tmpfiles settings" =
+      text "tmpfiles.d/10-app.conf" {
+        systemd.tmpfiles.settings."10-app"."/var/lib/app".d = { user = "app"; mode = "0750"; };
+      } == "d \"/var/lib/app\" 0750 app - - \n";
+
+    ## /etc
+    "text in /etc" = (etc { environment.etc."a/b".text = "x"; })."a/b" == { text = "x"; mode = "0444"; };
+    "a mode that only adds writing is the store's" = (etc { environment.etc.a = { text = "x"; mode = "0644"; }; }).a.mode == "0444";
+    "an executable" = (etc { environment.etc.a = { text = "x"; mode = "0755"; }; }).a.mode == "0555";
+    "another mode makes a copy" =
+      let
+        files = etc { environment.etc.secretish = { text = "x"; mode = "0440"; group = "adm"; }; };
+        copy = lib.removePrefix "/run/pristine/etc/" files.secretish.link;
+      in
+      files."pristine/copies/${copy}".text == "x"
+      && has "C /run/pristine/etc/${copy} 0440 root adm - /etc/pristine/copies/${copy}" files."tmpfiles.d/01-pristine-copies.conf".text;
+    "target names the file" = (etc { environment.etc.a = { text = "x"; target = "b"; }; }) ? b;
+    "a disabled file is not there" = !((etc { environment.etc.a = { text = "x"; enable = false; }; }) ? a);
+    "a file without content" = fails "has no content" { environment.etc.a = { }; };
+    "a file with two contents" = fails "more than one content" { environment.etc.a = { text = "x"; link = "/y"; }; };
+    "two files in one place" = fails "Several declarations make /etc/c" { environment.etc.a = { text = "x"; target = "c"; }; environment.etc.c.text = "y"; };
+    "a file below a file" = fails "below it" { environment.etc.a.text = "x"; environment.etc."a/b".text = "y"; };
+
+    ## Users
+    "a person" =
+      has "\nalice:x:${toString (host { users.users.alice = person { }; }).users.users.alice.uid}:100::/home/alice:/bin/bash\n" (
+        text "passwd" { users.users.alice = person { }; }
+      );
+    "a number does not depend on others" =
+      (host { users.users.bob = person { }; }).users.users.bob.uid
+      == (host { users.users.bob = person { }; users.users.alice = person { }; users.users.zed = person { }; }).users.users.bob.uid;
+    "a known system user has its number" =
+      (host { users.users.postgres = { isSystemUser = true; group = "postgres"; }; users.groups.postgres = { }; }).users.users.postgres.uid == 117;
+    "an unknown system user's number is below 1000" =
+      let
+        number = (host { users.users.app = { isSystemUser = true; group = "users"; }; }).users.users.app.uid;
+      in
+      number >= 300 && number < 1000;
+    "a given number" = (host { users.users.bob = person { uid = 1234; }; }).users.users.bob.uid == 1234;
+    "the same number twice" = fails "all have the number 1234" { users.users.a = person { uid = 1234; }; users.users.b = person { uid = 1234; }; };
+    "members of groups" =
+      has "\nadm:x:4:alice,bob\n" (text "group" {
+        users.users.alice = person { extraGroups = [ "adm" ]; };
+        users.users.bob = person { };
+        users.groups.adm.members = [ "bob" ];
+      });
+    "no password opens an account" = has "\nalice:*:1::::::\n" (text "shadow" { users.users.alice = person { }; });
+    "a locked account" = has "\nalice:!:1::::::\n" (text "shadow" { users.users.alice = person { hashedPassword = "!"; }; });
+    "passwords are refused" = fails "everybody can read it" { users.users.alice = person { initialPassword = "x"; }; };
+    "an undeclared group" = fails "not declared" { users.users.a = { isSystemUser = true; group = "nope"; }; };
+    "an undeclared extra group, with a suggestion" = fails "Did you mean `audio'?" { users.users.a = person { extraGroups = [ "audoi" ]; }; };
+    "neither system nor person" = fails "exactly one of isSystemUser and isNormalUser" { users.users.a.group = "users"; };
+    "keys" =
+      text "ssh/authorized_keys.d/alice" { users.users.alice = person { openssh.authorizedKeys.keys = [ "ssh-ed25519 AAAA x" ]; }; }
+      == "ssh-ed25519 AAAA x\n";
+    "a shell's package is on the host" =
+      let
+        module =
+          { pkgs, ... }:
+          {
+            users.users.alice = person { shell = pkgs.zsh; };
+          };
+      in
+      lib.elem "zsh" (host module).system.packageNames && has ":/usr/bin/zsh\n" (text "passwd" module);
+    "homes are made" =
+      lib.any (has "d /home/alice 700 alice users") (host { users.users.alice = person { }; }).systemd.tmpfiles.rules;
+
+    ## Deployment
+    "health checks as data" =
+      (host {
+        deployment.healthChecks.home = { http.url = "http://localhost/"; retries = 1; };
+        deployment.healthChecks.db.tcp.port = 5432;
+        deployment.healthChecks.unit.unit = "x.service";
+        deployment.healthChecks.run.command = [ "/bin/true" ];
+      }).system.meta.healthChecks == [
+        { name = "db"; kind = "tcp"; host = "localhost"; port = 5432; timeoutSeconds = 5; retries = 5; intervalSeconds = 2; }
+        { name = "home"; kind = "http"; url = "http://localhost/"; timeoutSeconds = 5; retries = 1; intervalSeconds = 2; }
+        { name = "run"; kind = "command"; command = [ "/bin/true" ]; timeoutSeconds = 5; retries = 5; intervalSeconds = 2; }
+        { name = "unit"; kind = "unit"; unit = "x.service"; timeoutSeconds = 5; retries = 5; intervalSeconds = 2; }
+      ];
+    "a check of two kinds" = fails "http and unit" { deployment.healthChecks.a = { http.url = "http://x/"; unit = "x.service"; }; };
+    "a check of no kind" = fails "none of them" { deployment.healthChecks.a = { }; };
+    "deployment's defaults" =
+      let
+        inherit (host { }) deployment;
+      in
+      deployment.target == {
+        host = "h1";
+        user = "root";
+        port = 22;
+      }
+      && deployment.confirmTimeout == 60
+      && deployment.keepGenerations == 10;
+
+    ## Fleets
+    "names for the lock" =
+      let
+        names = fleetLib.lockNames {
+          fleet = {
+            meta.name = "t";
+            hosts.a = { pkgs, ... }: { environment.systemPackages = [ pkgs.jq ]; };
+          };
+          index = stub;
+        };
+      in
+      lib.elem "jq" names.amd64 && lib.elem "quickjs" names.amd64 && lib.elem "systemd" names.amd64;
+  };
+in
+lib.attrNames (
+  lib.filterAttrs (
+    _: result:
+    let
+      tried = builtins.tryEval result;
+    in
+    !(tried.success && tried.value)
+  ) tests
+)

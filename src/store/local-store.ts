@@ -17,7 +17,15 @@ import { memoryTreeSource } from "../format/memory-tree.ts";
 import type { PathInfo } from "../format/path-info.ts";
 import { compareStorePaths, StorePath } from "../format/store-path.ts";
 import { closureOf } from "../format/closure-graph.ts";
-import { ensureDirectory, exists, fileError, readBytes, removeTree, syncFileSystemOf } from "../system/files.ts";
+import {
+  ensureDirectory,
+  exists,
+  fileError,
+  isSystemError,
+  readBytes,
+  removeTree,
+  syncFileSystemOf,
+} from "../system/files.ts";
 import { type FileLock, lockFile, tryLockFile } from "../system/flock.ts";
 import { type Registration, StoreDatabase } from "./store-database.ts";
 import { StoreLayout } from "./store-layout.ts";
@@ -177,6 +185,8 @@ export class LocalStore implements CollectableStore, AsyncDisposable {
         onProgress?.(progress);
         if (batch.length >= BATCH_PATHS_MAX || batchBytes >= BATCH_BYTES_MAX) await registerBatch();
       }
+    } catch (error) {
+      throw isSystemError(error) ? fileError(`adding to the store ${this.uri}`, error) : error;
     } finally {
       // What is complete is kept, also when a later object failed.
       await registerBatch();

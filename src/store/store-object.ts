@@ -4,7 +4,7 @@ import { OperationError } from "../base/errors.ts";
 import { type Hash, Hasher } from "../format/hash.ts";
 import { narChunks, type TreeFilter } from "../format/nar.ts";
 import { NarDecoder } from "../format/nar-decoder.ts";
-import { fileError, removeTree } from "../system/files.ts";
+import { fileError, isSystemError, removeTree } from "../system/files.ts";
 import { diskTree, DiskTreeSink } from "../system/tree.ts";
 
 /** The event loop gets its turn at least this often. */
@@ -81,8 +81,4 @@ export async function restorePath(
     await removeTree(path);
     throw isSystemError(error) ? fileError(`writing ${path}`, error) : error;
   }
-}
-
-function isSystemError(error: unknown): boolean {
-  return typeof (error as { readonly syscall?: unknown }).syscall === "string";
 }

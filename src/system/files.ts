@@ -284,6 +284,11 @@ export function fileError(action: string, error: unknown): OperationError {
   return new OperationError("FILE_OPERATION_FAILED", `${action}: ${message}`, { cause: error });
 }
 
+/** Whether an error is of a system call that failed, rather than one of ours. */
+export function isSystemError(error: unknown): boolean {
+  return typeof (error as { readonly syscall?: unknown } | undefined)?.syscall === "string";
+}
+
 /** The error code of a failed system call, such as `ENOENT`. */
 export function systemErrorCode(error: unknown): string | undefined {
   const code = (error as { readonly code?: unknown } | undefined)?.code;

@@ -5,7 +5,7 @@
  * notification), and the wait ends with the signal.
  */
 
-import { closeSync, fstatSync, openSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, fstatSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
 import { OperationError } from "../base/errors.ts";
 import { systemErrorCode } from "./files.ts";
 import { tryFlock, unflock } from "./native.ts";
@@ -78,7 +78,8 @@ function heldLock(path: string, fd: number): FileLock {
     if (options.remove === true) {
       try {
         unlinkSync(path);
-        writeSync(fd, "d");
+        // Any size but zero is the mark; unlike writing, this works on a full disk.
+        ftruncateSync(fd, 1);
       } catch (error) {
         if (systemErrorCode(error) !== "ENOENT") throw error;
       }

@@ -55,6 +55,13 @@ suite("run", () => {
     assert.equal(outcome.stdout.length, 200_008);
   });
 
+  test("a handler that fails ends the program", async () => {
+    const onStdout = (): void => {
+      throw new Error("cannot take it");
+    };
+    await assert.rejects(run(["cat", "/dev/zero"], { onStdout, output: "discard" }), /cannot take it/);
+  });
+
   test("output beyond the limit is an error", async () => {
     await assert.rejects(run(["cat", "/dev/zero"], { outputSizeMax: 1000 }), /more than 1000 bytes/);
   });

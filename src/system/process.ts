@@ -97,19 +97,26 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   }
   const sizeMax = options.outputSizeMax ?? OUTPUT_SIZE_MAX;
   const capture = (options.output ?? "capture") === "capture";
-  let overflow = false;
+  let failure: unknown;
+  const fail = (error: unknown): void => {
+    failure ??= error;
+    running.kill();
+  };
   const collect = (stream: Readable | null, onChunk: ((chunk: Uint8Array) => void) | undefined): Buffer[] => {
     const chunks: Buffer[] = [];
     let size = 0;
     stream?.on("data", (chunk: Buffer) => {
-      onChunk?.(chunk);
+      try {
+        if (failure === undefined) onChunk?.(chunk);
+      } catch (error) {
+        // A handler that fails, on a full disk for instance, ends the program: nobody listens to it any more.
+        fail(error);
+      }
       if (!capture) return;
       size += chunk.length;
       if (size <= sizeMax) chunks.push(chunk);
-      else if (!overflow) {
-        overflow = true;
-        running.kill();
-      }
+      else
+        fail(new OperationError("PROCESS_OUTPUT_TOO_LARGE", `${argv[0]} wrote more than ${sizeMax} bytes of output`));
     });
     return chunks;
   };
@@ -117,9 +124,7 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   const stderr = collect(child.stderr, options.onStderr);
   const status = await running.closed;
   options.signal?.throwIfAborted();
-  if (overflow) {
-    throw new OperationError("PROCESS_OUTPUT_TOO_LARGE", `${argv[0]} wrote more than ${sizeMax} bytes of output`);
-  }
+  if (failure !== undefined) throw failure;
   return { ...status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
 }
 

@@ -52,7 +52,7 @@ await build({
   target: "es2023",
   alias: { "quickjs:std": "std", "quickjs:os": "os" },
   external: ["std", "os"],
-  define: { PRISTINE_VERSION: JSON.stringify(version) },
+  define: { PRISTINE_VERSION: JSON.stringify(version), PRISTINE_FAULT_POINTS: "false" },
   legalComments: "none",
   logLevel: "warning",
 });

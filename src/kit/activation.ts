@@ -15,6 +15,7 @@ import type { TransactionRecord } from "./transaction-record.ts";
 
 const ACTIVATION_TIMEOUT_SECONDS = 300;
 const TMPFILES_TIMEOUT_SECONDS = 60;
+const HOST_NAME_FILE = "/proc/sys/kernel/hostname";
 const LOG_LINES_MAX = 15;
 /** `systemd-tmpfiles`: some lines were invalid, or could not be applied; the rest was. */
 const TMPFILES_PARTIAL_CODES = [65, 73];
@@ -104,7 +105,8 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
   flip({ host, to }) {
     flipSystem(host, to.path);
   },
-  tmpfiles({ host, record }) {
+  tmpfiles({ host, record, to }) {
+    setHostName(host, to);
     const command = ["systemd-tmpfiles", "--create", "--remove", "--exclude-prefix=/dev"];
     const { code, stderr } = host.run(command, { timeoutSeconds: TMPFILES_TIMEOUT_SECONDS });
     if (code !== 0 && !TMPFILES_PARTIAL_CODES.includes(code)) {
@@ -148,6 +150,13 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
     markActivated(host, to.path);
   },
 };
+
+/** systemd sets the name at boot only. */
+function setHostName(host: Host, system: SystemObject): void {
+  const name = system.read("/etc/hostname")?.trim();
+  if (name === undefined || name === "" || name === host.files.readFile(HOST_NAME_FILE)?.trim()) return;
+  host.run([...(host.which("busybox") ?? []), "hostname", name], { timeoutSeconds: 10 });
+}
 
 /** Does one live step; `revert-stop` and `stop` are the same thing in two directions. */
 export function actLive(activation: Activation, step: StepName, units: UnitPlan): boolean {

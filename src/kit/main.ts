@@ -17,6 +17,7 @@ import { openUnfinished, peekUnfinished } from "./conclude.ts";
 import { confirm } from "./confirm.ts";
 import { findEphemeral, type FileStatus } from "./ephemeral.ts";
 import { execute } from "./executor.ts";
+import { withFaultPoints } from "./fault-points.ts";
 import { runHealthChecks } from "./health.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
@@ -54,7 +55,8 @@ const USAGE = `usage: pristine-kit COMMAND
 
 function main(): number {
   const [script = "", command = "", ...rest] = scriptArgs;
-  const host = openHost(script);
+  const real = openHost(script);
+  const host = PRISTINE_FAULT_POINTS ? withFaultPoints(real) : real;
   const lock = std.getenv(LOCK_VARIABLE);
   if (lock === undefined && (EXCLUSIVE.has(command) || CONCLUDING.has(command))) return runLocked(host, command, rest);
   const unfinished = (): TransactionRecord | undefined =>

@@ -37,6 +37,7 @@ declare module "quickjs:os" {
   export const S_IFIFO: number;
   export const WNOHANG: number;
   export const SIGKILL: number;
+  export const SIGSTOP: number;
 
   interface FileStatus {
     readonly dev: number;
@@ -88,3 +89,6 @@ declare const scriptArgs: readonly string[];
 
 /** Defined by the bundler. */
 declare const PRISTINE_VERSION: string;
+
+/** Defined by the bundler: true only in a kit for crash tests. */
+declare const PRISTINE_FAULT_POINTS: boolean;

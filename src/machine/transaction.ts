@@ -113,7 +113,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "plan-units", phase: "activate", goals: LIVE, title: "compare the units" },
   { name: "stop", phase: "activate", goals: LIVE, title: "stop units with their old definitions" },
   { name: "flip", phase: "activate", goals: LIVE, title: "switch /system to the new system" },
-  { name: "tmpfiles", phase: "activate", goals: LIVE, title: "create and remove volatile files" },
+  { name: "tmpfiles", phase: "activate", goals: LIVE, title: "set the host name, create and remove volatile files" },
   { name: "reload-manager", phase: "activate", goals: LIVE, title: "let systemd read the new units" },
   { name: "reset-failed", phase: "activate", goals: LIVE, title: "forget earlier failures" },
   { name: "reload", phase: "activate", goals: LIVE, title: "reload units" },

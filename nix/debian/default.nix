@@ -225,6 +225,39 @@ let
       preferLocalBuild = true;
     };
 
+  # A text that a program of a package must accept, or the build fails: `arguments` come before the file's name.
+  checkedText =
+    {
+      name,
+      text,
+      packages ? [ ],
+      program,
+      arguments ? [ ],
+      # Directories of libraries besides the usual one.
+      libraryDirectories ? [ ],
+    }:
+    derivation {
+      name = sanitise name;
+      inherit
+        system
+        busybox
+        program
+        text
+        ;
+      builder = busybox;
+      args = [
+        "sh"
+        "-e"
+        ./check-text.sh
+      ]
+      ++ arguments;
+      loader = "${libraries}/${loader}";
+      libraryPath = builtins.concatStringsSep ":" (
+        map (p: "${p}/usr/lib/${triplet}") (closureOf packages) ++ libraryDirectories
+      );
+      passAsFile = [ "text" ];
+    };
+
   # One tree of links into packages: the host's /usr.
   makeUsr =
     {
@@ -316,6 +349,7 @@ packages
       writeText
       writeTextDir
       writeScript
+      checkedText
       architecture
       system
       triplet

@@ -133,6 +133,8 @@ in
         d /run/sendsigs.omit.d 0755 root root -
         d /run/lock 1777 root root -
       '';
+      # Names are asked of name servers, not of whoever answers on the local network.
+      "systemd/resolved.conf.d/pristine.conf" = mkIf config.services.resolved.enable { text = "[Resolve]\nLLMNR=no\n"; };
       "resolv.conf" = mkIf config.services.resolved.enable { link = "/run/systemd/resolve/stub-resolv.conf"; };
     }
     // genAttrs (map (file: "tmpfiles.d/${file}") maskedTmpfiles ++ map (file: "systemd/system-generators/${file}") maskedGenerators) (

@@ -120,7 +120,17 @@ in
 
   config = mkIf cfg.enable {
     environment.systemPackages = [ pkgs.sudo ];
-    environment.etc.sudoers = { inherit text; };
+    environment.etc.sudoers.source = pkgs.pristine.checkedText {
+      name = "sudoers";
+      inherit text;
+      packages = [ pkgs.sudo ];
+      libraryDirectories = [ "${pkgs.sudo}/usr/libexec/sudo" ];
+      program = "${pkgs.sudo}/usr/sbin/visudo";
+      arguments = [
+        "-c"
+        "-f"
+      ];
+    };
 
     users.groups.wheel = { };
 

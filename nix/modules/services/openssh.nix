@@ -246,7 +246,17 @@ in
       pkgs.openssh-sftp-server
     ];
 
-    environment.etc."ssh/sshd_config".text = configText;
+    # Refused by the server itself while building, rather than on the host.
+    environment.etc."ssh/sshd_config".source = pkgs.pristine.checkedText {
+      name = "sshd_config";
+      text = configText;
+      packages = [ cfg.package ];
+      program = "${cfg.package}/usr/sbin/sshd";
+      arguments = [
+        "-G"
+        "-f"
+      ];
+    };
 
     networking.firewall.allowedTCPPorts = mkIf cfg.openFirewall cfg.ports;
 

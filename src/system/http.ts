@@ -59,7 +59,7 @@ async function fetchOnce(url: string, options: FetchOptions): Promise<Buffer> {
     const bytesTotal = length === null || response.headers.has("content-encoding") ? undefined : Number(length);
     const chunks: Uint8Array[] = [];
     let bytesDone = 0;
-    for await (const chunk of response.body) {
+    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
       clearTimeout(timer);
       timer = setTimeout(() => idle.abort(), idleTimeoutMs);
       bytesDone += chunk.length;
@@ -85,8 +85,11 @@ async function fetchOnce(url: string, options: FetchOptions): Promise<Buffer> {
 function reasonOf(error: unknown): string {
   let inner = error;
   while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
-  const text = inner instanceof Error ? inner.message : String(inner);
-  return text === "" ? String((inner as { readonly code?: unknown }).code ?? "unknown reason") : text;
+  const { message = "", code = "unknown reason" } = (inner ?? {}) as {
+    readonly message?: string;
+    readonly code?: string;
+  };
+  return message === "" ? code : message;
 }
 
 function notFound(url: string): OperationError {

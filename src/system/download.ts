@@ -4,12 +4,11 @@
  * Contents are not trusted here: the caller checks what arrived.
  */
 
-import { createReadStream } from "node:fs";
 import { open, stat, truncate } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import { fileError } from "./files.ts";
+import { fileError, readChunks } from "./files.ts";
 
 export interface DownloadOptions {
   /** Tried in turn; `http:`, `https:` and `file:`. */
@@ -65,7 +64,7 @@ async function downloadOnce(url: string, options: DownloadOptions): Promise<numb
   const already = await sizeOf(options.file);
   if (url.startsWith("file:")) {
     await truncate(options.file, 0).catch(() => undefined);
-    await writeStream(createReadStream(fileURLToPath(url)), 0, undefined, options, () => undefined);
+    await writeStream(readChunks(fileURLToPath(url)), 0, undefined, options, () => undefined);
     return 0;
   }
   const stall = new AbortController();

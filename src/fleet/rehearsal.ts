@@ -1,9 +1,10 @@
 /** What a lab needs to know of a fleet: its name, its hosts' addresses, and the system that hosts boot before their first deployment. */
 
-import { dirname, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
-import { exists } from "../system/files.ts";
+import { exists, readTextIfPresent } from "../system/files.ts";
+import { OPERATOR_KEY } from "./init.ts";
 import { type DerivationOutput, type RawOutput, nixDirectory, nixString, outputOf } from "./inventory.ts";
 
 export interface Rehearsal {
@@ -42,4 +43,13 @@ export async function loadRehearsal(fleetFile: string, signal: AbortSignal): Pro
   const { name, addresses, bootstrap } = JSON.parse(evaluation.text) as RawRehearsal;
   const hosts = Object.entries(addresses).map(([host, address]) => ({ name: host, address: address ?? undefined }));
   return { name, hosts, bootstrap: outputOf(bootstrap), evaluation };
+}
+
+/** The operator's keys that a fleet brings along: `keys/operator.pub`, and its private part when it has one of its own. */
+export async function operatorKeysOf(
+  fleetFile: string,
+): Promise<{ readonly publicKeys: readonly string[]; readonly identityFiles: readonly string[] }> {
+  const key = join(dirname(resolve(fleetFile)), OPERATOR_KEY);
+  const publicKeys = ((await readTextIfPresent(`${key}.pub`)) ?? "").split("\n").filter((line) => line.trim() !== "");
+  return { publicKeys, identityFiles: (await exists(key)) ? [key] : [] };
 }

@@ -63,6 +63,12 @@ export async function releaseDisk(paths: HostPaths): Promise<void> {
   await removeFile(`${paths.disk}/${FILLING}`);
 }
 
+/** Makes a disk count as missing; its host must be off. */
+export async function forgetDisk(paths: HostPaths): Promise<void> {
+  await unmountBelow(paths.disk);
+  await removeFile(paths.seeded);
+}
+
 export async function isSeeded(paths: HostPaths): Promise<boolean> {
   return (await exists(paths.seeded)) && (await exists(paths.image));
 }

@@ -20,6 +20,12 @@ export interface LabRecord {
   /** This machine's address in it. */
   readonly gateway: string;
   readonly hosts: readonly HostRecord[];
+  /** The file of the fleet that is rehearsed, by which commands find their lab. */
+  readonly fleetFile?: string | undefined;
+  /** Public keys that new hosts let in, beside the lab's own. */
+  readonly authorizedKeys: readonly string[];
+  /** Files of private keys to offer, beside the lab's own. */
+  readonly identityFiles: readonly string[];
 }
 
 export async function readLabRecord(lab: string): Promise<LabRecord | undefined> {

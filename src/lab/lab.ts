@@ -21,7 +21,7 @@ import { lockFile } from "../system/flock.ts";
 import { machineBootId } from "../system/kernel-files.ts";
 import { cgroupDirectories, killCgroup, labsWithCgroups, makeHostCgroup, removeCgroup } from "./cgroup.ts";
 import { stopRelay } from "./delay.ts";
-import { copyDisk, detachLoops, isSeeded, makeDisk, mountDisk, unmountDisk } from "./disk.ts";
+import { copyDisk, detachLoops, forgetDisk, isSeeded, makeDisk, mountDisk, unmountDisk } from "./disk.ts";
 import { applyFaults } from "./faults.ts";
 import { restoreKernelLimits, raiseKernelLimits } from "./kernel-settings.ts";
 import { LabHost } from "./lab-host.ts";
@@ -80,8 +80,14 @@ export interface LabUpOptions {
   readonly name: string;
   readonly hosts: readonly LabHostRequest[];
   readonly bootstrap: Bootstrap;
-  /** Public keys that may log in beside the lab's own. */
+  /** Hosts to be made anew, with an empty disk. */
+  readonly reset?: readonly string[] | undefined;
+  /** The fleet that is rehearsed. */
+  readonly fleetFile?: string | undefined;
+  /** Public keys that new hosts let in, beside the lab's own. */
   readonly authorizedKeys?: readonly string[] | undefined;
+  /** Files of private keys to offer, beside the lab's own: those that the fleet's hosts will know. */
+  readonly identityFiles?: readonly string[] | undefined;
   readonly signal: AbortSignal;
   /** How long each host may take to answer by ssh. */
   readonly deadlineMs?: number | undefined;
@@ -151,12 +157,17 @@ async function bringUp(options: LabUpOptions, before: LabRecord | undefined): Pr
     const wanted = record.hosts.find((other) => other.name === host);
     if (wanted !== undefined && (isNewSwitch || wanted.address !== address)) await sweep(name, host);
   }
+  for (const host of options.reset ?? []) {
+    await sweep(name, host);
+    await forgetDisk(hostPaths(name, host));
+  }
   await makeOperatorKey(name, signal);
   await makeDisks(options, record);
   await writeSshConfig(record);
   const hosts = record.hosts.map((host) => new LabHost(name, host));
-  onProgress?.(`booting ${hosts.map((host) => host.name).join(", ")}`);
-  await allOrFirstError(signal, hosts, async (host, either) => {
+  const toBoot = hosts.filter((host) => options.reset?.includes(host.name) ?? true);
+  onProgress?.(`booting ${toBoot.map((host) => host.name).join(", ")}`);
+  await allOrFirstError(signal, toBoot, async (host, either) => {
     await host.powerOn(either);
     await host.waitForSsh(either, options.deadlineMs ?? SSH_DEADLINE_MS);
   });
@@ -164,7 +175,8 @@ async function bringUp(options: LabUpOptions, before: LabRecord | undefined): Pr
 }
 
 /** What the lab is to be, addresses and all. */
-async function recordFor({ name, hosts }: LabUpOptions, before: LabRecord | undefined): Promise<LabRecord> {
+async function recordFor(options: LabUpOptions, before: LabRecord | undefined): Promise<LabRecord> {
+  const { name, hosts } = options;
   for (const { name: host, address } of hosts) if (address !== undefined) checkAddress(host, address);
   const asked = hosts.flatMap(({ address }) => (address === undefined ? [] : [address]));
   const others = await otherSubnets(name);
@@ -173,7 +185,7 @@ async function recordFor({ name, hosts }: LabUpOptions, before: LabRecord | unde
       ? subnetOf(asked)
       : (before?.subnet ??
         chooseSubnet(name, [...(await rangesInUse(uplinkName(name))), ...others.map((prefix) => `${prefix}.0/24`)]));
-  await checkSubnetFree(name, subnet);
+  await checkSubnetFree(name, `${subnet}.0/24`);
   const { gateway, addresses } = assignAddresses(
     subnet,
     hosts,
@@ -193,6 +205,9 @@ async function recordFor({ name, hosts }: LabUpOptions, before: LabRecord | unde
     name,
     subnet,
     gateway,
+    fleetFile: options.fleetFile,
+    authorizedKeys: options.authorizedKeys ?? [],
+    identityFiles: options.identityFiles ?? [],
     hosts: hosts.map((host): HostRecord => {
       const had = before?.hosts.find((other) => other.name === host.name);
       const address = addresses.get(host.name) ?? "";
@@ -242,7 +257,7 @@ async function makeDisks(options: LabUpOptions, record: LabRecord): Promise<void
       await copyDisk(hostPaths(name, model), paths, signal);
     }
   }
-  const authorizedKeys = [await operatorPublicKey(name), ...(options.authorizedKeys ?? [])];
+  const authorizedKeys = [await operatorPublicKey(name), ...record.authorizedKeys];
   for (const host of record.hosts) {
     const paths = hostPaths(name, host.name);
     await makeSegment(record, host.name, host.address, signal);
@@ -382,6 +397,7 @@ export interface LabSummary {
   readonly interface: string;
   readonly network: string;
   readonly sshConfig: string;
+  readonly fleetFile: string | undefined;
   /** False for what a killed command has left: `lab down` removes it, `lab up` mends it. */
   readonly complete: boolean;
   readonly hosts: readonly HostSummary[];
@@ -412,6 +428,7 @@ export async function labList(): Promise<LabSummary[]> {
       interface: uplinkName(name),
       network: record === undefined ? "" : `${record.subnet}.0/24`,
       sshConfig: labPaths(name).sshConfig,
+      fleetFile: record?.fleetFile,
       complete,
       hosts,
     });

@@ -46,8 +46,8 @@ export async function rangesInUse(exceptInterface: string): Promise<Cidr[]> {
   ];
 }
 
-export async function checkSubnetFree(lab: string, subnet: string): Promise<void> {
-  const range = `${subnet}.0/24`;
+/** Refuses a range that this machine uses for anything but this lab. */
+export async function checkSubnetFree(lab: string, range: Cidr): Promise<void> {
   const taken = (await rangesInUse(uplinkName(lab))).find((other) => overlaps(other, range));
   if (taken === undefined) return;
   throw new OperationError(

@@ -27,15 +27,15 @@ export async function writeSshConfig(record: LabRecord): Promise<void> {
 
 export function sshConfig(record: LabRecord): string {
   const { identity, knownHosts } = labPaths(record.name);
+  // A deployed system knows its operator's keys, not the lab's. Files that do not exist are passed over.
+  const identities = [identity, ...record.identityFiles, "~/.ssh/id_ed25519", "~/.ssh/id_ecdsa", "~/.ssh/id_rsa"];
   const hosts = record.hosts.map(({ name, address }) => `Host ${name} ${address}\n  HostName ${address}\n`);
   return `# Hosts of the lab '${record.name}': ssh -F ${labPaths(record.name).sshConfig} HOST
 ${hosts.join("")}
 Host ${record.hosts.map(({ name, address }) => `${name} ${address}`).join(" ")}
   User root
   Port 22
-  IdentityFile ${identity}
-  IdentitiesOnly yes
-  UserKnownHostsFile ${knownHosts}
+${identities.map((path) => `  IdentityFile ${quoted(path)}\n`).join("")}  UserKnownHostsFile ${knownHosts}
   GlobalKnownHostsFile /dev/null
   StrictHostKeyChecking yes
   UpdateHostKeys no
@@ -44,4 +44,8 @@ Host ${record.hosts.map(({ name, address }) => `${name} ${address}`).join(" ")}
   ConnectTimeout 10
   LogLevel ERROR
 `;
+}
+
+function quoted(path: string): string {
+  return /[\s"#]/.test(path) ? `"${path}"` : path;
 }

@@ -72,7 +72,10 @@ test("ssh knows the hosts by name, and trusts no other key", () => {
     subnet: "10.77.20",
     gateway: "10.77.20.1",
     hosts: [{ name: "web1", address: "10.77.20.11", diskBytes: 1 }],
+    authorizedKeys: [],
+    identityFiles: ["/home/me/my fleet/keys/operator"],
   });
   assert.match(config, /Host web1 10\.77\.20\.11\n {2}HostName 10\.77\.20\.11\n/);
   assert.match(config, /StrictHostKeyChecking yes/);
+  assert.match(config, /\n {2}IdentityFile "\/home\/me\/my fleet\/keys\/operator"\n/);
 });

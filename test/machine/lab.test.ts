@@ -201,6 +201,18 @@ suite(
       symlinkSync(target, profile);
     });
 
+    test("a host made anew has an empty disk and the key it had", async () => {
+      const key = await output(web1, "echo old >/persist/old; cat /persist/etc/ssh/ssh_host_ed25519_key.pub");
+      const count = await web2.bootCount();
+      if (system === undefined) return;
+      await labUp({ name: NAME, hosts: HOSTS, reset: ["web1"], bootstrap: system, signal: limit(180) });
+      assert.equal(
+        await output(web1, "ls /persist/old 2>/dev/null; cat /persist/etc/ssh/ssh_host_ed25519_key.pub"),
+        key,
+      );
+      assert.equal(await web2.bootCount(), count);
+    });
+
     test("the list shows what there is, and a host no longer asked for goes", async () => {
       await up(HOSTS.slice(0, 2));
       const [summary] = (await labList()).filter(({ name }) => name === NAME);

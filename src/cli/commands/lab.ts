@@ -17,12 +17,13 @@ const CODES = {
 export function registerLab(program: Command): void {
   const lab = program
     .command("lab")
-    .summary("local hosts for rehearsing a fleet: up, down, list, status, power, link, shape, disk")
+    .summary("local hosts for rehearsing a fleet: up, down, reset, list, status, power, link, shape, disk")
     .description(`Makes local hosts that are deployed like real ones: 'pristine deploy --lab'.\n${SHARED_KERNEL}`)
     .addHelpText("after", exitCodesHelp(CODES));
 
   registerUp(lab);
   registerDown(lab);
+  registerReset(lab);
   registerList(lab);
   registerStatus(lab);
   registerPower(lab);
@@ -69,6 +70,7 @@ async function up(session: Session, names: string[], options: UpOptions): Promis
   const { loadRehearsal } = await import("../../fleet/rehearsal.ts");
   const { labUp, summaryOf } = await import("../../lab/lab.ts");
   const { readText } = await import("../../system/files.ts");
+  const { operatorKeysOf } = await import("../../fleet/rehearsal.ts");
   progress.update("evaluate", session.options.fleet);
   const rehearsal = await loadRehearsal(session.fleetFile, signal);
   progress.done("evaluate", `${rehearsal.hosts.length} hosts`);
@@ -76,7 +78,9 @@ async function up(session: Session, names: string[], options: UpOptions): Promis
   const unknown = names.find((wanted) => !rehearsal.hosts.some((host) => host.name === wanted));
   if (unknown !== undefined) throw await unknownHost(unknown, rehearsal.hosts);
   const chosen = rehearsal.hosts.filter((host) => names.length === 0 || names.includes(host.name));
-  const authorizedKeys = options.authorizedKey === undefined ? [] : [(await readText(options.authorizedKey)).trim()];
+  const own = await operatorKeysOf(session.fleetFile);
+  const authorizedKeys = [...own.publicKeys];
+  if (options.authorizedKey !== undefined) authorizedKeys.push((await readText(options.authorizedKey)).trim());
   progress.update("lab", `building the system to boot`);
   const bootstrap = await buildBootstrap(session, rehearsal);
   const made = await labUp({
@@ -88,7 +92,9 @@ async function up(session: Session, names: string[], options: UpOptions): Promis
       memoryBytes: options.memory,
     })),
     bootstrap,
+    fleetFile: session.fleetFile,
     authorizedKeys,
+    identityFiles: own.identityFiles,
     signal,
     onProgress: (message) => progress.update("lab", message),
   });
@@ -162,6 +168,41 @@ function registerDown(lab: Command): void {
         return EXIT.ok;
       }),
     );
+}
+
+function registerReset(lab: Command): void {
+  lab
+    .command("reset")
+    .summary("make hosts anew, with empty disks")
+    .description(
+      "Cuts the power of hosts and gives them new disks, which hold only the generic system that they boot. Their addresses and ssh host keys stay.",
+    )
+    .argument("<hosts...>", "hosts of the lab")
+    .addHelpText("after", exitCodesHelp(CODES))
+    .action(action(reset));
+}
+
+async function reset(session: Session, names: string[]): Promise<number> {
+  const { terminal, progress, signal } = session;
+  const { checkRequirements } = await import("../../lab/requirements.ts");
+  await checkRequirements();
+  const { labUp, summaryOf } = await import("../../lab/lab.ts");
+  const { readLabRecord } = await import("../../lab/lab-record.ts");
+  const { openLabHost } = await import("../../lab/lab-host.ts");
+  const { loadRehearsal } = await import("../../fleet/rehearsal.ts");
+  const name = await theLab(session);
+  for (const host of names) await openLabHost(name, host);
+  const record = await readLabRecord(name);
+  if (record === undefined) return EXIT.usage;
+  progress.update("lab", "building the system to boot");
+  const bootstrap = await buildBootstrap(session, await loadRehearsal(session.fleetFile, signal));
+  const onProgress = (message: string): void => progress.update("lab", message);
+  const made = await labUp({ ...record, reset: names, bootstrap, signal, onProgress });
+  progress.done("lab", `${names.join(", ")} made anew`);
+  const hosts = await Promise.all(names.map((host) => summaryOf(made.host(host))));
+  if (session.options.json) terminal.out(JSON.stringify({ name, hosts }));
+  else await printHosts(session, hosts);
+  return EXIT.ok;
 }
 
 function registerList(lab: Command): void {
@@ -355,13 +396,19 @@ function labNameOf(session: Session): string | undefined {
   return typeof session.options.lab === "string" ? session.options.lab : undefined;
 }
 
-/** The lab that a command means: the one named by --lab, else the only one. */
+/** The lab that a command means: the one named by --lab, else that of the fleet file, else the only one. */
 async function theLab(session: Session): Promise<string> {
   const named = labNameOf(session);
   if (named !== undefined) return named;
   const { labNames } = await import("../../lab/lab.ts");
+  const { readLabRecord } = await import("../../lab/lab-record.ts");
   const { OperationError } = await import("../../base/errors.ts");
   const names = await labNames();
+  for (const name of names) {
+    // A record that cannot be read belongs to a lab that has to be named.
+    const record = await readLabRecord(name).catch(() => undefined);
+    if (record?.fleetFile === session.fleetFile) return name;
+  }
   const [only] = names;
   if (names.length === 1 && only !== undefined) return only;
   throw names.length === 0

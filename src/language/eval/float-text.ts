@@ -25,6 +25,14 @@ function fixed(value: number, decimals: number): string {
   return sign + (lastDigit % 2 === 0 ? truncated : magnitude.toFixed(decimals));
 }
 
+/** As `toExponential`, but rounds half to even on exact ties. */
+function exponential(value: number, decimals: number): string {
+  const [mantissa = "", power = "0"] = value.toExponential(TIE_DIGITS).split("e");
+  const cut = mantissa.indexOf(".") + 1 + decimals;
+  const isEvenTie = /^50*$/.test(mantissa.slice(cut)) && Number(mantissa[cut - 1]) % 2 === 0;
+  return isEvenTie ? `${mantissa.slice(0, cut)}e${power}` : value.toExponential(decimals);
+}
+
 /** `%f`: six decimals. */
 export function renderFloatFixed(value: number): string {
   return special(value) ?? fixed(value, 6);
@@ -35,7 +43,7 @@ export function renderFloatGeneral(value: number): string {
   const named = special(value);
   if (named !== undefined) return named;
   if (value === 0) return Object.is(value, -0) ? "-0" : "0";
-  const [mantissa = "", power = "0"] = value.toExponential(5).split("e");
+  const [mantissa = "", power = "0"] = exponential(value, 5).split("e");
   const exponent = Number(power);
   if (exponent >= -4 && exponent < 6) return dropTrailingZeros(fixed(value, 5 - exponent));
   const sign = exponent < 0 ? "-" : "+";

@@ -10,11 +10,8 @@ import {
   type Lambda,
   UnaryOp,
 } from "../syntax/ast.ts";
+import { renderFloatGeneral } from "../eval/float-text.ts";
 import { renderIdentifier, renderStringLiteral } from "./identifier.ts";
-import { renderGeneral } from "./number.ts";
-
-/** The significant digits of a float, as C++ streams write it. */
-const FLOAT_DIGITS = 6;
 
 const OPERATORS: readonly string[] = operatorTexts();
 
@@ -36,7 +33,7 @@ export function renderExpression(expr: Expr): string {
     case Kind.Int:
       return expr.value.toString();
     case Kind.Float:
-      return renderGeneral(expr.value, FLOAT_DIGITS);
+      return renderFloatGeneral(expr.value);
     case Kind.Str:
       return renderStringLiteral(expr.value);
     case Kind.Path:

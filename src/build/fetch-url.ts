@@ -107,16 +107,23 @@ export function hashMismatch(drvPath: string, specified: Hash, got: Hash, from?:
 }
 
 /**
- * The addresses to try, the declared one last. `PRISTINE_DEBIAN_MIRROR` (such as `http://mirror.example/debian`) goes first for files of
- * Debian's archive; for those of the security archive `-security` is appended to it.
+ * The addresses to try, the declared one last. `PRISTINE_DEBIAN_MIRROR` (such as `http://mirror.example/debian`) goes
+ * first for files of Debian's archive, `PRISTINE_DEBIAN_SECURITY_MIRROR` for those of its security archive; without the
+ * latter, `-security` is appended to the former.
  */
 export function addressesFor(url: string, env: Readonly<Record<string, string | undefined>>): string[] {
-  const mirror = env["PRISTINE_DEBIAN_MIRROR"]?.replace(/\/+$/, "");
   const match = /^https?:\/\/.*?\/(debian(?:-security)?)\/(pool\/.*)$/.exec(url);
-  if (mirror === undefined || mirror === "" || match === null) return [url];
-  const base = match[1] === "debian-security" ? `${mirror}-security` : mirror;
+  if (match === null) return [url];
+  const mirror = baseOf(env["PRISTINE_DEBIAN_MIRROR"]);
+  const security =
+    baseOf(env["PRISTINE_DEBIAN_SECURITY_MIRROR"]) ?? (mirror === undefined ? undefined : `${mirror}-security`);
+  const base = match[1] === "debian-security" ? security : mirror;
   const replaced = `${base}/${match[2]}`;
-  return replaced === url ? [url] : [replaced, url];
+  return base === undefined || replaced === url ? [url] : [replaced, url];
+}
+
+function baseOf(address: string | undefined): string | undefined {
+  return address === undefined || address === "" ? undefined : address.replace(/\/+$/, "");
 }
 
 /** Writes the cached file to the store and says whether it is what was declared; if not, nothing remains in the store. */

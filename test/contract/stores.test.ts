@@ -1,3 +1,5 @@
+/** The store contract, kept by every store that can be had without another program. */
+
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { after } from "node:test";

@@ -14,7 +14,8 @@ import { EXIT } from "./exit-codes.ts";
 
 declare const PRISTINE_VERSION: string;
 
-enableCompileCache(join(import.meta.dirname, "compile-cache"));
+// From a checkout's sources there is nothing worth caching.
+if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
 
 const program = new Command("pristine")
   .description("Deploys machines as pure functions: declare hosts in the Nix language, and they become exactly that.")

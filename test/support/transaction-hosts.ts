@@ -1,0 +1,117 @@
+/**
+ * Hosts for crash tests of the transaction: a lab whose disks hold two systems that differ in services, and a kit whose
+ * executor ends or stands still at a given journal record.
+ */
+
+import { execFileSync } from "node:child_process";
+import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { build } from "esbuild";
+import { StorePath } from "../../src/format/store-path.ts";
+import type { Bootstrap } from "../../src/lab/lab.ts";
+import { copyClosure } from "../../src/store/copy.ts";
+import { LocalStore } from "../../src/store/local-store.ts";
+
+export interface TransactionFixture {
+  /** What the hosts boot first. */
+  readonly old: string;
+  readonly next: string;
+  /** Its service fails. */
+  readonly broken: string;
+  readonly kit: string;
+  readonly bootstrap: Bootstrap;
+  remove(): void;
+}
+
+/** What differs: each service carries the system's version in its environment. */
+function unitsOf(version: string): Record<string, string> {
+  const service = (more: string): string =>
+    `[Unit]\nDescription=crash test\n[Service]\nEnvironment=VERSION=${version}\nExecStart=/usr/bin/sleep infinity\n${more}`;
+  return {
+    "crash-stopped.service": service(""),
+    "crash-restarted.service": service("X-StopIfChanged=false\n"),
+    [`crash-only-${version}.service`]: service(""),
+    ...(version === "broken" ? { "crash-broken.service": "[Service]\nExecStart=/usr/bin/false\n" } : {}),
+  };
+}
+
+/** Undefined when the environment names no bootstrap system and no kit to start from. */
+export async function prepareTransactionFixture(signal: AbortSignal): Promise<TransactionFixture | undefined> {
+  const base = process.env["PRISTINE_TEST_SYSTEM"];
+  const nix = process.env["PRISTINE_TEST_NIX"];
+  if (base === undefined || nix === undefined || process.geteuid?.() !== 0) return undefined;
+  const kitName =
+    process.env["PRISTINE_TEST_KIT"] ??
+    readdirSync(`${nix}/store`).find((name) => /^[0-9a-z]{32}-pristine-kit$/.test(name));
+  if (kitName === undefined) return undefined;
+
+  const scratch = mkdtempSync(join(tmpdir(), "transaction-"));
+  symlinkSync(nix, `${scratch}/nix`);
+  const store = await LocalStore.open(scratch);
+  const add = async (name: string, make: (directory: string) => Promise<void> | void): Promise<string> => {
+    const directory = `${scratch}/${name}`;
+    await make(directory);
+    const path = await store.addPath(name, directory, signal);
+    return path.render(store.storeDir);
+  };
+  const derive = (version: string): Promise<string> =>
+    add(`system-${version}`, (directory) => {
+      deriveSystem(`${nix}/store/${basename(base)}`, directory, version);
+    });
+  const old = await derive("old");
+  const next = await derive("next");
+  const broken = await derive("broken");
+  const kit = await add("pristine-kit", (directory) => deriveKit(`${nix}/store/${basename(kitName)}`, directory));
+  const roots = [base, old, next, broken, kit].map((path) => StorePath.fromTrusted(basename(path), "test"));
+  return {
+    old,
+    next,
+    broken,
+    kit,
+    bootstrap: {
+      system: old,
+      async seed(root, seedSignal) {
+        await using to = await LocalStore.open(root);
+        await copyClosure({ from: store, to, roots, signal: seedSignal });
+      },
+    },
+    remove: () => {
+      rmSync(scratch, { recursive: true, force: true });
+    },
+  };
+}
+
+function deriveSystem(base: string, directory: string, version: string): void {
+  cpSync(base, directory, { recursive: true, verbatimSymlinks: true });
+  execFileSync("chmod", ["-R", "u+w", directory]);
+  const units = `${directory}/etc/systemd/system`;
+  mkdirSync(`${units}/multi-user.target.wants`, { recursive: true });
+  for (const [name, text] of Object.entries(unitsOf(version))) {
+    writeFileSync(`${units}/${name}`, text);
+    symlinkSync(`../${name}`, `${units}/multi-user.target.wants/${name}`);
+  }
+}
+
+async function deriveKit(base: string, directory: string): Promise<void> {
+  cpSync(base, directory, { recursive: true, verbatimSymlinks: true });
+  execFileSync("chmod", ["-R", "u+w", directory]);
+  await build({
+    entryPoints: [join(import.meta.dirname, "../../src/kit/main.ts")],
+    outfile: `${directory}/kit.js`,
+    allowOverwrite: true,
+    bundle: true,
+    format: "esm",
+    platform: "neutral",
+    target: "es2023",
+    alias: { "quickjs:std": "std", "quickjs:os": "os" },
+    external: ["std", "os"],
+    define: { PRISTINE_VERSION: '"test"', PRISTINE_FAULT_POINTS: "true" },
+    logLevel: "warning",
+  });
+  const script = `${directory}/bin/pristine-kit`;
+  const loader = readdirSync(`${directory}/lib`).find((name) => name.startsWith("ld-linux")) ?? "";
+  const start = `exec $k/lib/${loader} --library-path $k/lib $k/bin/qjs --module $k/kit.js "$@"`;
+  writeFileSync(script, `#!/bin/sh\nk=\${0%/bin/*}\n${start}\n`);
+  chmodSync(script, 0o555);
+}

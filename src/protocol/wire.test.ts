@@ -10,7 +10,7 @@ import { decodeWire, readBytes, readList, readString, readStrings, readUint, typ
 import { clientHello, readServerHello } from "./worker/handshake.ts";
 import { type Frame, readFrame } from "./worker/log-frames.ts";
 import {
-  readBuildResult,
+  readKeyedBuildResult,
   readMissing,
   readPathInfo,
   readStorePath,
@@ -163,12 +163,12 @@ test("build results of all versions", () => {
     return writer.take();
   };
   for (const minor of [27, 28, 29, 37, 38]) {
-    const { status, succeeded, outputs } = decodeWire(result(minor), readBuildResult(minor));
+    const { status, succeeded, outputs } = decodeWire(result(minor), readKeyedBuildResult(minor));
     assert.deepEqual([status, succeeded], ["built", true]);
     assert.equal(outputs.get("out")?.name, minor >= 28 ? "x" : undefined);
   }
   const failed = new WireWriter().string("t").uint(99).string("odd").take();
-  assert.deepEqual(decodeWire(failed, readBuildResult(27)).status, "misc-failure");
+  assert.deepEqual(decodeWire(failed, readKeyedBuildResult(27)).status, "misc-failure");
 });
 
 test("what is missing", () => {

@@ -16,7 +16,7 @@ import {
   type BuildResult,
   type BuildTarget,
   type Missing,
-  readBuildResult,
+  readKeyedBuildResult,
   readMissing,
   readPathInfo,
   readStorePaths,
@@ -240,7 +240,7 @@ export class DaemonStore implements CollectableStore {
     const callOptions = { signal: options.signal, onLog: options.onLog, closeOnAbort: true };
     try {
       if (minor >= 34) {
-        const results = readList("build results", () => readBuildResult(minor));
+        const results = readList("build results", () => readKeyedBuildResult(minor));
         return await connection.call(OPERATIONS.buildPathsWithResults, body, results, callOptions);
       }
       await connection.call(OPERATIONS.buildPaths, body, readUint("result"), callOptions);

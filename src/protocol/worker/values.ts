@@ -114,8 +114,11 @@ const SUCCESSES: ReadonlySet<BuildStatus> = new Set([
   "resolves-to-already-valid",
 ]);
 
-export function* readBuildResult(minor: number): Wire<BuildResult> {
-  const target = yield* readString("target");
+export function* readKeyedBuildResult(minor: number): Wire<BuildResult> {
+  return yield* readBuildResult(yield* readString("target"), minor);
+}
+
+export function* readBuildResult(target: string, minor: number): Wire<BuildResult> {
   const number = yield* readUint("build status");
   // A status of a later version is a failure we have no word for.
   const status = BUILD_STATUSES[number] ?? "misc-failure";

@@ -40,6 +40,11 @@ test("every prefix of a text parses or fails, and never throws", () => {
   }
 });
 
+test("an interpolated literal may begin a path's pieces", () => {
+  assert.ok(parse(source('[ ./${"a"} ./${"a"}/b ./a/${"b"}c ]'), { baseDir: "/" }).ok);
+  assert.equal(parse(source("./a//b"), { baseDir: "/" }).ok, false);
+});
+
 test("pipes become calls", () => {
   const parsed = parse(source("1 |> f 2 |> g"), { baseDir: "/", pipeOperators: true });
   assert.ok(parsed.ok && parsed.value.root.kind === Kind.Call);

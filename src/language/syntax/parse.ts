@@ -850,10 +850,11 @@ class Parser {
     const head = new Path(start, position, this.#resolvePath(lexer.text.slice(start, position), isHome));
     const parts: Expr[] = [head];
     const partStarts: number[] = [start];
+    let startsPlain = false;
     for (;;) {
       lexer.pathPart();
       // `a//b`: a second piece right behind the first must lead to an interpolation.
-      const isPlain = parts.length === 2 && parts[1]?.kind === Kind.Str;
+      const isPlain = parts.length === 2 && startsPlain;
       if (isPlain && lexer.token !== Token.DollarBrace) {
         // Nix places the end of a path at the piece before, and at the end of the file one further back.
         const isLast = lexer.position >= lexer.text.length;
@@ -863,7 +864,10 @@ class Parser {
       if (lexer.token === Token.PathEnd) break;
       partStarts.push(lexer.start);
       if (lexer.token === Token.DollarBrace) parts.push(this.#interpolated());
-      else parts.push(new Str(lexer.start, lexer.position, lexer.text.slice(lexer.start, lexer.position)));
+      else {
+        if (parts.length === 1) startsPlain = true;
+        parts.push(new Str(lexer.start, lexer.position, lexer.text.slice(lexer.start, lexer.position)));
+      }
     }
     lexer.advance();
     if (parts.length === 1) return head;

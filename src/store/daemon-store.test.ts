@@ -73,6 +73,9 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(parts);
 }
 
+// Suites that are left out are not counted: this is.
+test("a real daemon is asked", { skip }, () => undefined);
+
 for (const minor of [38, 37, 35, 34, 32, 27, 25, 22, 21]) {
   suite(`a real daemon, protocol 1.${minor}`, { skip }, () => {
     const signal = AbortSignal.timeout(60_000);

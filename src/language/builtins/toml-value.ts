@@ -1,8 +1,41 @@
-/** TOML text as values. */
+/** TOML text as values: integers, floats and strings are Nix's, dates and times are an error unless allowed. */
 
-import { EvalError } from "../eval/eval-error.ts";
-import type { Value } from "../eval/value.ts";
+import { attrsOf, attrsOfEntries } from "../eval/attrs.ts";
+import { invalidError } from "../eval/eval-error.ts";
+import { integerOfBigInt } from "../eval/integer.ts";
+import { Float, type Value } from "../eval/value.ts";
+import { refuseNullBytes } from "./json-value.ts";
+import { parseToml, TomlTimestamp, type TomlValue } from "./toml.ts";
 
-export function valueOfToml(_text: string): Value {
-  throw new EvalError({ kind: "unavailable", feature: "builtins.fromTOML", hint: "use JSON" }, undefined);
+export function valueOfToml(text: string, options: { readonly timestamps: boolean }): Value {
+  const parsed = parseToml(text, options);
+  if (!parsed.ok) throw invalidError(`while parsing TOML: ${parsed.error}`);
+  return valueOf(parsed.value);
+}
+
+function valueOf(toml: TomlValue): Value {
+  switch (typeof toml) {
+    case "string":
+      refuseNullBytes(toml);
+      return toml;
+    case "boolean":
+      return toml;
+    case "number":
+      return new Float(toml);
+    case "bigint": {
+      const integer = integerOfBigInt(toml);
+      if (integer === undefined) throw invalidError(`while parsing TOML: integer ${toml} is out of range`);
+      return integer;
+    }
+    default:
+      break;
+  }
+  if (toml instanceof TomlTimestamp) return attrsOf({ _type: "timestamp", value: toml.text });
+  if (Array.isArray(toml)) return toml.map((item: TomlValue) => valueOf(item));
+  return attrsOfEntries(
+    [...(toml as ReadonlyMap<string, TomlValue>)].map(([name, member]) => {
+      refuseNullBytes(name);
+      return [name, valueOf(member)];
+    }),
+  );
 }

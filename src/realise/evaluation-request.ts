@@ -36,6 +36,8 @@ export interface EvaluationRequest {
   readonly showTrace?: boolean;
   readonly traceVerbose?: boolean;
   readonly callDepthMax?: number;
+  /** Nix's experimental features that are switched on. */
+  readonly experimentalFeatures?: readonly string[];
   /** Leave source positions out of XML. */
   readonly hidePlaces?: boolean;
 }

@@ -76,6 +76,7 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
       system: request.system ?? currentSystem(),
       homeDir: home === undefined ? undefined : byteStringOfText(home),
       traceVerbose: request.traceVerbose ?? false,
+      tomlTimestamps: request.experimentalFeatures?.includes("parse-toml-timestamps") ?? false,
     },
     host,
   );

@@ -35,6 +35,9 @@ function storeOfEnvironment(remote: string | undefined): string | undefined {
 function baseRequest(args: ParsedArguments, storeRoot: string): Omit<EvaluationRequest, "expression" | "file"> {
   const depth = Number(args.options.get("max-call-depth"));
   const system = args.options.get("system");
+  const features = ["experimental-features", "extra-experimental-features"]
+    .flatMap((name) => (args.options.get(name) ?? "").split(/\s+/))
+    .filter((name) => name !== "");
   return {
     baseDir: process.cwd(),
     args: args.args,
@@ -45,6 +48,7 @@ function baseRequest(args: ParsedArguments, storeRoot: string): Omit<EvaluationR
     readWrite: args.readWrite || args.output === "drv",
     showTrace: args.showTrace,
     traceVerbose: args.traceVerbose,
+    experimentalFeatures: features,
     pure: args.options.get("pure-eval") === "true",
     ...(args.attrPaths.length === 0 ? {} : { attrPath: args.attrPaths }),
     ...(storeRoot === "" ? {} : { storeRoot }),

@@ -26,8 +26,11 @@ export const dataBuiltins: Builtins = {
   ],
   fromTOML: [
     1,
-    (_state, [text]) =>
-      valueOfToml(expectPlainText(text!, undefined, "while evaluating the argument passed to builtins.fromTOML")),
+    (state, [text]) => {
+      const frame = "while evaluating the argument passed to builtins.fromTOML";
+      const toml = expectPlainText(text!, undefined, frame);
+      return valueOfToml(toml, { timestamps: state.settings.tomlTimestamps });
+    },
   ],
   toXML: [
     1,

@@ -2,13 +2,14 @@
 
 import { attrsOf } from "../eval/attrs.ts";
 import { coerceToText, COPY, NO_COPY_MORE } from "../eval/coerce.ts";
-import { EvalError, invalidError } from "../eval/eval-error.ts";
+import { type EvalError, invalidError } from "../eval/eval-error.ts";
 import { expectInteger, expectList, expectPlainText, expectString, expectText } from "../eval/expect.ts";
 import { force } from "../eval/thunk.ts";
 import { contextOf, isString, stringWithContext, textOf } from "../eval/type-name.ts";
 import type { Slot, Value } from "../eval/value.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
-import { compareVersions, compileRegex, parseDrvName, type Regex, splitVersion } from "./text-libraries.ts";
+import { compileRegex, type Regex, RegexLimitError } from "./posix-regex.ts";
+import { compareVersions, parseDrvName, splitVersion } from "./versions.ts";
 
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
 const second = (name: string): string => `while evaluating the second argument passed to builtins.${name}`;
@@ -96,26 +97,42 @@ function regexOf(pattern: string): Regex {
   if (known !== undefined) return known;
   const compiled = compileRegex(pattern);
   if (!compiled.ok)
-    throw new EvalError({ kind: "invalid", message: `invalid regular expression '${pattern}'` }, undefined);
+    throw compiled.error === "invalid" ? invalidError(`invalid regular expression '${pattern}'`) : tooLarge(pattern);
   if (regexes.size >= REGEXES_MAX) regexes.clear();
   regexes.set(pattern, compiled.value);
   return compiled.value;
 }
 
+function tooLarge(pattern: string): EvalError {
+  return invalidError(`memory limit exceeded by regular expression '${pattern}'`);
+}
+
+/** Runs a search; one that would take too much memory is an error of the expression. */
+function searching<T>(pattern: string, search: (regex: Regex) => T): T {
+  const regex = regexOf(pattern);
+  try {
+    return search(regex);
+  } catch (error) {
+    throw error instanceof RegexLimitError ? tooLarge(pattern) : error;
+  }
+}
+
 const match: BuiltinBody = (_state, [pattern, string]) => {
-  const regex = regexOf(expectPlainText(pattern!, undefined, first("match")));
+  const source = expectPlainText(pattern!, undefined, first("match"));
+  regexOf(source);
   const text = textOf(expectString(string!, undefined, second("match")));
-  const groups = regex.matchWhole(text);
+  const groups = searching(source, (regex) => regex.matchWhole(text));
   return groups === undefined ? null : groupValues(groups);
 };
 
 const groupValues = (groups: readonly (string | undefined)[]): Slot[] => groups.map((group) => group ?? null);
 
 const split: BuiltinBody = (_state, [pattern, string]) => {
-  const regex = regexOf(expectPlainText(pattern!, undefined, first("split")));
+  const source = expectPlainText(pattern!, undefined, first("split"));
+  regexOf(source);
   const value = expectString(string!, undefined, second("split"));
   const text = textOf(value);
-  const matches = regex.matchAll(text);
+  const matches = searching(source, (regex) => regex.matchAll(text));
   if (matches.length === 0) return [value];
   const result: Slot[] = [];
   let end = 0;

@@ -22,6 +22,8 @@ export interface EvalSettings {
   readonly system: string;
   readonly homeDir: string | undefined;
   readonly traceVerbose: boolean;
+  /** Whether `fromTOML` takes dates and times (Nix's experimental `parse-toml-timestamps`). */
+  readonly tomlTimestamps: boolean;
 }
 
 export class EvalState {

@@ -12,9 +12,13 @@ let
     // meta
     // options
     // removeAttrs moduleSystem [
-      "evalOption"
+      "collect"
+      "defaultOrder"
       "defaultPriority"
-      "defaultOrderPriority"
+      "evalOption"
+      "kindOf"
+      "mergeTree"
+      "unknownFile"
     ]
     // {
       inherit
@@ -36,7 +40,7 @@ let
       inherit fixedPoints;
       inherit (sources) cleanSource cleanSourceWith cleanSourceFilter sourceByRegex;
       inherit sources;
-      inherit (types) mkOptionType isOptionType isType;
+      inherit (types) mkOptionType isOptionType isType setType;
       inherit (generators) mkLuaInline;
       inherit (builtins)
         addErrorContext
@@ -72,9 +76,9 @@ let
   versions = call ./versions.nix;
   meta = call ./meta.nix;
   options = call ./options.nix;
-  moduleSystem = call ./modules.nix;
-  moduleErrors = call ./module-errors.nix;
-  types = call ./types.nix;
+  moduleSystem = call ./modules;
+  moduleErrors = call ./modules/errors.nix;
+  types = call ./types;
   generators = call ./generators.nix;
   debug = call ./debug.nix;
   fixedPoints = call ./fixed-points.nix;

@@ -208,8 +208,10 @@ class RegexReader {
       this.#at++;
       if (character === "]" && !isFirst) break;
       if (character === "-") {
-        if (isFirst) pending = 45;
-        else if (pattern[this.#at] === "]") set.add(45);
+        if (isFirst) {
+          pending = 45;
+          set.add(45);
+        } else if (pattern[this.#at] === "]") set.add(45);
         else if (typeof pending !== "number") this.#fail();
         else {
           if (!set.addRange(pending, this.#rangeEnd())) this.#fail();

@@ -8,11 +8,6 @@ export function renderIdentifier(name: string): string {
   return IDENTIFIER.test(name) && !RESERVED.has(name) ? name : renderStringLiteral(name);
 }
 
-/** Whether a name can stand in an expression as it is. */
-export function isPlainIdentifier(name: string): boolean {
-  return IDENTIFIER.test(name) && !RESERVED.has(name);
-}
-
 const ESCAPED: Readonly<Record<string, string>> = {
   '"': '\\"',
   "\\": "\\\\",

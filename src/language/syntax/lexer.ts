@@ -8,7 +8,7 @@
 import type { ParseError } from "./parse-error.ts";
 import type { Source } from "./source.ts";
 import { hashStep, symbolAt, symbolName, symbolToken } from "./symbols.ts";
-import { Token } from "./token.ts";
+import { syntaxErrorMessage, Token } from "./token.ts";
 
 /** Thrown inside the parser only; `parse` turns it into a value. */
 export class ParseFailure extends Error {
@@ -133,6 +133,11 @@ export class Lexer {
 
   fail(message: string, start: number, end: number): never {
     throw new ParseFailure({ code: "PARSE_SYNTAX", message, span: { source: this.source, start, end } });
+  }
+
+  /** Fails at the current token. */
+  failUnexpected(expected: readonly Token[]): never {
+    this.fail(syntaxErrorMessage(this.token, expected), this.start, this.position);
   }
 
   /** Scans the next ordinary token into `token`, `start` and `position`. */

@@ -22,14 +22,11 @@ import {
   If,
   InheritSource,
   Int,
-  Interpolation,
   Kind,
   Lambda,
   Let,
   List,
   type ParsedFile,
-  Path,
-  PathInterpolation,
   SearchPath,
   Select,
   Str,
@@ -39,19 +36,16 @@ import {
   With,
 } from "./ast.ts";
 import { AttrsBuilder } from "./attrs-builder.ts";
-import { type IndentedPiece, stripIndentation } from "./indented-string.ts";
-import { Lexer, ParseFailure, unescape } from "./lexer.ts";
-import { canonicalPath, parseFloatLiteral, parseIntLiteral } from "./literals.ts";
+import { Lexer, ParseFailure } from "./lexer.ts";
+import { parseFloatLiteral, parseIntLiteral } from "./literals.ts";
 import { type ParseError, renderPosition } from "./parse-error.ts";
+import { ASSOCIATIVITY, NONE, OPERATION, PRECEDENCE, PRECEDENCE_NEGATE, PRECEDENCE_NOT, RIGHT } from "./operators.ts";
+import { type PathOptions, QuotedParser } from "./quoted.ts";
 import type { Source } from "./source.ts";
 import { intern } from "./symbols.ts";
-import { syntaxErrorMessage, Token } from "./token.ts";
+import { Token } from "./token.ts";
 
-export interface ParseOptions {
-  /** The directory that relative paths are relative to: absolute, without a trailing slash (but `/`). */
-  readonly baseDir: string;
-  /** What `~/x` starts with; `undefined` where it is not allowed (pure evaluation). */
-  readonly homeDir?: string | undefined;
+export interface ParseOptions extends PathOptions {
   /** Whether the experimental `|>` and `<|` are allowed. */
   readonly pipeOperators?: boolean;
 }
@@ -86,43 +80,6 @@ export function parseBindings(source: Source, options: ParseOptions): Result<Att
   }
 }
 
-// Precedences; a higher one binds tighter.
-const PRECEDENCE_NOT = 7;
-const PRECEDENCE_NEGATE = 12;
-const PRECEDENCE_HAS_ATTR = 11;
-
-const LEFT = 0;
-const RIGHT = 1;
-const NONE = 2;
-
-/** Precedence, associativity and operation by token; precedence 0 is no operator. */
-const PRECEDENCE: Uint8Array = new Uint8Array(64);
-const ASSOCIATIVITY: Uint8Array = new Uint8Array(64);
-const OPERATION: Uint8Array = new Uint8Array(64);
-
-function operator(token: Token, precedence: number, associativity: number, operation: BinaryOp): void {
-  PRECEDENCE[token] = precedence;
-  ASSOCIATIVITY[token] = associativity;
-  OPERATION[token] = operation;
-}
-
-operator(Token.Impl, 1, RIGHT, BinaryOp.Impl);
-operator(Token.Or, 2, LEFT, BinaryOp.Or);
-operator(Token.And, 3, LEFT, BinaryOp.And);
-operator(Token.Eq, 4, NONE, BinaryOp.Eq);
-operator(Token.NotEq, 4, NONE, BinaryOp.NotEq);
-operator(Token.Less, 5, NONE, BinaryOp.Less);
-operator(Token.Greater, 5, NONE, BinaryOp.Greater);
-operator(Token.LessEq, 5, NONE, BinaryOp.LessEq);
-operator(Token.GreaterEq, 5, NONE, BinaryOp.GreaterEq);
-operator(Token.Update, 6, RIGHT, BinaryOp.Update);
-operator(Token.Plus, 8, LEFT, BinaryOp.Add);
-operator(Token.Minus, 8, LEFT, BinaryOp.Sub);
-operator(Token.Star, 9, LEFT, BinaryOp.Mul);
-operator(Token.Slash, 9, LEFT, BinaryOp.Div);
-operator(Token.Concat, 10, RIGHT, BinaryOp.Concat);
-PRECEDENCE[Token.Question] = PRECEDENCE_HAS_ATTR;
-
 /** Tokens that can begin an argument or a list item. */
 const STARTS_SIMPLE: Uint8Array = new Uint8Array(64);
 for (const token of [
@@ -155,8 +112,8 @@ const BODY = intern("body");
 class Parser {
   readonly #lexer: Lexer;
   readonly #source: Source;
-  readonly #options: ParseOptions;
   readonly #attrs: AttrsBuilder;
+  readonly #quoted: QuotedParser;
   #depth = 0;
   /** The end of a simple expression followed by a bare `or` that `#select` has just read, else -1. */
   #bareOrEnd = -1;
@@ -164,9 +121,9 @@ class Parser {
 
   constructor(source: Source, options: ParseOptions) {
     this.#source = source;
-    this.#options = options;
     this.#lexer = new Lexer(source, { pipeOperators: options.pipeOperators ?? false });
     this.#attrs = new AttrsBuilder(this.#lexer);
+    this.#quoted = new QuotedParser(this.#lexer, options, () => this.#expr());
   }
 
   file(): Expr {
@@ -198,8 +155,7 @@ class Parser {
   }
 
   #unexpected(expected: readonly Token[]): never {
-    const { token, start, position } = this.#lexer;
-    this.#lexer.fail(syntaxErrorMessage(token, expected), start, position);
+    this.#lexer.failUnexpected(expected);
   }
 
   /** Steps over `token`, which must be the current one. */
@@ -578,12 +534,12 @@ class Parser {
         return new Float(start, end, value);
       }
       case Token.Quote:
-        return this.#string();
+        return this.#quoted.string();
       case Token.IndentedOpen:
-        return this.#indentedString();
+        return this.#quoted.indentedString();
       case Token.Path:
       case Token.HomePath:
-        return this.#path();
+        return this.#quoted.path();
       case Token.SearchPath: {
         const path = lexer.text.slice(start + 1, end - 1);
         lexer.advance();
@@ -756,7 +712,7 @@ class Parser {
         return new AttrName(start, position, name, null);
       }
       case Token.Quote:
-        return attrNameOf(start, lexer, this.#string());
+        return attrNameOf(start, lexer, this.#quoted.string());
       case Token.DollarBrace: {
         lexer.advance();
         const expr = this.#expr();
@@ -766,125 +722,6 @@ class Parser {
       default:
         this.#unexpected(ATTR_NAME);
     }
-  }
-
-  // --- Strings and paths ---
-
-  #string(): Expr {
-    const lexer: Lexer = this.#lexer;
-    const open = lexer.start;
-    lexer.stringPart();
-    let literal: Str | null = null;
-    const parts: Expr[] = [];
-    const partStarts: number[] = [];
-    for (;;) {
-      const { start, position } = lexer;
-      if (lexer.token === Token.StringPart) {
-        const value = unescape(lexer.text.slice(start, position));
-        this.#forbidNul(value, start, position);
-        literal = new Str(start, position, value);
-        parts.push(literal);
-        partStarts.push(start);
-      } else if (lexer.token === Token.DollarBrace) {
-        literal = null;
-        parts.push(this.#interpolated());
-        partStarts.push(start);
-      } else if (lexer.token === Token.Quote) {
-        lexer.advance();
-        break;
-      } else {
-        this.#unexpected([Token.Quote]);
-      }
-      lexer.stringPart();
-    }
-    const end = lexer.previousEnd;
-    if (parts.length === 0) return new Str(open, end, "");
-    if (parts.length === 1 && literal !== null) return new Str(open, end, literal.value);
-    return new Interpolation(partStarts[0] as number, end, parts, partStarts);
-  }
-
-  #indentedString(): Expr {
-    const lexer: Lexer = this.#lexer;
-    const open = lexer.start;
-    const pieces: IndentedPiece[] = [];
-    lexer.indentedPart();
-    for (;;) {
-      const { start } = lexer;
-      if (lexer.token === Token.IndentedPart) {
-        const { position: end, partValue: text, partIsText: isText } = lexer;
-        this.#forbidNul(text, start, end);
-        pieces.push({ start, end, expr: null, text, isText });
-      } else if (lexer.token === Token.DollarBrace) {
-        const expr = this.#interpolated();
-        pieces.push({ start, end: lexer.position, expr, text: "", isText: false });
-      } else if (lexer.token === Token.IndentedClose) {
-        lexer.advance();
-        return stripIndentation(open, lexer.previousEnd, pieces);
-      } else {
-        this.#unexpected([Token.IndentedPart, Token.DollarBrace, Token.IndentedClose]);
-      }
-      lexer.indentedPart();
-    }
-  }
-
-  /** `${ … }`, up to its closing brace, behind which the string goes on. */
-  #interpolated(): Expr {
-    const lexer: Lexer = this.#lexer;
-    lexer.advance();
-    const expr = this.#expr();
-    if (lexer.token !== Token.BraceClose) this.#unexpected([Token.BraceClose]);
-    return expr;
-  }
-
-  #forbidNul(value: string, start: number, end: number): void {
-    if (!value.includes("\0")) return;
-    const shown = value.replaceAll("\0", "\xe2\x90\x80");
-    const message = `input string '${shown}' cannot be represented as Nix string because it contains null bytes`;
-    this.#lexer.fail(message, start, end);
-  }
-
-  #path(): Expr {
-    const lexer: Lexer = this.#lexer;
-    const { start, position } = lexer;
-    const isHome = lexer.token === Token.HomePath;
-    const head = new Path(start, position, this.#resolvePath(lexer.text.slice(start, position), isHome));
-    const parts: Expr[] = [head];
-    const partStarts: number[] = [start];
-    let startsPlain = false;
-    for (;;) {
-      lexer.pathPart();
-      // `a//b`: a second piece right behind the first must lead to an interpolation.
-      const isPlain = parts.length === 2 && startsPlain;
-      if (isPlain && lexer.token !== Token.DollarBrace) {
-        // Nix places the end of a path at the piece before, and at the end of the file one further back.
-        const isLast = lexer.position >= lexer.text.length;
-        if (lexer.token === Token.PathEnd) lexer.start = isLast ? start : (partStarts[1] as number);
-        this.#unexpected([Token.DollarBrace]);
-      }
-      if (lexer.token === Token.PathEnd) break;
-      partStarts.push(lexer.start);
-      if (lexer.token === Token.DollarBrace) parts.push(this.#interpolated());
-      else {
-        if (parts.length === 1) startsPlain = true;
-        parts.push(new Str(lexer.start, lexer.position, lexer.text.slice(lexer.start, lexer.position)));
-      }
-    }
-    lexer.advance();
-    if (parts.length === 1) return head;
-    return new PathInterpolation(start, lexer.previousEnd, parts, partStarts);
-  }
-
-  #resolvePath(literal: string, isHome: boolean): string {
-    const { baseDir, homeDir } = this.#options;
-    if (isHome) {
-      if (homeDir === undefined) {
-        const { start, position } = this.#lexer;
-        this.#lexer.fail(`the path '${literal}' can not be resolved in pure mode`, start, position);
-      }
-      return homeDir + literal.slice(1);
-    }
-    const path = canonicalPath(literal.startsWith("/") ? literal : `${baseDir}/${literal}`);
-    return literal.length > 1 && literal.endsWith("/") ? `${path}/` : path;
   }
 }
 

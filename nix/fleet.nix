@@ -118,9 +118,6 @@ let
         "base"
         "description"
         "architecture"
-        "suite"
-        "mirror"
-        "sources"
       ] given;
       name = meta.name or (throw "${where} has no name: add `meta.name = \"…\";'");
     in

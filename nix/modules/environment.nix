@@ -215,6 +215,7 @@ in
     systemPackages = mkOption {
       type = types.listOf types.package;
       default = [ ];
+      apply = builtins.addErrorContext "while collecting the packages of the host (one that is missing here is not in the lock yet, or Debian has none of that name: `pristine lock' tells)";
       description = "Packages that are on the host: their files are in /usr, with those of everything they depend on.";
     };
     variables = mkOption {

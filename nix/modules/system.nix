@@ -51,9 +51,7 @@ in
   config.system = {
     packages = pkgs.pristine.closureOf config.environment.systemPackages;
 
-    packageNames = builtins.addErrorContext
-      "while collecting the packages of host '${name}' (a package that is missing here is not in the lock, or Debian has none of this name: `pristine lock' tells)"
-      (lib.uniqueStrings (map (package: package.pname) config.environment.systemPackages));
+    packageNames = lib.uniqueStrings (map (package: package.pname) config.environment.systemPackages);
 
     build = {
       usr = pkgs.pristine.makeUsr {

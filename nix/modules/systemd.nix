@@ -68,8 +68,16 @@ let
   hasAny = keys: values: builtins.any (key: values ? ${key}) keys;
 
   serviceText = unitText.service { inherit (cfg) globalEnvironment; };
+  # A service is another one when the programs it calls are, or what they are made of.
   withPathTriggers =
-    service: if service.path == [ ] then service else service // { restartTriggers = service.restartTriggers ++ service.path; };
+    service:
+    let
+      packages = builtins.filter lib.isDerivation service.path;
+    in
+    if packages == [ ] then
+      service
+    else
+      service // { restartTriggers = service.restartTriggers ++ pkgs.pristine.closureOf packages; };
 
   generated =
     mapAttrs' (

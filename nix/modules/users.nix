@@ -359,7 +359,17 @@ in
       group.text = concatMapStrings groupLine groups;
       shadow.text = concatMapStrings shadowLine users;
       gshadow.text = concatMapStrings (group: "${group.name}:*::${concatStringsSep "," (membersOf group)}\n") groups;
-      shells.text = concatMapStrings (shell: "${shell}\n") (lib.unique (map shellOf users));
+      shells.text = concatMapStrings (shell: "${shell}\n") (
+        lib.unique (
+          [
+            "/bin/sh"
+            "/bin/bash"
+            "/usr/bin/sh"
+            "/usr/bin/bash"
+          ]
+          ++ filter (shell: baseNameOf shell != "nologin") (map shellOf users)
+        )
+      );
     }
     // listToAttrs (
       map (

@@ -17,6 +17,7 @@ let
       pristine = packages.pristine // {
         writeText = name: _: "/text/${name}";
         writeScript = name: _: "/script/${name}";
+        checkedText = { name, ... }: "/checked/${name}";
         caBundle = "/ca";
       };
     };

@@ -6,7 +6,8 @@
  * made on, which is until `close`.
  */
 
-import { FormatError, OperationError } from "../base/errors.ts";
+import { OperationError } from "../base/errors.ts";
+import { Hasher } from "../format/hash.ts";
 import type { PathInfo } from "../format/path-info.ts";
 import { DEFAULT_STORE_DIR, type StorePath } from "../format/store-path.ts";
 import { readBool, readList, readString, readUint, type Wire, WireWriter } from "../protocol/wire.ts";
@@ -333,7 +334,7 @@ export class DaemonStore implements CollectableStore {
             const writer = new WireWriter().string(info.path.render(this.storeDir));
             writePathInfo(writer, info, this.storeDir);
             await sink.write(writer.take());
-            for await (const chunk of sizeChecked(info, nar())) {
+            for await (const chunk of checkedContents(info, nar())) {
               await sink.write(chunk);
               progress.sent(chunk.length);
             }
@@ -357,7 +358,7 @@ export class DaemonStore implements CollectableStore {
       writer.bool(false).bool(true);
     };
     const counted = async function* (): AsyncGenerator<Uint8Array, void, undefined> {
-      for await (const chunk of sizeChecked(info, item.nar())) {
+      for await (const chunk of checkedContents(info, item.nar())) {
         progress.sent(chunk.length);
         yield chunk;
       }
@@ -503,18 +504,37 @@ class ProgressCounter {
   }
 }
 
-/** A NAR of another size than announced would make the daemon read one object's bytes as another's. */
-async function* sizeChecked(
+/**
+ * Passes on a NAR that is what was announced. A NAR of another size would make the daemon read one object's bytes as
+ * another's, and with the hash known here the message can say that it was not the daemon or the network.
+ */
+async function* checkedContents(
   info: PathInfo,
   nar: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let left = info.narSize;
+  const hasher = new Hasher(info.narHash.algorithm);
+  let size = 0;
+  // The last chunk is kept back until the whole has been checked.
+  let held: Uint8Array = new Uint8Array(0);
   for await (const chunk of nar) {
-    left -= chunk.length;
-    if (left < 0) break;
-    yield chunk;
+    size += chunk.length;
+    if (size > info.narSize) break;
+    hasher.update(chunk);
+    if (held.length > 0) yield held;
+    held = chunk;
   }
-  if (left !== 0) throw new FormatError("nar", `of ${info.path.baseName} is not ${info.narSize} bytes long`);
+  const found = hasher.digest();
+  if (size === info.narSize && found.equals(info.narHash)) {
+    yield held;
+    return;
+  }
+  const got = size > info.narSize ? "more bytes" : `${found.render("nix32")}, ${size} bytes`;
+  throw new OperationError(
+    "NAR_HASH_MISMATCH",
+    `the contents of ${info.path.baseName} are not what was announced:\n` +
+      `  expected: ${info.narHash.render("nix32")}, ${info.narSize} bytes\n  got:      ${got}`,
+    { hint: "the store they come from is damaged: verify it", retryable: false },
+  );
 }
 
 function* readCollectOutcome(): Wire<Omit<CollectOutcome, "keptCount">> {

@@ -47,7 +47,10 @@ function registerUp(lab: Command): void {
       2 * 1024 ** 3,
     )
     .option("--memory <size>", "the memory that each host may use (default: no limit)", sizeOf)
-    .option("--new-addresses", "do not use the addresses that the fleet declares")
+    .option(
+      "--new-addresses",
+      "let the lab choose; for fleets whose hosts do not declare addresses of their interfaces",
+    )
     .option("--authorized-key <file>", "a public key that may log in beside the lab's own")
     .addHelpText(
       "after",

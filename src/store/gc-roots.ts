@@ -30,10 +30,6 @@ export async function addPermanentRoot(layout: StoreLayout, name: string, path: 
   await replaceSymlink(path.render(layout.storeDir), link);
 }
 
-export async function removePermanentRoot(layout: StoreLayout, name: string): Promise<void> {
-  await removeFile(`${layout.gcRootsDir}/${name}`);
-}
-
 /** All roots but temporary ones. Links in `gcroots/auto` that lead nowhere are removed unless `dryRun`. */
 export async function findRoots(layout: StoreLayout, options: { readonly dryRun: boolean }): Promise<Root[]> {
   const roots: Root[] = [];

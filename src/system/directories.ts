@@ -19,11 +19,6 @@ export function stateDirectory(env: Environment = process.env): string {
   return `${baseDirectory(env, "XDG_STATE_HOME", ".local/state")}/pristine`;
 }
 
-/** `$XDG_CONFIG_HOME/pristine`. */
-export function configDirectory(env: Environment = process.env): string {
-  return `${baseDirectory(env, "XDG_CONFIG_HOME", ".config")}/pristine`;
-}
-
 /** For sockets and other things that end with the login session. */
 export function runtimeDirectory(env: Environment = process.env): string {
   const named = env["XDG_RUNTIME_DIR"];

@@ -120,10 +120,6 @@ export async function linkTarget(path: string): Promise<string | undefined> {
   }
 }
 
-export async function realPath(path: string): Promise<string> {
-  return await fs.realpath(path);
-}
-
 export async function ensureDirectory(path: string, mode: number = 0o777): Promise<void> {
   await fs.mkdir(path, { recursive: true, mode });
 }
@@ -230,15 +226,6 @@ export function syncFileSystemOf(path: string): void {
 
 export async function setMode(path: string, mode: number): Promise<void> {
   await fs.chmod(path, mode);
-}
-
-export async function setOwner(path: string, uid: number, gid: number): Promise<void> {
-  await fs.lchown(path, uid, gid);
-}
-
-/** Sets the times of a path itself, also when it is a link. */
-export async function setTimes(path: string, seconds: number): Promise<void> {
-  await fs.lutimes(path, seconds, seconds);
 }
 
 /** Free bytes for us on the file system that holds a path. */

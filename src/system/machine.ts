@@ -6,8 +6,3 @@ import { availableParallelism } from "node:os";
 export function processorCount(): number {
   return availableParallelism();
 }
-
-/** `x64`, `arm64`, … as Node names it. */
-export function processorKind(): string {
-  return process.arch;
-}

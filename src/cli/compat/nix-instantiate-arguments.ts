@@ -86,6 +86,8 @@ const OPTION_FLAGS = new Set([
   "max-jobs",
   "cores",
   "eval-store",
+  "timeout",
+  "max-silent-time",
   "system",
 ]);
 

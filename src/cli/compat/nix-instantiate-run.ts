@@ -13,7 +13,7 @@ export async function runNixInstantiate(args: ParsedArguments, signal: AbortSign
   const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
   let store: WriteStore | undefined;
   for (const input of await inputsOf(args)) {
-    const result = await evaluate({ ...baseRequest(args, storeRoot), ...input }, signal, {
+    const result = await evaluate({ ...requestOf(args, { baseDir: process.cwd(), storeRoot }), ...input }, signal, {
       onTrace: (line) => process.stderr.write(`trace: ${line}\n`),
       onWarning: (text, isFromExpression) =>
         process.stderr.write(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}\n`),
@@ -32,14 +32,18 @@ function storeOfEnvironment(remote: string | undefined): string | undefined {
   return remote.startsWith("dummy://") ? undefined : remote;
 }
 
-function baseRequest(args: ParsedArguments, storeRoot: string): Omit<EvaluationRequest, "expression" | "file"> {
+/** What the command line asks of the evaluator, but for the expression itself. */
+export function requestOf(
+  args: ParsedArguments,
+  place: { readonly baseDir: string; readonly storeRoot: string },
+): EvaluationRequest {
   const depth = Number(args.options.get("max-call-depth"));
   const system = args.options.get("system");
   const features = ["experimental-features", "extra-experimental-features"]
     .flatMap((name) => (args.options.get(name) ?? "").split(/\s+/))
     .filter((name) => name !== "");
   return {
-    baseDir: process.cwd(),
+    baseDir: place.baseDir,
     args: args.args,
     output: args.output,
     strict: args.strict,
@@ -51,7 +55,7 @@ function baseRequest(args: ParsedArguments, storeRoot: string): Omit<EvaluationR
     experimentalFeatures: features,
     pure: args.options.get("pure-eval") === "true",
     ...(args.attrPaths.length === 0 ? {} : { attrPath: args.attrPaths }),
-    ...(storeRoot === "" ? {} : { storeRoot }),
+    ...(place.storeRoot === "" ? {} : { storeRoot: place.storeRoot }),
     ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
     ...(system === undefined ? {} : { system }),
   };

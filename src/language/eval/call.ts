@@ -43,7 +43,7 @@ export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Pla
 
 /** A call that is made when its result is needed. */
 export function suspendCall(state: EvalState, fn: Slot, args: readonly Slot[]): Thunk {
-  state.suspendedCall ??= new NativeCode((env) => call(state, force(env[0] as Slot), env[1] as Slot[], undefined));
+  state.suspendedCall ??= new NativeCode((env, at) => call(state, force(env[0] as Slot, at), env[1] as Slot[], at));
   return new Thunk(state.suspendedCall, [fn, args]);
 }
 

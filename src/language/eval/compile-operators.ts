@@ -28,13 +28,7 @@ export function compileBinary(node: Binary, unit: Unit): Run {
   const place = unit.placeAt(node.position);
   switch (node.op) {
     case BinaryOp.Add:
-      return compileConcatenation(
-        [node.left, node.right],
-        [node.left.start, node.right.start],
-        node.position,
-        false,
-        unit,
-      );
+      return compileConcatenation([node.left, node.right], [node.start, node.rightStart], node.position, false, unit);
     case BinaryOp.Sub:
       return arithmetic(node, "sub", unit, place);
     case BinaryOp.Mul:

@@ -74,6 +74,7 @@ export class Program {
     const { homeDir, pure } = this.state.settings;
     const parsed = parse(source, { baseDir, ...(homeDir === undefined || pure ? {} : { homeDir }) });
     if (!parsed.ok) throw errorOf(parsed.error);
+    for (const warning of parsed.value.warnings) this.state.host.warn(warning, false);
     const frames = frame === undefined ? {} : { frames: [frame] };
     const unbound = resolve(parsed.value, { globals: this.state.globals, ...frames });
     if (unbound !== undefined) throw errorOf(unbound);

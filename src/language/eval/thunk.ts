@@ -9,7 +9,8 @@
 import { EvalError } from "./eval-error.ts";
 import type { Env, Place, Slot, Value } from "./value.ts";
 
-export type Run = (env: Env) => Value;
+/** Runs in an environment; `at` is what needs the value, which only code of the evaluator itself asks for. */
+export type Run = (env: Env, at?: Place) => Value;
 
 /** Something that can be run in an environment. Made once per place in a program, compiled when first run. */
 export abstract class Code {
@@ -67,7 +68,7 @@ export class Thunk {
     this.code = BLACKHOLE;
     let value: Value;
     try {
-      value = (code.run ?? (code.run = code.compile()))(env);
+      value = (code.run ?? (code.run = code.compile()))(env, at);
     } catch (error) {
       this.code = code;
       this.state = env;

@@ -38,7 +38,8 @@ export interface SpawnOptions {
 }
 
 export interface RunOptions extends SpawnOptions {
-  readonly stdin?: Uint8Array | string | "inherit" | undefined;
+  /** What the program reads; the word `inherit` gives it our own standard input. */
+  readonly stdin?: Uint8Array | string | undefined;
   /** Called with output as it comes, in addition to capturing it. */
   readonly onStdout?: ((chunk: Uint8Array) => void) | undefined;
   readonly onStderr?: ((chunk: Uint8Array) => void) | undefined;
@@ -97,9 +98,9 @@ export async function run(argv: readonly string[], options: RunOptions = {}): Pr
   }
   const sizeMax = options.outputSizeMax ?? OUTPUT_SIZE_MAX;
   const capture = (options.output ?? "capture") === "capture";
-  let failure: unknown;
+  let failure: Error | undefined;
   const fail = (error: unknown): void => {
-    failure ??= error;
+    failure ??= error instanceof Error ? error : new Error(String(error));
     running.kill();
   };
   const collect = (stream: Readable | null, onChunk: ((chunk: Uint8Array) => void) | undefined): Buffer[] => {

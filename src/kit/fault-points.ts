@@ -11,6 +11,8 @@ import type { JournalEvent } from "../machine/transaction.ts";
 import type { Host, HostFiles } from "./host.ts";
 
 const FAULT_FILE = "/run/pristine/fault";
+/** QuickJS names most signals, but not this one. */
+const SIGKILL = 9;
 /** Tells the test that the process stands still. */
 const FROZEN_FILE = "/nix/var/pristine/frozen";
 
@@ -31,7 +33,7 @@ export function withFaultPoints(host: Host): Host {
     if (action === "freeze") {
       files.writeDurably(FROZEN_FILE, "");
       os.kill(os.getpid(), os.SIGSTOP);
-    } else os.kill(os.getpid(), os.SIGKILL);
+    } else os.kill(os.getpid(), SIGKILL);
   };
   const guarded: HostFiles = {
     readFile: (path) => files.readFile(path),

@@ -7,6 +7,8 @@ import { SystemdUnits } from "./systemd.ts";
 
 /** `O_SYNC` of Linux on x86-64 and arm64, which QuickJS does not name. */
 const O_SYNC = 0o4010000;
+/** QuickJS names most signals, but not this one. */
+const SIGKILL = 9;
 const ENOENT = 2;
 const EEXIST = 17;
 const OUTPUT_CHARS_MAX = 8 * 1024 * 1024;
@@ -191,7 +193,7 @@ function wait(pid: number, timeoutSeconds: number): number {
     if (found === pid) return (status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
     if (found < 0) return 127;
     if (nowMs() >= deadline) {
-      os.kill(pid, os.SIGKILL);
+      os.kill(pid, SIGKILL);
       os.waitpid(pid, 0);
       return 124;
     }

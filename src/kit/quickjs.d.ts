@@ -36,7 +36,6 @@ declare module "quickjs:os" {
   export const S_IFSOCK: number;
   export const S_IFIFO: number;
   export const WNOHANG: number;
-  export const SIGKILL: number;
   export const SIGSTOP: number;
 
   interface FileStatus {

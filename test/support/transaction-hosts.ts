@@ -63,7 +63,7 @@ export async function prepareTransactionFixture(signal: AbortSignal): Promise<Tr
   const next = await derive("next");
   const broken = await derive("broken");
   const kit = await add("pristine-kit", (directory) => deriveKit(`${nix}/store/${basename(kitName)}`, directory));
-  const roots = [base, old, next, broken, kit].map((path) => StorePath.fromTrusted(basename(path), "test"));
+  const roots = [base, old, next, broken, kit].map((path) => StorePath.of(basename(path)));
   return {
     old,
     next,

@@ -5,7 +5,9 @@ import { isProcessAlive, openDuplex, renderArgv, renderExit, run, runChecked } f
 
 suite("run", () => {
   test("passes arguments and bytes through unchanged", async () => {
-    const outcome = await run(["sh", "-c", 'printf "%s|" "$@"; cat', "sh", "a b", "$x"], { stdin: Buffer.from("in\0put") });
+    const outcome = await run(["sh", "-c", 'printf "%s|" "$@"; cat', "sh", "a b", "$x"], {
+      stdin: Buffer.from("in\0put"),
+    });
     assert.equal(outcome.stdout.toString("latin1"), "a b|$x|in\0put");
     assert.equal(outcome.code, 0);
   });

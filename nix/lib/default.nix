@@ -18,6 +18,7 @@ let
       "evalOption"
       "kindOf"
       "mergeTree"
+      "optionDefaultPriority"
       "unknownFile"
     ]
     // {

@@ -4,7 +4,7 @@ let
   inherit (builtins) addErrorContext concatMap filter foldl' head isBool length sort tail typeOf;
   inherit (lib.options) showOption;
   inherit (lib.moduleErrors) showDefinitions showFiles;
-  inherit (lib.modules) defaultOrder defaultPriority kindOf mkOptionDefault;
+  inherit (lib.modules) defaultOrder defaultPriority kindOf optionDefaultPriority;
   inherit (lib) types;
 
   evalOption =
@@ -16,7 +16,8 @@ let
           [
             {
               file = head declaration.declarations;
-              value = mkOptionDefault declaration.default;
+              value = declaration.default;
+              priority = optionDefaultPriority;
             }
           ]
           ++ definitions
@@ -56,7 +57,6 @@ let
       __toString = _: showOption loc;
     };
 
-
   # mkMerge and mkIf are taken apart; what is left carries its priority and its order.
   flattenDefinition =
     loc: definition:
@@ -86,7 +86,8 @@ let
         else
           [ (here // { inherit value; }) ];
     in
-    go definition definition.value;
+    # By far the most definitions are plain values.
+    if kindOf definition.value == null then [ definition ] else go definition definition.value;
 
   resolveDefinitions =
     loc: definitions:

@@ -34,6 +34,7 @@ in
   inherit
     defaultPriority
     defaultOrder
+    optionDefaultPriority
     mkIf
     mkMerge
     mkOverride

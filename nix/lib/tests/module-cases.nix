@@ -73,6 +73,27 @@ in
       (mkDefault { a = 1; })
       { b = 2; }
     ];
+    outerStaysOutside = merged (types.attrsOf types.int) [
+      (mkDefault { a = mkOverride 500 1; })
+      (mkDefault { a = 2; })
+    ];
+    outerOrderStaysOutside = merged (types.attrsOf (types.listOf types.int)) [
+      (mkBefore { a = [ 1 ]; })
+      { a = mkOrder 700 [ 2 ]; }
+      { a = [ 3 ]; }
+      (mkAfter { a = [ 4 ]; })
+    ];
+    insideDefault = (eval [
+      {
+        options.x = mkOption {
+          type = types.attrsOf types.int;
+          default = {
+            a = mkDefault 1;
+          };
+        };
+      }
+    ]).x;
+    insideForcedList = merged (types.listOf (types.attrsOf types.int)) [ (mkForce [ { a = mkDefault 1; } ]) ];
     highestPrio = (evalFull [
       { options.x = mkOption { type = types.int; }; }
       { x = mkForce 1; }

@@ -51,7 +51,13 @@ let
                           "[definition 1-entry ${toString position}]"
                       )
                     ]
-                  ) elemType [ (definition // { inherit value; }) ];
+                  ) elemType [
+                    {
+                      inherit (definition) file;
+                      inherit value;
+                      pos = definition.pos or null;
+                    }
+                  ];
                 in
                 if merged.isDefined then [ merged.mergedValue ] else [ ]
               ) definition.value
@@ -91,12 +97,11 @@ let
             map (
               definition:
               mapAttrs (
-                name: value:
-                definition
-                // {
-                  inherit value;
-                  pos = unsafeGetAttrPos name definition.value;
-                }
+                name: value: {
+                inherit (definition) file;
+                inherit value;
+                pos = unsafeGetAttrPos name definition.value;
+              }
               ) definition.value
             ) definitions
           );
@@ -202,7 +207,10 @@ let
         lib.trivial.setFunctionArgs (
           argument:
           (mergeDefinitions (loc ++ [ "<function body>" ]) elemType (
-            map (definition: definition // { value = definition.value argument; }) definitions
+            map (definition: {
+              inherit (definition) file;
+              value = definition.value argument;
+            }) definitions
           )).mergedValue
         ) formals;
       getSubOptions = prefix: elemType.getSubOptions (prefix ++ [ "<function body>" ]);
@@ -329,7 +337,12 @@ let
             // {
               declarations = checked.${tag}.declarations or [ "<unknown-file>" ];
             }
-          ) (map (definition: definition // { value = definition.value.${tag}; }) definitions);
+          ) (
+            map (definition: {
+              inherit (definition) file;
+              value = definition.value.${tag};
+            }) definitions
+          );
         in
         if all (definition: definition.value ? ${tag}) definitions then
           { ${tag} = option.value; }

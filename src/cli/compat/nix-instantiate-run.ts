@@ -1,6 +1,8 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
+import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
 import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
+import type { LocalStore } from "../../store/local-store.ts";
 import { openLocalStore, resolveStoreAddress } from "../../store/open-store.ts";
 import type { WriteStore } from "../../store/store.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
@@ -11,16 +13,20 @@ export async function runNixInstantiate(args: ParsedArguments, signal: AbortSign
   const storeText = args.store ?? storeOfEnvironment(process.env["NIX_REMOTE"]);
   const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
   const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
-  let store: WriteStore | undefined;
+  const canWrite = storeText !== undefined && !args.dryRun && (args.readWrite || args.output === "drv");
+  let opened: LocalStore | undefined;
+  const openStore = async (): Promise<LocalStore> => (opened ??= await openLocalStore(storeText, signal));
   for (const input of await inputsOf(args)) {
     const result = await evaluate({ ...requestOf(args, { baseDir: process.cwd(), storeRoot }), ...input }, signal, {
       onTrace: (line) => process.stderr.write(`trace: ${line}\n`),
       onWarning: (text, isFromExpression) =>
         process.stderr.write(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}\n`),
+      ...(canWrite
+        ? { realise: async (request, abort) => await buildForEvaluation(await openStore())(request, abort) }
+        : {}),
     });
-    if (args.output === "drv" && !args.findFile && !args.dryRun && storeText !== undefined) {
-      store ??= await openLocalStore(storeText, signal);
-      await writeDerivations(result, store, signal);
+    if (canWrite && args.output === "drv" && !args.findFile) {
+      await writeDerivations(result, await openStore(), signal);
     }
     print(result, args);
   }

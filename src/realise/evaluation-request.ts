@@ -35,6 +35,8 @@ export interface EvaluationRequest {
   /** Record the frames of every call on the way of an error. */
   readonly showTrace?: boolean;
   readonly traceVerbose?: boolean;
+  /** Stop at the first warning of the expression; `NIX_ABORT_ON_WARN` of `env` when absent. */
+  readonly abortOnWarn?: boolean;
   readonly callDepthMax?: number;
   /** Nix's experimental features that are switched on. */
   readonly experimentalFeatures?: readonly string[];

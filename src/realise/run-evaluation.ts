@@ -76,6 +76,7 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
       system: request.system ?? currentSystem(),
       homeDir: home === undefined ? undefined : byteStringOfText(home),
       traceVerbose: request.traceVerbose ?? false,
+      abortOnWarn: request.abortOnWarn ?? /^(1|yes|true)$/.test(env["NIX_ABORT_ON_WARN"] ?? ""),
       tomlTimestamps: request.experimentalFeatures?.includes("parse-toml-timestamps") ?? false,
     },
     host,

@@ -92,7 +92,7 @@ const OPTION_FLAGS = new Set([
 ]);
 
 /** Nix options that may also be given as `--NAME` and `--no-NAME`. */
-const BOOLEAN_OPTION_FLAGS = new Set(["show-trace", "trace-verbose", "pure-eval", "eval-cache"]);
+const BOOLEAN_OPTION_FLAGS = new Set(["show-trace", "trace-verbose", "pure-eval", "eval-cache", "abort-on-warn"]);
 
 export function parseArguments(argv: readonly string[]): ParsedArguments {
   const inputs: string[] = [];

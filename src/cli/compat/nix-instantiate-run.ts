@@ -1,5 +1,6 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
+import { stripVTControlCharacters } from "node:util";
 import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
 import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
@@ -18,9 +19,9 @@ export async function runNixInstantiate(args: ParsedArguments, signal: AbortSign
   const openStore = async (): Promise<LocalStore> => (opened ??= await openLocalStore(storeText, signal));
   for (const input of await inputsOf(args)) {
     const result = await evaluate({ ...requestOf(args, { baseDir: process.cwd(), storeRoot }), ...input }, signal, {
-      onTrace: (line) => process.stderr.write(`trace: ${line}\n`),
+      onTrace: (line) => writeError(`trace: ${line}`),
       onWarning: (text, isFromExpression) =>
-        process.stderr.write(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}\n`),
+        writeError(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}`),
       ...(canWrite
         ? { realise: async (request, abort) => await buildForEvaluation(await openStore())(request, abort) }
         : {}),
@@ -60,6 +61,7 @@ export function requestOf(
     traceVerbose: args.traceVerbose,
     experimentalFeatures: features,
     pure: args.options.get("pure-eval") === "true",
+    ...(args.options.get("abort-on-warn") === "true" ? { abortOnWarn: true } : {}),
     ...(args.attrPaths.length === 0 ? {} : { attrPath: args.attrPaths }),
     ...(place.storeRoot === "" ? {} : { storeRoot: place.storeRoot }),
     ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
@@ -97,4 +99,10 @@ function print(result: EvaluationResult, args: ParsedArguments): void {
   const hasNewline = args.output === "xml" || (args.output === "raw" && !args.findFile);
   if (result.text === "" && args.output === "drv") return;
   process.stdout.write(hasNewline ? result.text : `${result.text}\n`);
+}
+
+/** Writes a line to standard error, without the terminal's control sequences when it is not one, as Nix does. */
+export function writeError(text: string): void {
+  const shown = process.stderr.isTTY ? text : stripVTControlCharacters(text);
+  process.stderr.write(`${shown}\n`);
 }

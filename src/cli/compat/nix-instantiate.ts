@@ -3,9 +3,10 @@
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
 import { parseArguments, USAGE, UsageError } from "./nix-instantiate-arguments.ts";
-import { runNixInstantiate } from "./nix-instantiate-run.ts";
+import { runNixInstantiate, writeError } from "./nix-instantiate-run.ts";
 
-enableCompileCache(join(import.meta.dirname, "compile-cache"));
+// From a checkout's sources there is nothing worth caching.
+if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
 
 /** The Nix whose behaviour this follows. */
 const VERSION = "2.34.8";
@@ -22,10 +23,10 @@ async function main(): Promise<number> {
     return 0;
   } catch (error) {
     if (abort.signal.aborted) {
-      process.stderr.write("error: interrupted by the user\n");
+      writeError("error: interrupted by the user");
       return 130;
     }
-    process.stderr.write(`${renderFailure(error)}\n`);
+    writeError(renderFailure(error));
     return error instanceof UsageError ? 2 : 1;
   }
 }

@@ -3,7 +3,7 @@
 import { Attrs, attrsOf } from "../eval/attrs.ts";
 import { call } from "../eval/call.ts";
 import { coerceToText, COPY, NO_COPY } from "../eval/coerce.ts";
-import { EvalError, withFrame } from "../eval/eval-error.ts";
+import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
 import { expectAttrs, expectFunction, expectList, expectString } from "../eval/expect.ts";
 import { isLess } from "../eval/equality.ts";
 import { NO_LIMITS, showValue } from "../eval/print-value.ts";
@@ -88,6 +88,9 @@ const trace: BuiltinBody = (state, [message, value]) => {
 const warn: BuiltinBody = (state, [message, value]) => {
   const frame = "while evaluating the first argument; the message passed to builtins.warn";
   state.host.warn(textOf(expectString(message!, undefined, frame)), true);
+  if (state.settings.abortOnWarn) {
+    throw invalidError("aborting to reveal stack trace of warning, as abort-on-warn is set");
+  }
   return force(value!);
 };
 

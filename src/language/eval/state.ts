@@ -22,6 +22,8 @@ export interface EvalSettings {
   readonly system: string;
   readonly homeDir: string | undefined;
   readonly traceVerbose: boolean;
+  /** Stop at the first `builtins.warn`, to see where it comes from. */
+  readonly abortOnWarn: boolean;
   /** Whether `fromTOML` takes dates and times (Nix's experimental `parse-toml-timestamps`). */
   readonly tomlTimestamps: boolean;
 }

@@ -45,6 +45,8 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   let refusal: string | undefined;
   while (clock.nowMs() < giveUpAtMs && !options.abandon.aborted) {
     try {
+      // Asking for facts also lets a host that was rebooted meanwhile conclude what the earlier boot left behind.
+      if (lost) await kit.facts({ signal: options.abandon, fresh: true });
       const call = {
         signal: options.abandon,
         deadlineMs: Math.max(5_000, Math.min(activationMs, giveUpAtMs - clock.nowMs())),

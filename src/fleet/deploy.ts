@@ -50,7 +50,7 @@ export async function deployFleet(
     const startedMs = options.clock.nowMs();
     const timeline: TimelineEntry[] = [];
     const note = (text: string, minor = false): void => {
-      timeline.push({ atMs: Math.round(options.clock.nowMs() - startedMs), text });
+      if (!minor) timeline.push({ atMs: Math.round(options.clock.nowMs() - startedMs), text });
       options.observer.phase(plan.host.name, text, { minor });
     };
     let copied: { paths: number; bytes: number } | undefined;

@@ -24,7 +24,11 @@ in
     );
     virtualHosts.shop = {
       default = true;
-      locations."/".proxyPass = "http://web";
+      locations."/" = {
+        proxyPass = "http://web";
+        # What one server gets wrong, the other is asked for.
+        extraConfig = "proxy_next_upstream error timeout http_500 http_502 http_503;";
+      };
     };
   };
 

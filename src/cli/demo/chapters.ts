@@ -180,7 +180,8 @@ export class Chapters {
     const before = (await this.#statuses()).find((status) => status.host === "web2")?.facts?.systems.system ?? "";
 
     story.say("And web2 made anew, from an empty disk, for comparison:");
-    await story.pristine(["lab", "reset", "web2"]);
+    await story.pristine(["lab", "up", "lb", "web1"], { show: "progress" });
+    await story.pristine(["lab", "up"], { show: "progress" });
     await story.pristine(["deploy", "web2", "--lab", "--yes"], { show: "progress" });
     const after = (await this.#statuses()).find((status) => status.host === "web2")?.facts?.systems.system ?? "";
     story.claim(
@@ -252,8 +253,8 @@ export class Chapters {
       onProgress: (line) => {
         if (!line.includes("switch /system")) return;
         cut ??= story
-          .pristine(["lab", "power", "cut", "web1"], { show: "none" })
-          .then(() => story.pristine(["lab", "power", "on", "web1"], { show: "none" }));
+          .pristine(["lab", "power", "cut", "web1", "--lab", "shop"], { show: "none" })
+          .then(() => story.pristine(["lab", "power", "on", "web1", "--lab", "shop"], { show: "none" }));
       },
     });
     story.claim(cut !== undefined, "web1 lost power while it switched");

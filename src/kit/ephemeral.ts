@@ -6,8 +6,9 @@
 import type { EphemeralAnswer, EphemeralEntry } from "../machine/facts.ts";
 import { SKELETON } from "../machine/skeleton.ts";
 import { persistentPathOf, SystemObject, type SystemMeta } from "../machine/system-object.ts";
-import { runningSystem } from "./systems.ts";
+import { unitValues } from "../machine/unit-file.ts";
 import type { Host } from "./host.ts";
+import { runningSystem } from "./systems.ts";
 
 export interface FileStatus {
   readonly kind: EphemeralEntry["kind"];
@@ -64,14 +65,16 @@ export function findEphemeral(host: Host, statusOf: StatusOf): EphemeralAnswer {
   const system = systemPath === undefined ? undefined : new SystemObject(host.files, systemPath);
   const persisted = persistedPaths(system?.meta);
   const names = { users: namesIn(host, "/etc/passwd"), groups: namesIn(host, "/etc/group") };
+  const owned = system === undefined ? { kept: [], caches: [] } : serviceDirectories(system);
   const known = new Set([
     ...SKELETON.directories.map(({ path }) => path),
     ...SKELETON.links.map(({ path }) => path),
     ...tmpfilesPaths(host),
     ...persisted,
     ...homesOf(system?.meta),
+    ...owned.kept,
   ]);
-  const search = new Search(host, statusOf, { known, persisted: new Set(persisted), names });
+  const search = new Search(host, statusOf, { known, skipped: new Set([...persisted, ...owned.caches]), names });
   const devices = new Set<number>();
   for (const root of ROOTS) {
     const status = statusOf(root);
@@ -91,7 +94,8 @@ export function findEphemeral(host: Host, statusOf: StatusOf): EphemeralAnswer {
 
 interface Knowledge {
   readonly known: ReadonlySet<string>;
-  readonly persisted: ReadonlySet<string>;
+  /** Not looked into: it stays, or nobody misses it. */
+  readonly skipped: ReadonlySet<string>;
   readonly names: { readonly users: ReadonlyMap<number, string>; readonly groups: ReadonlyMap<number, string> };
 }
 
@@ -112,7 +116,7 @@ class Search {
   walk(directory: string, device: number, depth: number): void {
     for (const name of this.#host.files.list(directory) ?? []) {
       const path = directory === "/" ? `/${name}` : `${directory}/${name}`;
-      if (isOwn(path) || this.#knowledge.persisted.has(path)) continue;
+      if (isOwn(path) || this.#knowledge.skipped.has(path)) continue;
       const status = this.#statusOf(path);
       if (status === undefined || status.device !== device) continue;
       if (this.#knowledge.known.has(path) || this.#leadsToKnown(path)) {
@@ -191,6 +195,27 @@ function persistedPaths(meta: SystemMeta | undefined): string[] {
 /** Home directories are made by the declaration; only what lies in them counts. */
 function homesOf(meta: SystemMeta | undefined): string[] {
   return (meta?.users ?? []).map((user) => user.home).filter((home) => home.startsWith("/"));
+}
+
+/**
+ * Directories that systemd makes for services. What services put into their state and log directories is lost with the
+ * root; caches are made to be lost.
+ */
+function serviceDirectories(system: SystemObject): { kept: string[]; caches: string[] } {
+  const kept: string[] = [];
+  const caches: string[] = [];
+  for (const name of system.unitNames()) {
+    const unit = name.endsWith(".service") ? system.unit(name) : undefined;
+    if (unit === undefined) continue;
+    const directories = (key: string, base: string): string[] =>
+      unitValues(unit, "Service", key)
+        .flatMap((value) => value.split(/\s+/))
+        .filter((directory) => directory !== "" && !directory.includes("%"))
+        .map((directory) => `${base}/${directory.split(":")[0] ?? ""}`);
+    kept.push(...directories("StateDirectory", "/var/lib"), ...directories("LogsDirectory", "/var/log"));
+    caches.push(...directories("CacheDirectory", "/var/cache"));
+  }
+  return { kept, caches };
 }
 
 function namesIn(host: Host, path: string): Map<number, string> {

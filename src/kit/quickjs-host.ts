@@ -15,7 +15,10 @@ const OUTPUT_CHARS_MAX = 8 * 1024 * 1024;
 const SEEK_SET = 0;
 const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
 const SCRATCH_DIRECTORY = "/run/pristine";
-const WAIT_MS_MAX = 20;
+/** Most commands end soon: they are looked after closely at first. */
+const QUICK_WAIT_MS = 500;
+const QUICK_PAUSE_MS_MAX = 4;
+const PAUSE_MS_MAX = 25;
 
 function check(result: number, action: string): number {
   if (result < 0) throw new Error(`${action}: ${std.strerror(-result)}`);
@@ -188,7 +191,8 @@ function contentsOf(descriptor: number): string {
 
 function wait(pid: number, timeoutSeconds: number): number {
   const deadline = nowMs() + timeoutSeconds * 1000;
-  for (let pause = 1; ; pause = Math.min(pause * 2, WAIT_MS_MAX)) {
+  const quick = nowMs() + QUICK_WAIT_MS;
+  for (let pause = 1; ; pause = Math.min(pause * 2, nowMs() < quick ? QUICK_PAUSE_MS_MAX : PAUSE_MS_MAX)) {
     const [found, status] = os.waitpid(pid, os.WNOHANG);
     if (found === pid) return (status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
     if (found < 0) return 127;

@@ -6,7 +6,7 @@
  */
 
 import type { HealthCheck } from "./health-check.ts";
-import { parseUnitTexts, templateOf, unitTypeOf, type UnitDefinition } from "./unit-file.ts";
+import { parseUnitTexts, templateOf, unitTypeOf, unitValues, type UnitDefinition } from "./unit-file.ts";
 
 /** Access to files by real path; none of these follows a link in the last component. */
 export interface SystemTree {
@@ -217,6 +217,17 @@ export class SystemObject {
       }
     }
     return wanted;
+  }
+
+  /** Where the programs of a service's `ExecStart` lines really lie, links followed. */
+  programs(unit: UnitDefinition): readonly string[] {
+    return unitValues(unit, "Service", "ExecStart").map((command) => {
+      const program = command.replace(/^[-@:+!|]+/, "").split(/\s+/, 1)[0] ?? "";
+      if (!program.startsWith("/")) return program;
+      const { path } = this.resolve(program);
+      // What lies in the system object itself is told by content, not by the object's name.
+      return path.startsWith(`${this.path}/`) ? program : path;
+    });
   }
 
   #readUnit(name: string): UnitDefinition | undefined {

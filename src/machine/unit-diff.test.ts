@@ -197,6 +197,27 @@ suite("unit diff", () => {
     assert.equal(plan.changes[0]?.reason, "runs a program or library that is replaced");
   });
 
+  test("a service whose program comes from another package counts as changed", () => {
+    const unit = { "etc/systemd/system/a.service": "[Service]\nExecStart=-/usr/sbin/a --flag\n" };
+    const link = (usr: string, target: string): Record<string, string> => ({
+      usr: `-> ../${usr}`,
+      [`/nix/store/${usr}/sbin/a`]: `-> ${target}`,
+    });
+    const states = [{ name: "a.service", activeState: "active", subState: "running" }];
+    const plan = diffUnits({
+      old: [systemOf("old", { ...unit, ...link("usr1", "/nix/store/a1/usr/sbin/a") })],
+      next: systemOf("next", { ...unit, ...link("usr2", "/nix/store/a2/usr/sbin/a") }),
+      states,
+    });
+    assert.deepEqual(plan.stop, ["a.service"]);
+    assert.deepEqual(plan.start, ["a.service"]);
+  });
+
+  test("what must stay up is restarted in one go", () => {
+    const plan = diff({ "ssh.service": SERVICE }, { "ssh.service": OTHER });
+    assert.deepEqual([plan.stop, plan.restart], [[], ["ssh.service"]]);
+  });
+
   test("what is no longer wanted stops although its package still ships it", () => {
     const units = {
       "a.service": SERVICE,

@@ -23,6 +23,8 @@ export interface UnitSource {
   unit(name: string): UnitDefinition | undefined;
   unitNames(): readonly string[];
   wanted(): ReadonlyMap<string, ReadonlySet<string>>;
+  /** Where the programs that a unit starts really lie. */
+  programs(unit: UnitDefinition): readonly string[];
 }
 
 export interface UnitDiffInput {
@@ -52,6 +54,20 @@ const ESSENTIAL_MOUNTS = new Set([
   "run.mount",
   "tmp.mount",
   "usr.mount",
+]);
+
+/**
+ * Restarted in one go unless their unit says otherwise: with these stopped while an executor dies, nobody could reach
+ * the host, or services would lose where they log to.
+ */
+const KEPT_UP = new Set([
+  "ssh.service",
+  "sshd.service",
+  "systemd-journald.service",
+  "systemd-logind.service",
+  "systemd-networkd.service",
+  "systemd-resolved.service",
+  "systemd-udevd.service",
 ]);
 
 /** A restart of the message bus breaks every session and service on it. */
@@ -94,6 +110,7 @@ export function diffUnits(input: UnitDiffInput): UnitPlan {
   const { old, next, stale = new Set<string>(), alsoActive = new Set<string>() } = input;
   const plan = new PlanBuilder();
   const active = new Set(input.states.filter((state) => ACTIVE_STATES.has(state.activeState)).map(({ name }) => name));
+  const running = new Set(input.states.filter((state) => state.subState === "running").map(({ name }) => name));
   const isUnneeded = unneededIn(old, next);
 
   for (const name of [...alsoActive].sort()) {
@@ -125,9 +142,20 @@ export function diffUnits(input: UnitDiffInput): UnitPlan {
       stopRemoved(plan, before[0] ?? after, "no longer wanted");
       continue;
     }
-    planActive(plan, { name, type, before, after, isStale: stale.has(name), active, next });
+    const isStale = stale.has(name) || (running.has(name) && hasOtherProgram(old, next, name, after));
+    planActive(plan, { name, type, before, after, isStale, active, next });
   }
   return plan.build();
+}
+
+/** Whether a running service's program lies elsewhere in the new system, as after an upgrade of its package. */
+function hasOtherProgram(old: readonly UnitSource[], next: UnitSource, name: string, after: UnitDefinition): boolean {
+  if (unitTypeOf(name) !== "service") return false;
+  const programs = next.programs(after);
+  return old.some((source) => {
+    const before = source.unit(name);
+    return before !== undefined && source.programs(before).some((program, i) => program !== programs[i]);
+  });
 }
 
 function stopRemoved(plan: PlanBuilder, unit: UnitDefinition, reason: string): void {
@@ -222,7 +250,7 @@ function planService(plan: PlanBuilder, unit: ActiveUnit, isReloadEnough: boolea
     plan.skip(name, `${reason}, refuses to be restarted`);
   } else if (NEVER_RESTARTED.has(name)) {
     plan.skip(name, `${reason}, takes effect after a reboot`);
-  } else if (unitFlag(after, "X-StopIfChanged", true)) {
+  } else if (unitFlag(after, "X-StopIfChanged", !KEPT_UP.has(name))) {
     plan.stop.add(name);
     plan.note(name, "restart", reason);
     const sockets = activeSocketsOf(unit);
@@ -258,7 +286,7 @@ function planTrigger(plan: PlanBuilder, unit: ActiveUnit, reason: string): void 
   const key = type === "socket" ? "Service" : "Unit";
   const service = unitValues(after, section, key).at(-1) ?? `${name.slice(0, name.lastIndexOf("."))}.service`;
   const definition = next.unit(service);
-  if (definition !== undefined && unitFlag(definition, "RefuseManualStop", false)) {
+  if (KEPT_UP.has(service) || (definition !== undefined && unitFlag(definition, "RefuseManualStop", false))) {
     plan.skip(name, `${reason}, takes effect after a reboot`);
     return;
   }

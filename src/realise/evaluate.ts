@@ -10,17 +10,11 @@ import type { RealiseRequest, WorkerMessage, WorkerStart } from "./evaluate-mess
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "./evaluation-request.ts";
 
 export type {
-  EvalDiagnosticData,
   EvaluationArgument,
   EvaluationOutput,
-  EvaluationRead,
   EvaluationRequest,
   EvaluationResult,
-  InstantiatedDerivation,
-  SourcePath,
 } from "./evaluation-request.ts";
-export { EvalDiagnostic } from "./evaluation-request.ts";
-export { currentSystem } from "./run-evaluation.ts";
 export { instantiate } from "./instantiate.ts";
 
 export interface EvaluationServices {

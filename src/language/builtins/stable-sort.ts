@@ -6,7 +6,7 @@
 
 export function stableSort<T>(items: readonly T[], isLess: (left: T, right: T) => boolean): T[] {
   let source = [...items];
-  let target = new Array<T>(items.length);
+  let target = [...items];
   for (let width = 1; width < items.length; width *= 2) {
     for (let start = 0; start < items.length; start += 2 * width) {
       merge(

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Attrs, attrsOf, attrsOfEntries } from "./attrs.ts";
 
-const shown = (attrs: Attrs): string => attrs.keys.map((key, i) => `${key}=${String(attrs.values[i])}`).join(" ");
+const shown = (attrs: Attrs): string =>
+  attrs.keys.map((key, i) => `${key}=${JSON.stringify(attrs.values[i])}`).join(" ");
 
 test("names are in byte order whatever order they came in", () => {
   assert.equal(shown(attrsOf({ b: 2, a: 1, Z: 0, _: 3 })), "Z=0 _=3 a=1 b=2");

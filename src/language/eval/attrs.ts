@@ -67,13 +67,8 @@ export class Attrs {
   static readonly empty: Attrs = new Attrs(EMPTY_SHAPE, []);
 
   get(name: string): Slot | undefined {
-    let layer: Attrs | undefined = this;
-    do {
-      const index = layer.#shape.indexOf(name);
-      if (index >= 0) return layer.#values[index];
-      layer = layer.#base;
-    } while (layer !== undefined);
-    return undefined;
+    const index = this.#shape.indexOf(name);
+    return index >= 0 ? this.#values[index] : this.#base?.get(name);
   }
 
   has(name: string): boolean {
@@ -81,13 +76,8 @@ export class Attrs {
   }
 
   placeOf(name: string): Place | undefined {
-    let layer: Attrs | undefined = this;
-    do {
-      const index = layer.#shape.indexOf(name);
-      if (index >= 0) return layer.#places?.[index];
-      layer = layer.#base;
-    } while (layer !== undefined);
-    return undefined;
+    const index = this.#shape.indexOf(name);
+    return index >= 0 ? this.#places?.[index] : this.#base?.placeOf(name);
   }
 
   get size(): number {

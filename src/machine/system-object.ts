@@ -223,7 +223,7 @@ export class SystemObject {
   programs(unit: UnitDefinition): readonly string[] {
     return unitValues(unit, "Service", "ExecStart").map((command) => {
       const program = command.replace(/^[-@:+!|]+/, "").split(/\s+/, 1)[0] ?? "";
-      if (!program.startsWith("/")) return program;
+      if (!program.startsWith("/") || !this.has(program)) return program;
       const { path } = this.resolve(program);
       // What lies in the system object itself is told by content, not by the object's name.
       return path.startsWith(`${this.path}/`) ? program : path;

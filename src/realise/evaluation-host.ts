@@ -14,6 +14,8 @@ export interface EvaluationHostOptions {
   readonly storeDir: string;
   /** Where the store's files are, in front of their paths; empty for where their paths say. */
   readonly storeRoot: string;
+  /** Whether that store is the one that what evaluation makes will be written to. */
+  readonly readsTargetStore: boolean;
   readonly baseDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Makes store paths and outputs exist; absent when nothing can be built. */
@@ -161,8 +163,9 @@ export class EvaluationHost implements Host {
       const expected = fixedOutputPath(storeDir, request.name, request.method, new Hash("sha256", sha256)).render(
         storeDir,
       );
-      // What is in the store already need not be there outside of it.
-      if (this.sources.has(expected) || this.isValidPath(expected)) return expected;
+      // What is in the store already need not be there outside of it; but only the store that is written to counts.
+      const isInStore = this.#options.readsTargetStore && this.isValidPath(expected);
+      if (this.sources.has(expected) || isInStore) return expected;
     }
     const key = `${request.method}\0${request.name}\0${request.path}`;
     const known = filter === undefined ? this.#hashed.get(key) : undefined;

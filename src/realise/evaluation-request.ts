@@ -24,7 +24,10 @@ export interface EvaluationRequest {
   readonly searchPath?: readonly string[];
   /** The environment that evaluation sees; this process's own when absent. */
   readonly env?: Readonly<Record<string, string>>;
-  /** Where the store's files really are: `/nix/store/x` is read at `<storeRoot>/nix/store/x`. */
+  /**
+   * Where the store's files really are: `/nix/store/x` is read at `<storeRoot>/nix/store/x`. Given only when this is
+   * the store that the result will be written to, because what it holds already is then left out of the result.
+   */
   readonly storeRoot?: string;
   readonly storeDir?: string;
   /** Allow what needs a store that can be written to: building during evaluation. */
@@ -83,14 +86,25 @@ export interface EvaluationResult {
   readonly traces: readonly string[];
 }
 
+/** Where in a file, with the lines around it and a caret. */
+export interface DiagnosticPlace {
+  readonly file: string;
+  readonly line: number;
+  readonly column: number;
+  readonly excerpt: string;
+}
+
 /** An evaluation error as it crosses threads and layers. */
 export interface EvalDiagnosticData {
   readonly code: string;
   readonly message: string;
   /** The whole error as Nix shows it, trace shortened unless the request asked for all of it. */
   readonly rendered: string;
-  readonly place?: { readonly file: string; readonly line: number; readonly column: number };
-  readonly trace: readonly { readonly text: string; readonly place?: string }[];
+  readonly place?: DiagnosticPlace;
+  /** `Did you mean …?`, when there is something close. */
+  readonly suggestion?: string;
+  /** What was being evaluated, innermost first. */
+  readonly trace: readonly { readonly text: string; readonly place?: DiagnosticPlace }[];
 }
 
 /** An error of the user's Nix code. */

@@ -10,19 +10,21 @@ import { canonicalPath } from "../language/eval/canonical-path.ts";
 import { coerceToText, COPY } from "../language/eval/coerce.ts";
 import { collectDerivations } from "../language/eval/derivations-of.ts";
 import { EvalError } from "../language/eval/eval-error.ts";
-import { renderPlace } from "../language/eval/place-text.ts";
+import { renderExcerpt } from "../language/eval/place-text.ts";
 import { printValue } from "../language/eval/print-value.ts";
 import type { Program } from "../language/eval/program.ts";
 import { renderError } from "../language/eval/render-error.ts";
+import { renderSuggestions } from "../language/eval/suggestions.ts";
 import { CALL_DEPTH_MAX_DEFAULT, EvalState } from "../language/eval/state.ts";
 import { NativeCode, Thunk } from "../language/eval/thunk.ts";
-import { Path, type Slot, type Value } from "../language/eval/value.ts";
+import { Path, type Place, type Slot, type Value } from "../language/eval/value.ts";
 import { renderJson } from "../language/eval/value-json.ts";
 import { renderXml } from "../language/eval/value-xml.ts";
 import { renderExpression } from "../language/print/expression.ts";
 import { Source } from "../language/syntax/source.ts";
 import { EvaluationHost } from "./evaluation-host.ts";
 import {
+  type DiagnosticPlace,
   EvalDiagnostic,
   type EvalDiagnosticData,
   type EvaluationRequest,
@@ -54,6 +56,7 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
   const host: EvaluationHost = new EvaluationHost({
     storeDir,
     storeRoot: request.storeRoot ?? "",
+    readsTargetStore: request.storeRoot !== undefined,
     baseDir: request.baseDir,
     env,
     ...(realise === undefined ? {} : { realise: (context: readonly string[]) => realise(context, host) }),
@@ -200,19 +203,27 @@ function diagnosticOf(error: unknown, showTrace: boolean): unknown {
   }
   if (!(shown instanceof EvalError)) return error;
   const { place } = shown;
+  const suggestion = textOfByteString(renderSuggestions(shown.suggestions));
   const data: EvalDiagnosticData = {
     code: shown.code,
     message: textOfByteString(shown.message),
     rendered: textOfByteString(renderError(shown, { showTrace })),
-    ...(place === undefined
-      ? {}
-      : { place: { file: textOfByteString(place.source.path), ...place.source.locate(place.offset) } }),
+    ...(place === undefined ? {} : { place: diagnosticPlace(place) }),
+    ...(suggestion === "" ? {} : { suggestion }),
     trace: shown.trace.slice(-TRACE_FRAMES_SENT_MAX).map(({ text, place: at }) => ({
       text: textOfByteString(text),
-      ...(at === undefined ? {} : { place: textOfByteString(renderPlace(at)) }),
+      ...(at === undefined ? {} : { place: diagnosticPlace(at) }),
     })),
   };
   return new EvalDiagnostic(data);
+}
+
+function diagnosticPlace(place: Place): DiagnosticPlace {
+  return {
+    file: textOfByteString(place.source.path),
+    ...place.source.locate(place.offset),
+    excerpt: textOfByteString(renderExcerpt(place)),
+  };
 }
 
 /** The outermost frames are what a program that reads the trace can use. */

@@ -12,7 +12,7 @@ import { rebootHost } from "../fleet/reboot.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 import { hostName, userName } from "../system/identity.ts";
 import { EXIT } from "./exit-codes.ts";
-import { build, buildKits, type FleetContext, openFleet, withSessions } from "./fleet-context.ts";
+import { build, buildKits, type FleetContext, openFleet, systemOf, withSessions } from "./fleet-context.ts";
 import { renderOutcome, renderSummary } from "./render/outcome.ts";
 import { planRecord } from "./render/plan.ts";
 import type { Session } from "./session.ts";
@@ -42,12 +42,15 @@ export async function makePlan(
   use: (plan: FleetPlan, sessions: Sessions, context: FleetContext) => Promise<number>,
 ): Promise<number> {
   const concurrencyMax = concurrency(flags);
-  const context = withConfirmTimeout(await openFleet(session, names, flags.on), flags.confirmTimeout);
+  const context = withConfirmTimeout(
+    await openFleet(session, names, { on: flags.on, systems: true }),
+    flags.confirmTimeout,
+  );
   const kits = [...context.inventory.kits.values()].map((kit) => kit.drvPath);
-  await build(session, context, [...context.hosts.map((host) => host.drvPath), ...kits]);
+  await build(session, context, [...context.hosts.map((host) => systemOf(context, host).drvPath), ...kits]);
   return withSessions(session, context, async (sessions) => {
     const plan = await planFleet(
-      [...sessions.values()].map((open) => ({ session: open, system: open.host.outPath })),
+      [...sessions.values()].map((open) => ({ session: open, system: systemOf(context, open.host).outPath })),
       {
         goal: flags.goal,
         localStore: context.store,
@@ -166,7 +169,7 @@ export async function rebootHosts(
   const timeoutMs = Number(flags.timeout) * 1000;
   if (!(timeoutMs > 0))
     throw new OperationError("USAGE", `--timeout takes a number of seconds, not '${flags.timeout}'`);
-  const context = await openFleet(session, names, flags.on);
+  const context = await openFleet(session, names, { on: flags.on });
   await buildKits(session, context);
   if (flags.yes !== true) {
     const { askYesNo } = await import("../system/prompt.ts");

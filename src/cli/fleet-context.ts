@@ -1,9 +1,9 @@
 /** What the fleet commands share: evaluate, select, build, connect. */
 
 import { dirname, join } from "node:path";
-import { OperationError } from "../base/errors.ts";
+import { invariant, OperationError } from "../base/errors.ts";
 import { realise } from "../build/realise.ts";
-import { type HostInventory, type Inventory, loadInventory } from "../fleet/inventory.ts";
+import { type DerivationOutput, type HostInventory, type Inventory, loadInventory } from "../fleet/inventory.ts";
 import { HostSession } from "../fleet/host-session.ts";
 import { OPERATOR_KEY } from "../fleet/init.ts";
 import { parsePatterns, selectHosts } from "../fleet/selection.ts";
@@ -25,16 +25,19 @@ export interface FleetContext {
   readonly store: LocalStore;
 }
 
-/** Evaluates the fleet file and picks hosts by names, globs and tags. */
+/** Evaluates the fleet file and picks hosts by names, globs and tags; with their systems where these are needed. */
 export async function openFleet(
   session: Session,
   names: readonly string[],
-  on: readonly string[] = [],
+  options: { readonly on?: readonly string[] | undefined; readonly systems?: boolean } = {},
 ): Promise<FleetContext> {
   const { progress, terminal, signal } = session;
+  const patterns = parsePatterns([...names, ...(options.on ?? [])]);
+  const areNames = patterns.length > 0 && patterns.every((pattern) => !/[@*?]/.test(pattern));
+  const wanted = options.systems !== true ? "none" : areNames ? patterns : "all";
   progress.update("evaluate", session.options.fleet);
-  const inventory = await loadInventory(session.fleetFile, signal);
-  const hosts = selectHosts(inventory.hosts, parsePatterns([...names, ...on]));
+  const inventory = await loadInventory(session.fleetFile, wanted, signal);
+  const hosts = selectHosts(inventory.hosts, patterns);
   progress.done("evaluate", renderCount(inventory.hosts.length, "host"));
   for (const host of hosts) {
     for (const warning of host.warnings)
@@ -71,6 +74,13 @@ export async function buildKits(session: Session, context: FleetContext): Promis
     context,
     context.hosts.map((host) => kitOf(context, host).drvPath),
   );
+}
+
+/** The declared system of a host that was opened with its system. */
+export function systemOf(context: FleetContext, host: HostInventory): DerivationOutput {
+  const system = context.inventory.systems.get(host.name);
+  invariant(system !== undefined, `the system of ${host.name} was not evaluated`);
+  return system;
 }
 
 function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; outPath: string } {

@@ -19,8 +19,6 @@ export interface SshTarget {
 /** One host as declared (`inventory.hosts.<name>` of `nix/fleet.nix`). */
 export interface HostInventory {
   readonly name: string;
-  readonly drvPath: string;
-  readonly outPath: string;
   /** The platform, such as `x86_64-linux`. */
   readonly system: string;
   readonly tags: readonly string[];
@@ -36,6 +34,8 @@ export interface Inventory {
   readonly name: string;
   readonly fleetFile: string;
   readonly hosts: readonly HostInventory[];
+  /** The hosts' systems, of those that were asked for. */
+  readonly systems: ReadonlyMap<string, DerivationOutput>;
   /** The host kit by platform. */
   readonly kits: ReadonlyMap<string, DerivationOutput>;
   /** What evaluation produced: derivations and sources for the store. */
@@ -49,7 +49,9 @@ export interface DerivationOutput {
 }
 
 interface RawInventory {
-  readonly inventory: { readonly name: string; readonly hosts: Readonly<Record<string, RawHost>> };
+  readonly name: string;
+  readonly hosts: Readonly<Record<string, RawHost>>;
+  readonly systems: Readonly<Record<string, RawOutput>>;
   readonly kits: Readonly<Record<string, RawOutput>>;
 }
 
@@ -60,8 +62,6 @@ export interface RawOutput {
 }
 
 interface RawHost {
-  readonly drvPath: string;
-  readonly outputPath: string;
   readonly system: string;
   readonly deployment: {
     readonly target: { readonly host: string; readonly user: string | null; readonly port: number | null };
@@ -89,8 +89,15 @@ export function nixString(text: string): string {
   return `"${text.replace(/["\\]|\$\{/g, "\\$&")}"`;
 }
 
-/** Evaluates a fleet file. Evaluation errors of any host fail the whole inventory, with the host's name in the trace. */
-export async function loadInventory(fleetFile: string, signal: AbortSignal): Promise<Inventory> {
+/** Whose systems an inventory is to have; evaluating a system takes far longer than the rest. */
+export type SystemsWanted = "none" | "all" | readonly string[];
+
+/** Evaluates a fleet file. An evaluation error of any wanted host fails the whole, with the host's name in the trace. */
+export async function loadInventory(
+  fleetFile: string,
+  systems: SystemsWanted,
+  signal: AbortSignal,
+): Promise<Inventory> {
   const file = resolve(fleetFile);
   if (!(await exists(file))) {
     throw new OperationError("FLEET_FILE_MISSING", `there is no fleet file ${fleetFile}`, {
@@ -98,14 +105,12 @@ export async function loadInventory(fleetFile: string, signal: AbortSignal): Pro
     });
   }
   const evaluation = await evaluate(
-    { expression: inventoryExpression(file), baseDir: dirname(file), output: "json", strict: true },
+    { expression: inventoryExpression(file, systems), baseDir: dirname(file), output: "json", strict: true },
     signal,
   );
   const raw = JSON.parse(evaluation.text) as RawInventory;
-  const hosts = Object.entries(raw.inventory.hosts).map(([name, host]): HostInventory => ({
+  const hosts = Object.entries(raw.hosts).map(([name, host]): HostInventory => ({
     name,
-    drvPath: host.drvPath,
-    outPath: host.outputPath,
     system: host.system,
     tags: host.deployment.tags,
     target: {
@@ -120,9 +125,10 @@ export async function loadInventory(fleetFile: string, signal: AbortSignal): Pro
     warnings: host.warnings,
   }));
   return {
-    name: raw.inventory.name,
+    name: raw.name,
     fleetFile: file,
     hosts,
+    systems: new Map(Object.entries(raw.systems).map(([name, system]) => [name, outputOf(system)])),
     kits: new Map(Object.entries(raw.kits).map(([system, kit]) => [system, outputOf(kit)])),
     evaluation,
   };
@@ -132,22 +138,34 @@ export function outputOf(raw: RawOutput): DerivationOutput {
   return { drvPath: raw.drvPath, outPath: raw.outputPath };
 }
 
-/** The inventory, and the derivation of the host kit for each platform in it. */
-function inventoryExpression(file: string): string {
+/** The hosts, the systems of those wanted, and the host kit for each platform among the hosts. */
+function inventoryExpression(file: string, systems: SystemsWanted): string {
+  const wanted =
+    systems === "all"
+      ? "_: true"
+      : `name: builtins.elem name [ ${systems === "none" ? "" : systems.map(nixString).join(" ")} ]`;
   return `
     let
       pristine = import ${nixDirectory()} { };
       fleet = /. + ${nixString(file)};
-      inventory = (pristine.evalFleet fleet).inventory;
+      inherit ((pristine.evalFleet fleet).inventory) name hosts;
+      isWanted = ${wanted};
+      wanted = builtins.filter isWanted (builtins.attrNames hosts);
       kitOf = system: pristine.kit {
         lock = dirOf fleet + "/pristine.lock";
         kitJs = /. + ${nixString(kitProgram())};
         inherit system;
       };
-      systems = builtins.attrValues (builtins.mapAttrs (_: host: host.system) inventory.hosts);
+      outputOf = name: derivation: { inherit name; value = { inherit (derivation) drvPath; outputPath = derivation.outPath; }; };
+      platforms = builtins.attrValues (builtins.mapAttrs (_: host: host.system) hosts);
     in {
-      inherit inventory;
-      kits = builtins.listToAttrs (map (system: { name = system; value = { inherit (kitOf system) drvPath; outputPath = (kitOf system).outPath; }; }) systems);
+      inherit name;
+      hosts = builtins.mapAttrs (name: host: {
+        inherit (host) system deployment networking;
+        warnings = if isWanted name then host.warnings else [ ];
+      }) hosts;
+      systems = builtins.listToAttrs (map (name: { inherit name; value = { inherit (hosts.\${name}) drvPath outputPath; }; }) wanted);
+      kits = builtins.listToAttrs (map (system: outputOf system (kitOf system)) platforms);
     }`;
 }
 

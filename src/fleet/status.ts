@@ -44,7 +44,12 @@ async function askHosts<T>(
 
 export async function statusOfHosts(
   sessions: readonly HostSession[],
-  options: { readonly health: boolean; readonly signal: AbortSignal },
+  options: {
+    /** What the fleet declares, by host. */
+    readonly declared: ReadonlyMap<string, { readonly outPath: string }>;
+    readonly health: boolean;
+    readonly signal: AbortSignal;
+  },
 ): Promise<HostStatus[]> {
   const { signal } = options;
   return askHosts<HostStatus>(
@@ -57,7 +62,8 @@ export async function statusOfHosts(
       const { host } = session;
       const running = facts.systems.activated;
       const generation = facts.generations.findLast((entry) => entry.path === running)?.number;
-      const differs = running !== host.outPath;
+      const declared = options.declared.get(host.name)?.outPath ?? "";
+      const differs = running !== declared;
       const healthy = check?.healthy ?? true;
       return {
         host: host.name,
@@ -69,7 +75,7 @@ export async function statusOfHosts(
           facts.drift.length === 0 &&
           facts.transaction === null &&
           facts.failedUnits.length === 0,
-        declared: host.outPath,
+        declared,
         facts,
         ...(generation === undefined ? {} : { generation }),
         differs,
@@ -82,7 +88,7 @@ export async function statusOfHosts(
       address: session.host.target.host,
       tags: session.host.tags,
       asDeclared: false,
-      declared: session.host.outPath,
+      declared: options.declared.get(session.host.name)?.outPath ?? "",
       differs: false,
       health: [],
       drift: [],

@@ -1,9 +1,10 @@
 /** `pristine lock`, `eval` and `build`: from the fleet file to store paths, without touching a host. */
 
-import type { Command } from "commander";
+import { resolve } from "node:path";
+import { type Command, Option } from "commander";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action } from "../session.ts";
-import { collect } from "./exec.ts";
+import { collect, onOption } from "../host-option.ts";
 
 /** More changes than this are only counted. */
 const LISTED_MAX = 30;
@@ -13,12 +14,14 @@ export function registerBuild(program: Command): void {
     .command("lock")
     .summary("resolve and verify the Debian packages that the fleet uses")
     .description(
-      "Finds the package names that the fleet's hosts need, resolves them with their dependencies against the Debian suite\n" +
-        "(verified from the archive key down: InRelease signature, index hash, package hash) and writes pristine.lock beside\n" +
-        "the fleet file. The mirror is the one this machine's apt uses, or PRISTINE_DEBIAN_MIRROR. Run it again to take in\n" +
-        "security updates; commit the lock with the fleet.",
+      "Finds the packages that the fleet's hosts need, resolves them with their dependencies against the Debian suite (verified from the archive key down: InRelease signature, index hash, package hash), and writes pristine.lock beside the fleet file. Commit the lock with the fleet; run this again after naming a new package, and to take in security updates.\n\n" +
+        "The mirror is the one that apt on this machine uses, or PRISTINE_DEBIAN_MIRROR.",
     )
-    .option("--architecture <name>", "also lock for this architecture (amd64, arm64)", collect, [])
+    .addOption(
+      new Option("--architecture <name>", "also lock for this architecture: amd64 or arm64")
+        .argParser(collect)
+        .default([], "those of the hosts"),
+    )
     .option("--offline", "use only indexes that were fetched before")
     .addHelpText(
       "after",
@@ -60,7 +63,7 @@ export function registerBuild(program: Command): void {
     .command("eval")
     .summary("evaluate a Nix expression, or look into the fleet")
     .description(
-      "Evaluates an expression and prints its value. Without --expr or --file, ATTRIBUTE is looked up in the fleet:\n  pristine eval hosts.web1.config.networking.hostName",
+      "Evaluates an expression and prints its value. Without --expr or --file the expression is the fleet, which has the attributes hosts.NAME.config, hosts.NAME.options, hosts.NAME.system, inventory and meta. A value is printed as far as it has been evaluated; --strict evaluates all of it.",
     )
     .argument("[attribute]", "an attribute path")
     .option("-E, --expr <expression>", "evaluate this expression")
@@ -68,7 +71,10 @@ export function registerBuild(program: Command): void {
     .option("--strict", "evaluate the whole value")
     .option("--raw", "print a string without quotes")
     .option("--show-trace", "show the whole trace of an error")
-    .addHelpText("after", exitCodesHelp({ ok: "evaluated", usage: "the expression is wrong" }))
+    .addHelpText(
+      "after",
+      `${exitCodesHelp({ ok: "evaluated", usage: "the expression is wrong" })}\n\nExample:\n  pristine eval hosts.web1.config.networking.hostName`,
+    )
     .action(
       action(
         async (
@@ -78,7 +84,6 @@ export function registerBuild(program: Command): void {
         ) => {
           const { evaluate } = await import("../../realise/evaluate.ts");
           const { fleetExpression } = await import("../../fleet/inventory.ts");
-          const { resolve } = await import("node:path");
           const expression =
             options.expr ??
             (options.file === undefined
@@ -106,18 +111,22 @@ export function registerBuild(program: Command): void {
     .summary("build the systems of hosts")
     .description("Evaluates and builds the systems of hosts into the local store, and prints their store paths.")
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
-    .option("--on <patterns>", "hosts: names, globs, @tags, separated by commas (default: all)", collect, [])
+    .addOption(onOption())
     .addHelpText("after", exitCodesHelp({ ok: "built", usage: "evaluation or a build failed" }))
     .action(
       action(async (session, names: string[], options: { on: string[] }) => {
-        const { openFleet, build } = await import("../fleet-context.ts");
-        const context = await openFleet(session, names, options.on);
+        const { openFleet, build, systemOf } = await import("../fleet-context.ts");
+        const context = await openFleet(session, names, { on: options.on, systems: true });
         await build(
           session,
           context,
-          context.hosts.map((host) => host.drvPath),
+          context.hosts.map((host) => systemOf(context, host).drvPath),
         );
-        const built = context.hosts.map((host) => ({ host: host.name, drvPath: host.drvPath, path: host.outPath }));
+        const built = context.hosts.map((host) => ({
+          host: host.name,
+          drvPath: systemOf(context, host).drvPath,
+          path: systemOf(context, host).outPath,
+        }));
         if (session.options.json) session.terminal.out(JSON.stringify({ hosts: built }));
         else for (const { host, path } of built) session.terminal.out(`${session.terminal.colors.bold(host)} ${path}`);
         return EXIT.ok;

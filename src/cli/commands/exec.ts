@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
+import { onOption } from "../host-option.ts";
 import { action } from "../session.ts";
 
 export function registerExec(program: Command): void {
@@ -9,10 +10,10 @@ export function registerExec(program: Command): void {
     .command("exec")
     .summary("run a command on hosts, in parallel")
     .description(
-      "Runs COMMAND on each host over ssh, in parallel, and shows its output with the host's name before each line.\nArguments are passed as they are: no shell of the host re-reads them.",
+      "Runs COMMAND on each host over ssh, in parallel, and shows its output with the host's name before each line. Arguments are passed as they are: no shell of the host re-reads them.",
     )
     .argument("<command...>", "the program and its arguments, after --")
-    .option("--on <patterns>", "hosts: names, globs, @tags, separated by commas (default: all)", collect, [])
+    .addOption(onOption())
     .option("--timeout <seconds>", "how long each host may take", "300")
     .addHelpText(
       "after",
@@ -23,7 +24,7 @@ export function registerExec(program: Command): void {
         const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
         const { safeText } = await import("../render/safe-text.ts");
         const { terminal, signal } = session;
-        const context = await openFleet(session, [], options.on);
+        const context = await openFleet(session, [], { on: options.on });
         await buildKits(session, context);
         const width = Math.max(...context.hosts.map((host) => host.name.length));
         return withSessions(session, context, async (sessions) => {
@@ -96,11 +97,6 @@ export function registerExec(program: Command): void {
         });
       }),
     );
-}
-
-/** Adds one more value of a repeatable option. */
-export function collect(value: string, before: readonly string[]): string[] {
-  return [...before, value];
 }
 
 /** Splits chunks of bytes into lines. */

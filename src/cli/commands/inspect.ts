@@ -4,19 +4,17 @@ import type { Command } from "commander";
 import type { HostStatus } from "../../fleet/status.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action, type Session } from "../session.ts";
-import { collect } from "./exec.ts";
-
-const ON = "hosts: names, globs, @tags, separated by commas (default: all)";
+import { onOption } from "../host-option.ts";
 
 export function registerInspect(program: Command): void {
   program
     .command("status")
     .summary("show generation, health and drift of hosts")
     .description(
-      "Asks each host what it runs, what it would boot, whether it is healthy and how it drifted,\nand compares that with what the fleet declares.",
+      "Asks each host what it runs, what it would boot, whether it is healthy and how it drifted, and compares that with what the fleet declares.",
     )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
-    .option("--on <patterns>", ON, collect, [])
+    .addOption(onOption())
     .option("--no-health", "do not run the health checks")
     .addHelpText(
       "after",
@@ -43,7 +41,7 @@ export function registerInspect(program: Command): void {
       "Runs the health checks that each host's running system declares, on the host, and shows their results.",
     )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
-    .option("--on <patterns>", ON, collect, [])
+    .addOption(onOption())
     .addHelpText(
       "after",
       exitCodesHelp({
@@ -59,7 +57,7 @@ export function registerInspect(program: Command): void {
         const { safeText } = await import("../render/safe-text.ts");
         const { terminal } = session;
         const { green, red, bold } = terminal.colors;
-        const context = await openFleet(session, names, options.on);
+        const context = await openFleet(session, names, { on: options.on });
         await buildKits(session, context);
         return withSessions(session, context, async (sessions) => {
           const answers = await checkHosts([...sessions.values()], session.signal);
@@ -83,10 +81,10 @@ export function registerInspect(program: Command): void {
     .command("ephemeral")
     .summary("show what a reboot of hosts would erase")
     .description(
-      "Lists what lies on the erased part of a host's filesystem although nothing declared it:\nfiles that the next reboot loses. Persisted paths are not listed.",
+      "Lists what lies on the erased part of a host's filesystem although nothing declared it: files that the next reboot loses. Persisted paths are not listed.",
     )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
-    .option("--on <patterns>", ON, collect, [])
+    .addOption(onOption())
     .addHelpText(
       "after",
       exitCodesHelp({
@@ -99,36 +97,14 @@ export function registerInspect(program: Command): void {
       action(async (session, names: string[], options: { on: string[] }) => {
         const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
         const { ephemeralOf } = await import("../../fleet/status.ts");
-        const { safeText } = await import("../render/safe-text.ts");
-        const { renderBytes, renderCount, renderTable } = await import("../render/table.ts");
+        const { renderEphemeral } = await import("../render/ephemeral.ts");
         const { terminal } = session;
-        const context = await openFleet(session, names, options.on);
+        const context = await openFleet(session, names, { on: options.on });
         await buildKits(session, context);
         return withSessions(session, context, async (sessions) => {
           const answers = await ephemeralOf([...sessions.values()], session.signal);
           if (session.options.json) terminal.out(JSON.stringify({ hosts: answers }));
-          else {
-            for (const { host, answer, error } of answers) {
-              if (answer === undefined) {
-                terminal.out(`${terminal.colors.bold(host)}: ${terminal.colors.red(safeText(error ?? ""))}`);
-                continue;
-              }
-              const amount = `${renderCount(answer.totalEntries, "entry", "entries")}, ${renderBytes(answer.totalBytes)}`;
-              terminal.out(
-                `${terminal.colors.bold(host)}: ${answer.entries.length === 0 ? "nothing would be lost" : `a reboot erases ${amount}`}`,
-              );
-              const rows = answer.entries.map((entry) => [
-                `  ${safeText(entry.path)}${entry.kind === "directory" ? "/" : ""}`,
-                entry.kind,
-                renderBytes(entry.size),
-                `${entry.owner}:${entry.group}`,
-                entry.modified,
-              ]);
-              if (rows.length > 0)
-                for (const line of renderTable(["  path", "kind", "size", "owner", "modified"], rows))
-                  terminal.out(line);
-            }
-          }
+          else for (const line of renderEphemeral(answers, terminal)) terminal.out(line);
           return answers.every((answer) => answer.answer !== undefined) ? EXIT.ok : EXIT.hostsFailed;
         });
       }),
@@ -142,9 +118,13 @@ async function readStatuses(
 ): Promise<HostStatus[]> {
   const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
   const { statusOfHosts } = await import("../../fleet/status.ts");
-  const context = await openFleet(session, names, options.on);
+  const context = await openFleet(session, names, { on: options.on, systems: true });
   await buildKits(session, context);
   return withSessions(session, context, (sessions) =>
-    statusOfHosts([...sessions.values()], { health: options.health, signal: session.signal }),
+    statusOfHosts([...sessions.values()], {
+      declared: context.inventory.systems,
+      health: options.health,
+      signal: session.signal,
+    }),
   );
 }

@@ -139,7 +139,7 @@ function checkArchitecture(host: HostInventory, facts: HostFacts): void {
       "HOST_ARCHITECTURE",
       `${host.name} is a ${facts.architecture} machine, but is declared as ${host.system}`,
       {
-        hint: "set nixpkgs.system for this host, or check its address",
+        hint: "set system.architecture for this host, or check its address",
       },
     );
   }

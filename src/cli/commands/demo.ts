@@ -9,9 +9,7 @@ export function registerDemo(program: Command): void {
     .command("demo")
     .summary("see it all run on this machine: three hosts, deployed, changed, broken, rolled back")
     .description(
-      "Starts three local hosts, deploys a small shop to them, changes it, breaks it in four ways, reboots and rolls back,\n" +
-        "and shows the evidence. Everything it does is a 'pristine' command that can be pasted. It first says what it will\n" +
-        "install, download, bridge and mount; --dry-run stops there. Needs root. Under 10 minutes and 3 GB.\n\n" +
+      "Starts three local hosts, deploys a small shop to them, changes it, breaks it in four ways, reboots and rolls back, and shows the evidence. Everything it does is a 'pristine' command that can be pasted. It first says what it will install, download, bridge and mount; --dry-run stops there. Needs root, at most 10 minutes and 3 GB.\n\n" +
         "'pristine demo stop' removes what a kept or killed demo left.",
     )
     .argument("[verb]", "'stop' removes every trace of the demo")

@@ -5,9 +5,8 @@ import type { FleetPlan } from "../../fleet/plan.ts";
 import type { TransactionGoal } from "../../machine/transaction.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
 import { action, type Session } from "../session.ts";
-import { collect } from "./exec.ts";
+import { onOption } from "../host-option.ts";
 
-const ON = "hosts: names, globs, @tags, separated by commas (default: all)";
 const GOALS: readonly TransactionGoal[] = ["switch", "boot", "test", "dry-activate"];
 
 interface PlanFlags {
@@ -28,8 +27,7 @@ export function registerDeploy(program: Command): void {
       .command("plan")
       .summary("show what a deployment would do")
       .description(
-        "Evaluates and builds the hosts' systems, looks at the hosts, and shows per host what would change: packages, units,\n" +
-          "files of /etc, users, ports, the paths and bytes to copy, and whether you might lock yourself out.\n" +
+        "Evaluates and builds the hosts' systems, looks at the hosts, and shows per host what would change: packages, units, files of /etc, users, ports, the paths and bytes to copy, and whether you might lock yourself out.\n\n" +
           "Nothing is changed on a host, except that the host kit (3 MB) is placed in its store.",
       )
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
@@ -64,11 +62,12 @@ export function registerDeploy(program: Command): void {
       .command("deploy")
       .summary("make hosts what the fleet declares")
       .description(
-        "Plans, asks, and then per host, in parallel: copies what is missing, activates as one transaction, runs the health\n" +
-          "checks, and confirms over a fresh connection. A host that is not confirmed in time returns by itself to the system\n" +
-          "it ran before, also when this program or the network is gone. Hosts do not affect each other.\n\n" +
-          "Goals: switch (activate, and boot it from now on), test (activate, the next reboot returns), boot (activate at the\n" +
-          "next reboot), dry-activate (only say what would be done to units).",
+        "Plans, asks, and then per host, in parallel: copies what is missing, activates as one transaction, runs the health checks, and confirms over a fresh connection. A host that is not confirmed in time returns by itself to the system it ran before, also when this program or the network is gone. Hosts do not affect each other.\n\n" +
+          "Goals:\n" +
+          "  switch        activate now, and boot it from now on\n" +
+          "  test          activate now; the next reboot returns\n" +
+          "  boot          activate at the next reboot\n" +
+          "  dry-activate  only say what would be done to units",
       )
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
@@ -104,7 +103,7 @@ export function registerDeploy(program: Command): void {
       .command("rollback")
       .summary("return a host to an earlier generation")
       .description(
-        "Activates an earlier generation of HOST as the same transaction that deploy uses, with health checks and confirmation.\n" +
+        "Activates an earlier generation of HOST as the same transaction that deploy uses, with health checks and confirmation.\n\n" +
           "Without --to, the newest generation that differs from the running system is taken.",
       )
       .argument("<host>", "the host's name"),
@@ -142,10 +141,10 @@ export function registerDeploy(program: Command): void {
     .command("reboot")
     .summary("reboot hosts and wait until they are back")
     .description(
-      "Reboots hosts, waits until each answers again with a new boot id, and runs its health checks.\nWhat is not persisted is erased: see 'pristine ephemeral' first.",
+      "Reboots hosts, waits until each answers again with a new boot id, and runs its health checks. What is not persisted is erased: see 'pristine ephemeral' first.",
     )
-    .argument("[hosts...]", "host names, globs or @tags")
-    .option("--on <patterns>", ON, collect, [])
+    .argument("[hosts...]", "host names, globs or @tags (default: all)")
+    .addOption(onOption())
     .option("--timeout <seconds>", "how long a host may take to come back", "300")
     .option("-y, --yes", "do not ask")
     .addHelpText(
@@ -166,7 +165,7 @@ export function registerDeploy(program: Command): void {
 
 function withPlanOptions(command: Command): Command {
   return command
-    .option("--on <patterns>", ON, collect, [])
+    .addOption(onOption())
     .option("--goal <goal>", `one of ${GOALS.join(", ")}`, parseGoal, "switch")
     .option("--parallel <count>", "how many hosts at once", "10");
 }

@@ -9,7 +9,7 @@ export function registerInit(program: Command): void {
     .command("init")
     .summary("write a fleet to start from")
     .description(
-      "Writes a short commented fleet.nix, one file per host, a shared module and a .gitignore into DIRECTORY.\nAn existing file is never overwritten.",
+      "Writes a short commented fleet.nix, one file per host, a shared module and a .gitignore into DIRECTORY. Your ssh public keys go to keys/operator.pub, from where the hosts let you in as root; without any, a key pair is made. An existing file is never overwritten.",
     )
     .argument("[directory]", "where to write", ".")
     .option("--template <name>", "the example to start from: start, shop", "start")

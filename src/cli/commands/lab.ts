@@ -1,6 +1,6 @@
 /** `pristine lab`: local hosts for rehearsing a fleet, and the faults that they can be given. */
 
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action, type Session } from "../session.ts";
 
@@ -40,11 +40,10 @@ function registerUp(lab: Command): void {
       `Makes a lab with a host for each HOST of the fleet (default: all) and boots it from a generic system that holds nothing of the fleet. Hosts that run are left alone, those that are off are switched on, and those that are not named are removed.\n${SHARED_KERNEL}\n\nNeeds root. A lab is a bridge in a network namespace and one interface 'prs-NAME' on this machine, a sparse disk file per host under /var/lib/pristine/lab, and mounts and processes that 'pristine lab down' removes.`,
     )
     .argument("[hosts...]", "the fleet's hosts to make")
-    .option(
-      "--disk <size>",
-      "the size of each new host's disk, which takes only what is written",
-      sizeOf,
-      2 * 1024 ** 3,
+    .addOption(
+      new Option("--disk <size>", "the size of each new host's disk, which takes only what is written")
+        .argParser(sizeOf)
+        .default(2 * 1024 ** 3, "2G"),
     )
     .option("--memory <size>", "the memory that each host may use (default: no limit)", sizeOf)
     .option(
@@ -153,7 +152,7 @@ function registerDown(lab: Command): void {
     .command("down")
     .summary("remove a lab and every trace of it")
     .description(
-      "Ends the hosts of the labs NAME at once and removes their processes, mounts, interfaces, control groups, disks and keys; also what a killed command has left. Without NAME it means the only lab there is.",
+      "Ends the hosts of the labs NAME at once and removes their processes, mounts, interfaces, control groups, disks and keys; also what a killed command has left. Without NAME it means the lab of the fleet file, else the only lab there is.",
     )
     .argument("[names...]", "the labs to remove")
     .option("--all", "remove all labs of this machine")
@@ -212,6 +211,7 @@ function registerList(lab: Command): void {
   lab
     .command("list")
     .summary("show the labs of this machine")
+    .description("Lists the labs of this machine, with their networks and how many of their hosts run.")
     .addHelpText("after", exitCodesHelp(CODES))
     .action(
       action(async (session) => {
@@ -283,7 +283,7 @@ function registerPower(lab: Command): void {
     .command("power")
     .summary("switch hosts on or off, reboot them, or cut their power")
     .description(
-      "on: boots, and waits for ssh. off: shuts down in order. reboot: reboots in order, and waits for ssh.\ncut: ends every process of the host at one instant. What it had written is kept: this machine does not lose power.",
+      "  on      boot, and wait for ssh\n  off     shut down in order\n  reboot  reboot in order, and wait for ssh\n  cut     end every process of the host at one instant\n\nWhat a host had written before a cut is kept: this machine does not lose power.",
     )
     .argument("<what>", "on, off, cut or reboot", oneOf(Object.keys(DOES)))
     .argument("<hosts...>", "hosts of the lab")
@@ -358,6 +358,7 @@ function registerDisk(lab: Command): void {
   lab
     .command("disk")
     .summary("fill the disks of hosts, or free them again")
+    .description("Fills a host's disk with a file of the lab's, to see what a full disk does, or removes that file.")
     .argument("<what>", "fill or free", oneOf(["fill", "free"]))
     .argument("<hosts...>", "hosts of the lab")
     .option("--leave <size>", "how much to leave free", sizeOf, 0)

@@ -3,29 +3,14 @@
  * `tmpfiles.d`, nor systemd itself makes.
  */
 
-import type { EphemeralAnswer, EphemeralEntry } from "../machine/facts.ts";
+import type { EphemeralAnswer } from "../machine/facts.ts";
 import { SKELETON } from "../machine/skeleton.ts";
 import { persistentPathOf, SystemObject, type SystemMeta } from "../machine/system-object.ts";
 import { unitValues } from "../machine/unit-file.ts";
 import type { Host } from "./host.ts";
+import { findKept } from "./kept-strays.ts";
+import { StraySearch, type StatusOf } from "./stray-search.ts";
 import { runningSystem } from "./systems.ts";
-
-export interface FileStatus {
-  readonly kind: EphemeralEntry["kind"];
-  readonly size: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mode: number;
-  readonly modified: string;
-  /** The filesystem it lies on. */
-  readonly device: number;
-}
-
-/** Status of one file, links not followed. */
-export type StatusOf = (path: string) => FileStatus | undefined;
-
-const ENTRIES_MAX = 5000;
-const DEPTH_MAX = 64;
 
 /** Volatile places that are looked at; `/run` is what systemd and services make anew, and is left out. */
 const ROOTS = ["/", "/tmp", "/var/tmp", "/dev/shm"];
@@ -74,7 +59,11 @@ export function findEphemeral(host: Host, statusOf: StatusOf): EphemeralAnswer {
     ...homesOf(system?.meta),
     ...owned.kept,
   ]);
-  const search = new Search(host, statusOf, { known, skipped: new Set([...persisted, ...owned.caches]), names });
+  // What leads to something of the base's own is only a way to it.
+  for (const own of OWN_PATHS) known.add(own.replace(/\/$/, ""));
+  const skipped = new Set([...persisted, ...owned.caches]);
+  const isSkipped = (path: string): boolean => isOwn(path) || skipped.has(path);
+  const search = new StraySearch(host, statusOf, { known, isSkipped, names });
   const devices = new Set<number>();
   for (const root of ROOTS) {
     const status = statusOf(root);
@@ -82,93 +71,16 @@ export function findEphemeral(host: Host, statusOf: StatusOf): EphemeralAnswer {
     devices.add(status.device);
     if (root === "/" || isVolatile(host, root)) search.walk(root, status.device, 0);
   }
-  const entries = search.entries.sort((one, other) => (one.path < other.path ? -1 : 1));
+  const entries = search.sorted();
+  const kept = findKept(host, statusOf, { persistence: system?.meta?.persistence, names });
   return {
     entries,
     totalBytes: entries.reduce((sum, entry) => sum + entry.size, 0),
     totalEntries: entries.reduce((sum, entry) => sum + 1 + entry.entries, 0),
     persisted,
-    truncated: search.isTruncated,
+    kept: kept.sorted(),
+    truncated: search.isTruncated || kept.isTruncated,
   };
-}
-
-interface Knowledge {
-  readonly known: ReadonlySet<string>;
-  /** Not looked into: it stays, or nobody misses it. */
-  readonly skipped: ReadonlySet<string>;
-  readonly names: { readonly users: ReadonlyMap<number, string>; readonly groups: ReadonlyMap<number, string> };
-}
-
-class Search {
-  readonly entries: EphemeralEntry[] = [];
-  isTruncated = false;
-  readonly #host: Host;
-  readonly #statusOf: StatusOf;
-  readonly #knowledge: Knowledge;
-
-  constructor(host: Host, statusOf: StatusOf, knowledge: Knowledge) {
-    this.#host = host;
-    this.#statusOf = statusOf;
-    this.#knowledge = knowledge;
-  }
-
-  /** Reports what is unknown as a whole, and looks into what is known. */
-  walk(directory: string, device: number, depth: number): void {
-    for (const name of this.#host.files.list(directory) ?? []) {
-      const path = directory === "/" ? `/${name}` : `${directory}/${name}`;
-      if (isOwn(path) || this.#knowledge.skipped.has(path)) continue;
-      const status = this.#statusOf(path);
-      if (status === undefined || status.device !== device) continue;
-      if (this.#knowledge.known.has(path) || this.#leadsToKnown(path)) {
-        if (status.kind === "directory" && depth < DEPTH_MAX) this.walk(path, device, depth + 1);
-        continue;
-      }
-      if (this.entries.length >= ENTRIES_MAX) {
-        this.isTruncated = true;
-        return;
-      }
-      this.#report(path, status, device);
-    }
-  }
-
-  /** Whether something known lies below, so that the directory itself is only a way to it. */
-  #leadsToKnown(path: string): boolean {
-    for (const known of this.#knowledge.known) if (known.startsWith(`${path}/`)) return true;
-    return OWN_PATHS.some((own) => own.startsWith(`${path}/`));
-  }
-
-  #report(path: string, status: FileStatus, device: number): void {
-    const below = status.kind === "directory" ? this.#sizeBelow(path, device, 0) : { size: status.size, entries: 0 };
-    const { users, groups } = this.#knowledge.names;
-    this.entries.push({
-      path,
-      kind: status.kind,
-      size: below.size,
-      entries: below.entries,
-      owner: users.get(status.uid) ?? String(status.uid),
-      group: groups.get(status.gid) ?? String(status.gid),
-      mode: status.mode,
-      modified: status.modified,
-    });
-  }
-
-  #sizeBelow(directory: string, device: number, depth: number): { size: number; entries: number } {
-    let size = 0;
-    let entries = 0;
-    for (const name of this.#host.files.list(directory) ?? []) {
-      const path = `${directory}/${name}`;
-      const status = this.#statusOf(path);
-      if (status === undefined || status.device !== device) continue;
-      entries++;
-      if (status.kind === "directory") {
-        if (depth >= DEPTH_MAX) continue;
-        const below = this.#sizeBelow(path, device, depth + 1);
-        size += below.size;
-        entries += below.entries;
-      } else size += status.size;
-    }
-    return { size, entries };
-  }
 }
 
 function isOwn(path: string): boolean {

@@ -15,7 +15,7 @@ import { begin, parsePlan } from "./begin.ts";
 import { collectFacts } from "./collect-facts.ts";
 import { openUnfinished, peekUnfinished } from "./conclude.ts";
 import { confirm } from "./confirm.ts";
-import { findEphemeral, type FileStatus } from "./ephemeral.ts";
+import { findEphemeral } from "./ephemeral.ts";
 import { execute } from "./executor.ts";
 import { withFaultPoints } from "./fault-points.ts";
 import { runHealthChecks } from "./health.ts";
@@ -23,6 +23,7 @@ import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { openHost } from "./quickjs-host.ts";
 import { requestRevert, revert } from "./revert.ts";
+import type { FileStatus } from "./stray-search.ts";
 import { runningSystem } from "./systems.ts";
 import { readLock, readReceipts, TransactionRecord } from "./transaction-record.ts";
 
@@ -161,7 +162,7 @@ function journal(host: Host, args: readonly string[]): number {
   }
   const until = host.uptimeMs() + FOLLOW_SECONDS_MAX * 1000;
   for (;;) {
-    for (const line of record.records.slice(seen)) print(line);
+    for (const line of record.recordsAfter(seen)) print(line);
     seen = Math.max(seen, record.lastSeq);
     const isOver = isFinal(record.state) && record.receipt !== undefined;
     if (isOver || record.state === "awaiting-confirm" || host.uptimeMs() > until) break;
@@ -177,7 +178,7 @@ function answerOf(record: TransactionRecord, after: number): JournalAnswer {
   return {
     id: record.id,
     state: record.state,
-    records: record.records.slice(after),
+    records: record.recordsAfter(after),
     ...(receipt === undefined ? {} : { receipt }),
   };
 }

@@ -78,7 +78,7 @@ export interface CheckAnswer {
   readonly failedUnits: readonly string[];
 }
 
-/** One thing on a volatile filesystem that nothing declared: what a reboot erases. */
+/** One thing that nothing declared. */
 export interface EphemeralEntry {
   readonly path: string;
   readonly kind: "file" | "directory" | "link" | "socket" | "fifo" | "device";
@@ -95,11 +95,14 @@ export interface EphemeralEntry {
 
 /** What `ephemeral` prints. */
 export interface EphemeralAnswer {
+  /** What lies on volatile filesystems: a reboot erases it. */
   readonly entries: readonly EphemeralEntry[];
   readonly totalBytes: number;
   readonly totalEntries: number;
   /** Declared persistent paths, which were not looked into. */
   readonly persisted: readonly string[];
+  /** What lies on persistent filesystems although nothing declared it: it outlives reboots. */
+  readonly kept: readonly EphemeralEntry[];
   /** Set when a bound stopped the search. */
   readonly truncated: boolean;
 }

@@ -21,6 +21,8 @@ interface ExecAnswer {
 export class Chapters {
   readonly #story: Story;
   #page = "";
+  /** The generation of web1 that the first deployment made. */
+  #firstGeneration = 0;
 
   constructor(story: Story) {
     this.#story = story;
@@ -34,10 +36,7 @@ export class Chapters {
     if (!(await story.chapter("Deploy", () => this.#deploy()))) return;
     await story.chapter("Change one thing on one host", () => this.#change());
     await story.chapter("Remove things", () => this.#remove());
-    await story.chapter("Break it: a service that does not come up", () => this.#breakService());
-    await story.chapter("Break it: a firewall that locks you out", () => this.#breakFirewall());
-    await story.chapter("Break it: the deployer is killed in the middle", () => this.#killDeployer());
-    await story.chapter("Break it: a host loses power in the middle", () => this.#cutPower());
+    await story.chapter("Break it", () => this.#breakIt());
     await story.chapter("Reboot", () => this.#reboot());
     await story.chapter("Roll back", () => this.#rollBack());
   }
@@ -91,6 +90,8 @@ export class Chapters {
       "bytesCopied",
       outcomes.reduce((sum, outcome) => sum + (outcome.copied?.bytes ?? 0), 0),
     );
+    const first = outcomes.find((outcome) => outcome.host === "web1");
+    this.#firstGeneration = first?.status === "activated" ? (first.receipt.generation ?? 0) : 0;
     const load = new Load(this.#page);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     const report = await load.stop();
@@ -190,6 +191,14 @@ export class Chapters {
     );
     story.figure("attemptsRefused", refused.length);
     story.figure("strayPathsListed", written.length);
+  }
+
+  async #breakIt(): Promise<void> {
+    const story = this.#story;
+    await story.part("A change that builds, but breaks the service", () => this.#breakService());
+    await story.part("A firewall that locks you out", () => this.#breakFirewall());
+    await story.part("The deployer is killed in the middle", () => this.#killDeployer());
+    await story.part("The host loses power in the middle", () => this.#cutPower());
   }
 
   async #breakService(): Promise<void> {
@@ -298,12 +307,13 @@ export class Chapters {
 
   async #rollBack(): Promise<void> {
     const story = this.#story;
-    const facts = (await this.#statusOf("web1"))?.facts;
-    const current = facts?.generations.find((generation) => generation.isDefault)?.number ?? 0;
-    const target = facts?.generations.findLast(
-      (generation) => generation.number < current && generation.path !== facts.systems.system,
-    )?.number;
-    if (target === undefined) throw new ClaimError("web1 has no earlier generation");
+    const target = this.#firstGeneration;
+    const { facts } = (await this.#statusOf("web1")) ?? {};
+    const kept = facts?.generations.map((generation) => generation.number).join(", ") ?? "";
+    story.claim(
+      facts?.generations.some((generation) => generation.number === target) === true,
+      `web1 keeps the generations ${kept}; ${target} is the first deployment`,
+    );
     await story.pristine(["rollback", "web1", "--to", String(target), "--lab", "--yes"]);
     await story.pristine(["status", "--lab"], { exit: [2] });
     const statuses = await this.#statuses();

@@ -6,16 +6,19 @@
 
 import { join } from "node:path";
 import { readText } from "../../system/files.ts";
-import { run, type ProcessOutcome, renderArgv } from "../../system/process.ts";
+import { run, type ProcessOutcome } from "../../system/process.ts";
 import { renderDuration } from "../render/table.ts";
 import { ClaimError, replaceInFile } from "./edit.ts";
 import type { Terminal } from "../render/terminal.ts";
+
+/** A number or a word of evidence; those of a chapter's part stand together. */
+export type Figure = number | string | boolean | { readonly [name: string]: Figure };
 
 export interface ChapterReport {
   readonly name: string;
   readonly held: boolean;
   readonly seconds: number;
-  readonly figures: Readonly<Record<string, number | string | boolean>>;
+  readonly figures: Readonly<Record<string, Figure>>;
   readonly problem?: string;
 }
 
@@ -39,7 +42,7 @@ export class Story {
   readonly directory: string;
   readonly signal: AbortSignal;
   readonly #program: string;
-  #figures: Record<string, number | string | boolean> = {};
+  #figures: Record<string, Figure> = {};
 
   constructor(options: { terminal: Terminal; directory: string; program: string; signal: AbortSignal }) {
     this.terminal = options.terminal;
@@ -79,6 +82,20 @@ export class Story {
     const took = renderDuration(performance.now() - startedMs);
     this.terminal.out(problem === undefined ? green(`✓ held (${took})`) : red(`✗ did not hold: ${problem}`));
     return problem === undefined;
+  }
+
+  /** A part of a chapter; its figures carry its number. */
+  async part(title: string, tell: () => Promise<void>): Promise<void> {
+    const { bold } = this.terminal.colors;
+    const outer = this.#figures;
+    this.#figures = {};
+    this.terminal.out("");
+    this.terminal.out(bold(`  ▸ ${title}`));
+    try {
+      await tell();
+    } finally {
+      this.#figures = { ...outer, [title]: this.#figures };
+    }
   }
 
   say(text: string): void {

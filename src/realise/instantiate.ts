@@ -1,7 +1,7 @@
 /** Writes what an evaluation made into a store: derivations, and the sources and texts they need. */
 
-import { InvariantError } from "../base/errors.ts";
-import { renderContentAddress } from "../format/content-address.ts";
+import { InvariantError, OperationError } from "../base/errors.ts";
+import { type ContentAddress, contentAddressedPath, renderContentAddress } from "../format/content-address.ts";
 import { hashBytes } from "../format/hash.ts";
 import { memoryTreeSource } from "../format/memory-tree.ts";
 import { narChunks, narHash, type SyncTreeSource, type TreeFilter } from "../format/nar.ts";
@@ -73,7 +73,16 @@ function storeItem(made: Made, full: string, path: StorePath, storeDir: string):
   const source = made.sources.get(full);
   if (source === undefined) throw new InvariantError(`nothing is known of '${full}'`);
   if (source.kind === "text") return textItem(path, source.contents, source.references, storeDir);
-  return sourceItem(path, source);
+  return sourceItem(path, source, storeDir);
+}
+
+/** Refuses a source that is no longer what it was when evaluation hashed it. */
+function checkUnchanged(path: StorePath, source: LocalSource, address: ContentAddress, storeDir: string): void {
+  if (contentAddressedPath(storeDir, path.name, address).equals(path)) return;
+  throw new OperationError("SOURCE_CHANGED", `'${source.localPath}' changed after it was evaluated`, {
+    hint: "run the same command again",
+    retryable: true,
+  });
 }
 
 function infoOf(path: StorePath, tree: SyncTreeSource, filter: TreeFilter | undefined): PathInfo {
@@ -99,24 +108,34 @@ function textItem(path: StorePath, contents: Uint8Array, references: readonly st
   return { info, nar: () => asAsync(narChunks(tree)) };
 }
 
-function sourceItem(path: StorePath, source: Extract<SourcePath, { readonly kind: "path" }>): StoreItem {
+type LocalSource = Extract<SourcePath, { readonly kind: "path" }>;
+
+function sourceItem(path: StorePath, source: LocalSource, storeDir: string): StoreItem {
   const tree = diskTree(source.localPath);
   const included = source.included === undefined ? undefined : new Set(source.included);
   const filter = included === undefined ? undefined : (entry: string): boolean => included.has(entry);
-  if (!source.recursive) return fileItem(path, tree);
+  if (!source.recursive) return fileItem(path, source, tree, storeDir);
   const info = infoOf(path, tree, filter);
-  const contentAddress = renderContentAddress({ method: "nar", hash: info.narHash });
-  return { info: { ...info, contentAddress }, nar: () => asAsync(narChunks(tree, filter)) };
+  const address: ContentAddress = { method: "nar", hash: info.narHash };
+  checkUnchanged(path, source, address, storeDir);
+  return {
+    info: { ...info, contentAddress: renderContentAddress(address) },
+    nar: () => asAsync(narChunks(tree, filter)),
+  };
 }
 
 /** One file whose bytes are the object: what it may do is not part of it. */
-function fileItem(path: StorePath, tree: SyncTreeSource): StoreItem {
+function fileItem(path: StorePath, source: LocalSource, tree: SyncTreeSource, storeDir: string): StoreItem {
   const node = tree.node("");
   if (node.type !== "regular") throw new InvariantError(`'${path.baseName}' is no longer a file`);
   const contents = Buffer.concat([...tree.read("", node.size)]);
   const plain = memoryTreeSource({ type: "regular", executable: false, contents });
-  const contentAddress = renderContentAddress({ method: "flat", hash: hashBytes("sha256", contents) });
-  return { info: { ...infoOf(path, plain, undefined), contentAddress }, nar: () => asAsync(narChunks(plain)) };
+  const address: ContentAddress = { method: "flat", hash: hashBytes("sha256", contents) };
+  checkUnchanged(path, source, address, storeDir);
+  return {
+    info: { ...infoOf(path, plain, undefined), contentAddress: renderContentAddress(address) },
+    nar: () => asAsync(narChunks(plain)),
+  };
 }
 
 async function* asAsync(chunks: Iterable<Uint8Array>): AsyncGenerator<Uint8Array> {

@@ -159,7 +159,13 @@ let
 
       fleetFile = if isAttrs fleet && !lib.isStringLike fleet then "<fleet>" else fleet;
 
-      inventoryOf = mapAttrs (_: inventoryEntry) hosts;
+      # What is wrong with a host's inventory says whose it is, wherever it is looked at.
+      inventoryOf = mapAttrs (
+        name: host:
+        mapAttrs (_: value: builtins.addErrorContext "while evaluating the host '${name}':" (builtins.deepSeq value value)) (
+          inventoryEntry host
+        )
+      ) hosts;
     in
     {
       inherit meta hosts inventoryOf;
@@ -207,7 +213,9 @@ let
       addressed = concatMap (
         host:
         let
-          address = host.config.networking.primaryAddress or null;
+          address = builtins.addErrorContext "while evaluating the host '${host.name}':" (
+            host.config.networking.primaryAddress or null
+          );
         in
         if address == null then
           [ ]

@@ -11,17 +11,20 @@ import { registerInit } from "./commands/init.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerLab } from "./commands/lab.ts";
 import { EXIT } from "./exit-codes.ts";
+import { guardOutput } from "./render/terminal.ts";
 
 declare const PRISTINE_VERSION: string;
 
 // From a checkout's sources there is nothing worth caching.
 if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
 
+guardOutput();
+
 const program = new Command("pristine")
   .description("Deploys machines as pure functions: declare hosts in the Nix language, and they become exactly that.")
   .version(typeof PRISTINE_VERSION === "string" ? PRISTINE_VERSION : "source", "--version", "print the version")
   .option("--fleet <file>", "the fleet file", "fleet.nix")
-  .option("--store <uri>", "the local store: auto, local, local?root=DIR, daemon", "auto")
+  .option("--store <uri>", "the local store: auto, local, local?root=DIRECTORY", "auto")
   .option("--lab [name]", "act on the local lab's hosts instead of the real ones (default: the fleet's lab)")
   .option("--ssh-config <file>", "an OpenSSH configuration to use instead of yours")
   .option("--show-commands", "show each command that runs on a host", false)
@@ -50,4 +53,9 @@ try {
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  // The text for people is on standard error; a program gets its one value.
+  if (error.exitCode !== 0 && process.argv.includes("--json")) {
+    const message = error.code === "commander.help" ? "a command is missing" : error.message.replace(/^error: /, "");
+    process.stdout.write(`${JSON.stringify({ error: { code: "USAGE", message } })}\n`);
+  }
 }

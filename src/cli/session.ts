@@ -50,7 +50,12 @@ export function action<Args extends unknown[]>(
       const { renderError, errorRecord } = await import("./render/error.ts");
       const { exitCodeOf } = await import("./exit-codes.ts");
       if (options.json) terminal.out(JSON.stringify({ error: errorRecord(error) }));
-      renderError(terminal, error, { verbose: options.verbose });
+      const { nixDirectory } = await import("../fleet/inventory.ts");
+      renderError(terminal, error, {
+        verbose: options.verbose,
+        nixDirectory: nixDirectory(),
+        showTrace: this.opts<{ showTrace?: boolean }>().showTrace ?? false,
+      });
       process.exitCode = abort.signal.aborted ? 130 : exitCodeOf(error);
     } finally {
       progress.close();

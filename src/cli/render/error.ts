@@ -1,39 +1,86 @@
 /** Shows an error to a person, or to a program as a small record. */
 
+import { EvalDiagnostic } from "../../realise/evaluation-request.ts";
+import { describeEvaluationError, hostOfError } from "./evaluation.ts";
 import { safeText } from "./safe-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface Shown {
-  readonly code?: string;
+  readonly code?: unknown;
   readonly hint?: string | undefined;
-  readonly rendered?: string;
+}
+
+/** What a program is told of an error. */
+export interface ErrorRecord {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+  readonly host?: string;
+  readonly place?: { readonly file: string; readonly line: number; readonly column: number };
 }
 
 /** The record of an error for `--json`. */
-export function errorRecord(error: unknown): { code: string; message: string; hint?: string } {
+export function errorRecord(error: unknown): ErrorRecord {
   const { code, hint } = (error ?? {}) as Shown;
-  const message = error instanceof Error ? error.message : String(error);
-  return { code: code ?? "INTERNAL", message, ...(hint === undefined ? {} : { hint }) };
+  const record = {
+    code: isInterruption(error) ? "INTERRUPTED" : typeof code === "string" ? code : "INTERNAL",
+    message: safeText(error instanceof Error ? error.message : String(error)),
+    ...(hint === undefined ? {} : { hint: safeText(hint) }),
+  };
+  if (!(error instanceof EvalDiagnostic)) return record;
+  const { place } = error.data;
+  const host = hostOfError(error.data);
+  return {
+    ...record,
+    ...(host === undefined ? {} : { host }),
+    ...(place === undefined ? {} : { place: { file: place.file, line: place.line, column: place.column } }),
+  };
 }
 
 /** Prints an error: what and where, the way out, and the cause when asked. */
-export function renderError(terminal: Terminal, error: unknown, options: { readonly verbose: boolean }): void {
-  const { colors } = terminal;
-  const { code, hint, rendered } = (error ?? {}) as Shown;
-  if (rendered !== undefined) {
-    // An evaluation error brings its own text, with position and excerpt.
-    terminal.err(safeText(rendered).replace(/^error:/, colors.red("error:")));
-  } else if (code === undefined || !(error instanceof Error)) {
-    terminal.err(
-      `${colors.red("error:")} ${safeText(error instanceof Error ? (error.stack ?? error.message) : String(error))}`,
-    );
-    terminal.err("this is a bug in pristine; please report it with the lines above");
+export function renderError(
+  terminal: Terminal,
+  error: unknown,
+  options: {
+    readonly verbose: boolean;
+    /** Where Pristine's own Nix code lies. */
+    readonly nixDirectory: string;
+    /** Show an evaluation's whole trace, as Nix does. */
+    readonly showTrace?: boolean;
+  },
+): void {
+  const { cyan, dim, red } = terminal.colors;
+  let { hint } = (error ?? {}) as Shown;
+  if (isInterruption(error)) {
+    terminal.err(`${red("error:")} interrupted ${dim("[INTERRUPTED]")}`);
+    return;
+  }
+  if (error instanceof EvalDiagnostic) {
+    const described = describeEvaluationError(error.data, { ownDirectory: options.nixDirectory });
+    if (options.verbose || options.showTrace === true)
+      terminal.err(safeText(error.rendered).replace(/^error:/, red("error:")));
+    else {
+      terminal.err(`${red("error:")} ${safeText(described.headline)} ${dim(`[${error.code}]`)}`);
+      for (const line of described.details) terminal.err(safeText(line));
+    }
+    hint = described.hint;
   } else {
-    terminal.err(`${colors.red("error:")} ${safeText(error.message)} ${colors.dim(`[${code}]`)}`);
+    const { code } = (error ?? {}) as Shown;
+    if (typeof code !== "string" || !(error instanceof Error)) {
+      const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      terminal.err(`${red("error:")} ${safeText(text)}`);
+      terminal.err("this is a bug in pristine; please report it with the lines above");
+    } else terminal.err(`${red("error:")} ${safeText(error.message)} ${dim(`[${code}]`)}`);
   }
-  if (hint !== undefined) terminal.err(`${colors.cyan("hint:")} ${safeText(hint)}`);
+  if (hint !== undefined) terminal.err(`${cyan("hint:")} ${safeText(hint)}`);
   if (options.verbose && error instanceof Error && error.cause !== undefined) {
-    const cause = error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : String(error.cause);
-    terminal.err(colors.dim(`cause: ${safeText(cause)}`));
+    const cause =
+      error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : JSON.stringify(error.cause);
+    terminal.err(dim(`cause: ${safeText(cause)}`));
   }
+}
+
+/** Whether an error only says that the user, or a signal, ended the command. */
+function isInterruption(error: unknown): boolean {
+  return (error as Error | undefined)?.name === "AbortError" || (error as Shown | undefined)?.code === "INTERRUPTED";
 }

@@ -26,6 +26,26 @@ export function processTerminal(options: { readonly color?: boolean | undefined 
   };
 }
 
+/**
+ * Keeps a closed or full output from ending the program in the middle of its work.
+ *
+ * When nobody reads standard output any more (`pristine status | head`), the rest of it vanishes and the command ends
+ * with its own status. Any other failure to write is told, and the status is then never that of success.
+ */
+export function guardOutput(): void {
+  let told = false;
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE" || told) return;
+    told = true;
+    process.stderr.write(`error: cannot write to standard output: ${error.message} [OUTPUT_FAILED]\n`);
+    process.once("exit", () => {
+      if (process.exitCode === undefined || process.exitCode === 0) process.exitCode = 1;
+    });
+  });
+  // There is nowhere left to tell it.
+  process.stderr.on("error", () => undefined);
+}
+
 // eslint-disable-next-line no-control-regex -- escape sequences are what this looks for
 const ESCAPES = /\u001b\[[0-9;]*[A-Za-z]/g;
 

@@ -1,0 +1,86 @@
+/**
+ * An error of the fleet's Nix code, for people: what is wrong, where in *their* files, in which option of which host.
+ *
+ * The Nix-compatible programs show errors as Nix does; here the message comes first, and frames inside Pristine's own
+ * Nix code are left out.
+ */
+
+import type { DiagnosticPlace, EvalDiagnosticData } from "../../realise/evaluation-request.ts";
+
+const HOST_FRAME = /^while evaluating the host '([^']+)':?$/;
+const OPTION_FRAME = /^while evaluating the option [`']([^']+)':?$/;
+
+export interface EvaluationErrorText {
+  /** The first line of the message; the code belongs after it. */
+  readonly headline: string;
+  readonly details: readonly string[];
+  readonly hint?: string;
+}
+
+/** The host that an error belongs to, when it happened inside one. */
+export function hostOfError(data: EvalDiagnosticData): string | undefined {
+  return lastMatch(data, HOST_FRAME);
+}
+
+export function describeEvaluationError(
+  data: EvalDiagnosticData,
+  options: { /** Where Pristine's own Nix code lies. */ readonly ownDirectory: string },
+): EvaluationErrorText {
+  const [headline = "", ...rest] = data.message.split("\n");
+  const place = placeToShow(data, options.ownDirectory);
+  const details = [...rest];
+  if (place !== undefined) {
+    details.push(`  at ${place.file}:${place.line}:${place.column}`);
+    if (place.excerpt !== "") details.push(...place.excerpt.split("\n").map((line) => ` ${line}`));
+  }
+  if (data.suggestion !== undefined) details.push(`  ${data.suggestion}`);
+  const option = firstMatch(data, OPTION_FRAME);
+  const host = hostOfError(data);
+  const within = [
+    ...(option === undefined ? [] : [`option '${option}'`]),
+    ...(host === undefined ? [] : [`host '${host}'`]),
+  ];
+  if (within.length > 0) details.push(`  … while evaluating ${within.join(" of ")}`);
+  const hint = hintOf(data, place);
+  return { headline, details, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** The place of the error when it is the user's; else the innermost place of theirs that led to it. */
+function placeToShow(data: EvalDiagnosticData, ownDirectory: string): DiagnosticPlace | undefined {
+  const isTheirs = (place: DiagnosticPlace): boolean =>
+    place.file.startsWith("/") && !place.file.startsWith(`${ownDirectory}/`);
+  if (data.place !== undefined && isTheirs(data.place)) return data.place;
+  // What the module system throws names the definitions itself; a frame would only say where evaluation passed by.
+  if (data.code === "EVAL_THROWN") return undefined;
+  return data.trace.map((frame) => frame.place).find((place) => place !== undefined && isTheirs(place));
+}
+
+function hintOf(data: EvalDiagnosticData, place: DiagnosticPlace | undefined): string | undefined {
+  if (data.code === "EVAL_ATTR_MISSING") {
+    const name = /^attribute '([^']+)' missing/.exec(data.message)?.[1];
+    if (name !== undefined && namesPackage(place, name))
+      return `pristine.lock has no Debian package '${name}': run 'pristine lock' if it is newly named, else check its name`;
+  }
+  if (data.code === "EVAL_INFINITE_RECURSION")
+    return "a value needs itself: the frames of 'pristine eval --show-trace' show the way round";
+  return undefined;
+}
+
+function namesPackage(place: DiagnosticPlace | undefined, name: string): boolean {
+  return place !== undefined && (place.excerpt.includes(`pkgs.${name}`) || /\bwith pkgs\b/.test(place.excerpt));
+}
+
+function firstMatch(data: EvalDiagnosticData, pattern: RegExp): string | undefined {
+  for (const { text } of data.trace) {
+    const match = pattern.exec(text);
+    if (match !== null) return match[1];
+  }
+  return undefined;
+}
+
+function lastMatch(data: EvalDiagnosticData, pattern: RegExp): string | undefined {
+  return data.trace
+    .map(({ text }) => pattern.exec(text)?.[1])
+    .filter((found) => found !== undefined)
+    .at(-1);
+}

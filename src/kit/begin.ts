@@ -8,7 +8,7 @@ import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
 import { activatedSystem, isStorePath, profileSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
-import { EXECUTOR_UNIT, isTransactionId, takeLock, TransactionRecord } from "./transaction-record.ts";
+import { EXECUTOR_UNIT, isTransactionId, layBallast, takeLock, TransactionRecord } from "./transaction-record.ts";
 
 /** Journals and links need little; this much keeps the host able to write them all. */
 const FREE_BYTES_MIN = 16 * 1024 * 1024;
@@ -165,9 +165,9 @@ function requireNoInhibitor(host: Host, path: string, previous: string): void {
   });
 }
 
-function inhibitorsOf(host: Host, system: string): Record<string, unknown> {
+function inhibitorsOf(host: Host, system: string): Record<string, string> {
   const text = host.files.readFile(`${system}/switch-inhibitors`);
-  return text === undefined || text.trim() === "" ? {} : (JSON.parse(text) as Record<string, unknown>);
+  return text === undefined || text.trim() === "" ? {} : (JSON.parse(text) as Record<string, string>);
 }
 
 interface RecordInput {
@@ -182,6 +182,7 @@ function writeRecord(
   plan: TransactionPlan,
   { previous, partial, superseded }: RecordInput,
 ): TransactionRecord {
+  layBallast(host);
   const record = TransactionRecord.create(host, plan);
   setRoot(host, "pending", plan.system);
   // What an interrupted confirmation may have changed: the running system keeps a root of its own.

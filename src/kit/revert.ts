@@ -44,8 +44,9 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
   const failures: string[] = [];
   for (const step of goalSteps) {
     if (step === "revert-receipt") {
-      writeReceipt(activation, failures);
-      continue;
+      if (writeReceipt(activation, failures)) continue;
+      // The timers stay: they try again, and so does the next transaction.
+      return undefined;
     }
     if (record.hasEnded(step) || (isUntouched && LIVE_STEPS.has(step))) continue;
     if (!isFinal(record.state)) record.append({ kind: "step", step, event: "begin" });
@@ -97,13 +98,20 @@ function act(activation: Activation, step: StepName): void {
   }
 }
 
-function writeReceipt(activation: Activation, failures: readonly string[]): void {
+/** Says whether it could be written. */
+function writeReceipt(activation: Activation, failures: readonly string[]): boolean {
   const { record } = activation;
   record.append({ kind: "step", step: "revert-receipt", event: "begin" });
   const failed = newlyFailed(activation, record.unitPlan("back") ?? EMPTY_UNIT_PLAN);
   record.append({ kind: "step", step: "revert-receipt", event: "end" });
   const isClean = failures.length === 0 && failed.length === 0;
-  record.conclude(isClean ? "reverted" : "revert-failed", { failedUnits: failed });
+  try {
+    record.conclude(isClean ? "reverted" : "revert-failed", { failedUnits: failed });
+    return true;
+  } catch {
+    // The disk is full: the host is back where it was, and only the record of it is missing.
+    return false;
+  }
 }
 
 /** Asks for a return: recorded at once, done by a supervised unit, so that the asker's session may die of it. */

@@ -84,8 +84,12 @@ export class TransactionRecord {
     return this.#records;
   }
 
+  recordsAfter(seq: number): JournalRecord[] {
+    return this.#records.filter((record) => record.seq > seq);
+  }
+
   get lastSeq(): number {
-    return this.#records.length;
+    return this.#records.at(-1)?.seq ?? 0;
   }
 
   get facts(): TransactionRecordFacts {
@@ -113,15 +117,22 @@ export class TransactionRecord {
   /** Writes one record to disk. */
   append(event: JournalEvent): void {
     const record: JournalRecord = {
-      seq: this.#records.length + 1,
+      seq: this.lastSeq + 1,
       at: this.#host.wallClock(),
       uptimeMs: this.#host.uptimeMs(),
       bootId: this.#host.bootId(),
       ...event,
     };
     const line = `${this.#isTorn ? "\n" : ""}${JSON.stringify(record)}\n`;
-    this.#host.files.appendDurably(`${directoryOf(this.id)}/journal.jsonl`, line);
-    this.#isTorn = false;
+    try {
+      useBallast(this.#host, () => {
+        this.#host.files.appendDurably(`${directoryOf(this.id)}/journal.jsonl`, line);
+      });
+    } catch (error) {
+      // What cannot be written down must not keep the host from going back; a torn line is skipped when read.
+      if (this.state !== "reverting" && !(event.kind === "state" && event.state === "reverting")) throw error;
+      this.#isTorn = true;
+    }
     this.#records.push(record);
   }
 
@@ -218,7 +229,9 @@ export class TransactionRecord {
       health: healthOf(this.#records),
       failedUnits: more.failedUnits ?? [],
     };
-    this.#host.files.writeDurably(`${directoryOf(this.id)}/receipt.json`, `${JSON.stringify(receipt)}\n`);
+    useBallast(this.#host, () => {
+      this.#host.files.writeDurably(`${directoryOf(this.id)}/receipt.json`, `${JSON.stringify(receipt)}\n`);
+    });
     if (this.state !== outcome) this.setState(outcome, more.reason);
     releaseLock(this.#host, this.id);
     return receipt;
@@ -230,13 +243,32 @@ function directoryOf(id: string): string {
   return `${TRANSACTIONS}/${id}`;
 }
 
-/** A power cut may leave half a line at the end: it never happened. */
+/** Space for the records of a whole transaction, given up when the disk is full. */
+const BALLAST = `${STATE_DIRECTORY}/ballast`;
+const BALLAST_CHARS = 512 * 1024;
+
+/** Sets aside what a transaction needs to be written down to its end. */
+export function layBallast(host: Host): void {
+  if (!host.files.exists(BALLAST)) host.files.writeDurably(BALLAST, "ballast\n".repeat(BALLAST_CHARS / 8));
+}
+
+function useBallast(host: Host, write: () => void): void {
+  try {
+    write();
+  } catch (error) {
+    if (!host.files.exists(BALLAST)) throw error;
+    host.files.remove(BALLAST, { durable: true });
+    write();
+  }
+}
+
+/** A power cut or a full disk may leave half a line: it never happened. */
 function parseJournal(text: string): { records: JournalRecord[]; isTorn: boolean } {
   const records: JournalRecord[] = [];
   for (const line of text.split("\n")) {
     if (line === "") continue;
     const record = parseRecord(line);
-    if (record?.seq === records.length + 1) records.push(record);
+    if (record !== undefined && record.seq > (records.at(-1)?.seq ?? 0)) records.push(record);
   }
   return { records, isTorn: text !== "" && !text.endsWith("\n") };
 }

@@ -210,7 +210,7 @@ export interface TransactionRecordFacts {
 }
 
 interface JournalRecordBase {
-  /** 1, 2, 3, … without gaps. */
+  /** 1, 2, 3, …; a gap means that the disk was full. */
   readonly seq: number;
   /** Wall clock, for people: ISO 8601 in UTC with milliseconds. */
   readonly at: string;

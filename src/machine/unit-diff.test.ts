@@ -202,6 +202,7 @@ suite("unit diff", () => {
     const link = (usr: string, target: string): Record<string, string> => ({
       usr: `-> ../${usr}`,
       [`/nix/store/${usr}/sbin/a`]: `-> ${target}`,
+      [target]: "a program",
     });
     const states = [{ name: "a.service", activeState: "active", subState: "running" }];
     const plan = diffUnits({

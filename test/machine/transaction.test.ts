@@ -227,6 +227,22 @@ suite(
         await remote.assertRuns(from);
       }));
 
+    test("a full disk refuses a transaction, and does not keep a host from returning", () =>
+      onHost(async (remote, host, from, to) => {
+        const plan = remote.plan(to, { confirmTimeoutSeconds: 2 });
+        await remote.begin(plan);
+        await remote.follow(plan);
+        await host.fillDisk();
+        await remote.script("sleep 2.5; for i in $(seq 100); do readlink /run/pristine/activated; sleep 0.05; done");
+        assert.equal((await remote.script("readlink /run/pristine/activated")).trim(), from);
+        const refused = await remote.kit<KitFailure>("begin", { stdin: JSON.stringify(remote.plan(to)) });
+        assert.match(refused?.error.code ?? "", /KIT_DISK_FULL|KIT_LOCKED/);
+        await host.releaseDisk();
+        await remote.script(waitForRest);
+        await remote.deploy(to);
+        await remote.assertRuns(to);
+      }));
+
     for (const { phase, fault } of CASES) {
       test(`killed ${fault}`, () =>
         onHost(async (remote, _host, from, to) => {

@@ -466,6 +466,32 @@ for (const phase of PHASES) {
   });
 }
 
+suite("the disk fills up", () => {
+  for (const ballastWrites of [1000, 0]) {
+    // From before anything was written to after everything was.
+    for (let writes = 0; writes < 60; writes++) {
+      test(`after ${writes} writes, ${ballastWrites === 0 ? "and the ballast is taken too" : "and there is ballast"}`, () => {
+        const machine = newMachine();
+        machine.writesLeft = writes;
+        machine.ballastWrites = ballastWrites;
+        try {
+          begin(processOn(machine), planOf(NEW));
+        } catch {
+          // It could not begin.
+        }
+        settle(machine);
+        assertNeverStranded(machine);
+        passTime(machine);
+        passTime(machine);
+        assertRuns(machine, OLD);
+        assert.equal(profile(machine), OLD);
+        machine.writesLeft = Number.POSITIVE_INFINITY;
+        assertCanDeploy(machine);
+      });
+    }
+  }
+});
+
 /** Whatever happened, the next deployment works, also when the collector has run. */
 function assertCanDeploy(machine: FakeMachine): void {
   const host: Host = processOn(machine);

@@ -51,6 +51,10 @@ export class FakeMachine {
   /** What happened to units, in order, such as `restart nginx.service`. */
   readonly log: string[] = [];
   nowMs = 100_000;
+  /** How many more writes the disk takes before it is full. */
+  writesLeft: number = Number.POSITIVE_INFINITY;
+  /** What removing the ballast gives back. */
+  ballastWrites: number = 1000;
   #boots = 1;
   /** The system whose definitions the manager has read. */
   #loaded: string | undefined;
@@ -123,7 +127,7 @@ export class FakeMachine {
 
   /** Everything in memory is gone, and the host boots again. */
   powerCut(): void {
-    for (const path of [...this.files.keys()]) if (!PERSISTENT.test(path)) this.files.delete(path);
+    for (const path of this.files.keys()) if (!PERSISTENT.test(path)) this.files.delete(path);
     this.timers.clear();
     this.processes.clear();
     this.units.clear();
@@ -220,13 +224,19 @@ class FakeFiles implements HostFiles {
     // Directories are implied by the files in them.
   }
 
+  #takeSpace(path: string): void {
+    if (PERSISTENT.test(path) && --this.#machine.writesLeft < 0) throw new Error(`${path}: No space left on device`);
+  }
+
   writeDurably(path: string, text: string): void {
+    this.#takeSpace(path);
     this.#effect(`write ${path}`);
     this.#machine.files.set(path, { kind: "file", text });
     this.#effect(`wrote ${path}`);
   }
 
   appendDurably(path: string, text: string): void {
+    this.#takeSpace(path);
     this.#effect(`append ${text.trim()}`);
     const before = this.readFile(path) ?? "";
     this.#machine.files.set(path, { kind: "file", text: before + text });
@@ -234,6 +244,7 @@ class FakeFiles implements HostFiles {
   }
 
   replaceLink(path: string, target: string): void {
+    this.#takeSpace(path);
     this.#effect(`link ${path}`);
     this.#machine.setLink(path, target);
     this.#effect(`linked ${path}`);
@@ -242,11 +253,12 @@ class FakeFiles implements HostFiles {
   remove(path: string): void {
     this.#effect(`remove ${path}`);
     this.#machine.files.delete(path);
+    if (path.endsWith("/ballast")) this.#machine.writesLeft = this.#machine.ballastWrites;
     this.#effect(`removed ${path}`);
   }
 
   removeTree(path: string): void {
-    for (const key of [...this.#machine.files.keys()]) if (key.startsWith(`${path}/`)) this.#machine.files.delete(key);
+    for (const key of this.#machine.files.keys()) if (key.startsWith(`${path}/`)) this.#machine.files.delete(key);
   }
 
   modifiedAt(): string {

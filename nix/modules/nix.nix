@@ -39,6 +39,7 @@ in
     package = mkOption {
       type = types.package;
       default = pkgs.nix-bin;
+      defaultText = lib.literalExpression "pkgs.nix-bin";
       description = "The package of Nix.";
     };
     settings = mkOption {

@@ -41,11 +41,13 @@ let
           user = mkOption {
             type = types.str;
             default = defaults.user;
+            defaultText = lib.literalExpression "\"root\", or in a home its user";
             description = "User it belongs to.";
           };
           group = mkOption {
             type = types.str;
             default = defaults.group;
+            defaultText = lib.literalExpression "\"root\", or in a home its user's group";
             description = "Group it belongs to.";
           };
           mode = mkOption {

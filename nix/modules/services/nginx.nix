@@ -317,6 +317,7 @@ in
     package = mkOption {
       type = types.package;
       default = pkgs.nginx;
+      defaultText = lib.literalExpression "pkgs.nginx";
       description = "The package of the server.";
     };
     user = mkOption {

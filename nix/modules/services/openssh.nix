@@ -93,6 +93,7 @@ in
     package = mkOption {
       type = types.package;
       default = pkgs.openssh-server;
+      defaultText = lib.literalExpression "pkgs.openssh-server";
       description = "The package of the server.";
     };
     ports = mkOption {

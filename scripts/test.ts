@@ -8,8 +8,9 @@
 import { spawnSync } from "node:child_process";
 import { globSync } from "node:fs";
 import { join } from "node:path";
-import { missingPackages as missingForLab } from "../src/lab/requirements.ts";
-import { findProgram } from "../src/system/process.ts";
+import { LAB_PROGRAMS } from "../src/lab/requirements.ts";
+import { installPackages, missingPackages, type PackageOf } from "../src/system/debian-packages.ts";
+import { isRoot } from "../src/system/identity.ts";
 import { setUpOracle } from "./oracle.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -24,7 +25,8 @@ const fast = all.filter((path) => !SLOW.some((folder) => path.startsWith(folder)
 const oracle = all.filter((path) => path.startsWith("test/oracle/"));
 const machine = all.filter((path) => path.startsWith("test/machine/"));
 
-const PROGRAMS: Readonly<Record<string, string>> = {
+const NEEDED: PackageOf = {
+  ...LAB_PROGRAMS,
   bwrap: "bubblewrap",
   debootstrap: "debootstrap",
   gpgv: "gpgv",
@@ -54,30 +56,25 @@ function runTests(
 }
 
 /** Installs what the whole run needs; returns what is still missing. */
-async function installPackages(): Promise<string[]> {
-  const missing = new Set(await missingForLab());
-  for (const [program, name] of Object.entries(PROGRAMS))
-    if ((await findProgram(program)) === undefined) missing.add(name);
-  if (missing.size === 0) return [];
-  const names = [...missing].sort();
-  if (process.getuid?.() !== 0 || (await findProgram("apt-get")) === undefined) return names;
-  console.log(`installing Debian packages: ${names.join(" ")}`);
-  const env = { ...process.env, DEBIAN_FRONTEND: "noninteractive" };
-  spawnSync("apt-get", ["update", "-qq"], { stdio: "inherit", env });
-  const installed = spawnSync("apt-get", ["install", "-y", "-qq", "--no-install-recommends", ...names], {
-    stdio: ["ignore", "ignore", "inherit"],
-    env,
-  });
-  return installed.status === 0 ? [] : names;
+async function stillMissing(): Promise<string[]> {
+  const missing = await missingPackages(NEEDED);
+  if (missing.length === 0 || !isRoot()) return missing;
+  console.log(`installing Debian packages: ${missing.join(" ")}`);
+  try {
+    await installPackages(missing);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : error);
+  }
+  return await missingPackages(NEEDED);
 }
 
 let passed = runTests("fast", fast, { concurrency: 2 });
 if (!fastOnly) {
   const skipped: string[] = [];
-  const missing = await installPackages();
+  const missing = await stillMissing();
   let env: NodeJS.ProcessEnv = {};
   if (missing.length > 0) skipped.push(`machine and oracle tests: install ${missing.join(" ")}`);
-  else if (process.getuid?.() !== 0) skipped.push("machine and oracle tests: they need root");
+  else if (!isRoot()) skipped.push("machine and oracle tests: they need root");
   else {
     try {
       env = { PRISTINE_ORACLE_TREE: setUpOracle() };

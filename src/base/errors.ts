@@ -14,11 +14,6 @@ export function invariant(condition: unknown, message: string): asserts conditio
   if (!condition) throw new InvariantError(message);
 }
 
-/** Marks a place the type checker knows cannot be reached. */
-export function unreachable(value: never): never {
-  throw new InvariantError(`unreachable: ${JSON.stringify(value)}`);
-}
-
 /** Bytes from a file or a peer that do not follow their format. */
 export class FormatError extends Error {
   override readonly name = "FormatError";

@@ -2,6 +2,7 @@
 
 import { byteStringOfText, bytesOfByteString, textOfByteString } from "../base/byte-string.ts";
 import { FormatError } from "../base/errors.ts";
+import { quoteWord } from "../base/shell-words.ts";
 import { type Derivation, derivationKind, outputPathOf } from "../format/derivation.ts";
 import { hashByteString } from "../format/hash.ts";
 
@@ -125,7 +126,7 @@ function shellDeclarations(attributes: JsonObject): string {
       if (items.includes(undefined)) continue;
       text += `declare -a ${name}=(${items.map((item) => `${item} `).join("")})\n`;
     } else if (value instanceof Map) {
-      const items = entriesOf(value as JsonObject).map(([key, item]) => [shellQuote(key), shellValue(item)] as const);
+      const items = entriesOf(value as JsonObject).map(([key, item]) => [quoteWord(key), shellValue(item)] as const);
       if (items.some(([, item]) => item === undefined)) continue;
       text += `declare -A ${name}=(${items.map(([key, item]) => `[${key}]=${item} `).join("")})\n`;
     }
@@ -134,15 +135,11 @@ function shellDeclarations(attributes: JsonObject): string {
 }
 
 function shellValue(value: Json): string | undefined {
-  if (typeof value === "string") return shellQuote(value);
+  if (typeof value === "string") return quoteWord(value);
   if (value === null) return "''";
   if (typeof value === "boolean") return value ? "1" : "";
   if (!(value instanceof RawNumber)) return undefined;
   if (/^-?\d+$/.test(value.digits)) return value.digits;
   const number = Number(value.digits);
   return Number.isInteger(number) ? String(number) : undefined;
-}
-
-function shellQuote(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
 }

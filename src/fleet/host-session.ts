@@ -5,8 +5,8 @@ import { StorePath } from "../format/store-path.ts";
 import { copyClosure } from "../store/copy.ts";
 import { DaemonStore } from "../store/daemon-store.ts";
 import type { ReadStore } from "../store/store.ts";
-import type { ByteDuplex } from "../store/daemon-connection.ts";
-import { type DuplexProcess, renderExit } from "../system/process.ts";
+import { programDuplex } from "../store/daemon-transport.ts";
+import type { DuplexProcess } from "../system/process.ts";
 import { HostKit } from "./host-kit.ts";
 import type { HostInventory } from "./inventory.ts";
 import { SshConnection, type SshOptions } from "./ssh.ts";
@@ -17,21 +17,6 @@ export interface HostSessionOptions {
   readonly localStore: ReadStore;
   /** The kit for the host's platform. */
   readonly kitPath: StorePath;
-}
-
-function duplexOf(program: DuplexProcess): ByteDuplex {
-  return {
-    readable: program.readable,
-    writable: program.writable,
-    close: () => {
-      program.readable.destroy();
-      void program.close();
-    },
-    explain: async () => {
-      const status = await program.exited;
-      return [program.stderrTail().trim(), renderExit(status)].filter((part) => part !== "").join("; ");
-    },
-  };
 }
 
 export class HostSession {
@@ -60,7 +45,8 @@ export class HostSession {
   }
 
   async close(): Promise<void> {
-    await (await this.#store?.catch(() => undefined))?.close();
+    const store = await this.#store?.catch(() => undefined);
+    store?.close();
     await this.connection.close();
   }
 
@@ -71,7 +57,7 @@ export class HostSession {
       uri: `ssh-ng://${target.host}`,
       connect: async (connectSignal) => {
         opened = await this.connection.open(["nix-daemon", "--stdio"], connectSignal);
-        return duplexOf(opened);
+        return programDuplex(opened);
       },
     });
     try {
@@ -79,7 +65,7 @@ export class HostSession {
       return store;
     } catch (error) {
       const status = await opened?.close();
-      await store.close();
+      store.close();
       signal.throwIfAborted();
       if (opened !== undefined && status?.code === 255) throw this.connection.connectionError(opened.stderrTail());
       if (status?.code === 127) {

@@ -1,8 +1,8 @@
 /** The files that `pristine init` writes, from the templates that ship with the program. */
 
 import { dirname, join, resolve } from "node:path";
-import { homedir } from "node:os";
 import { OperationError } from "../base/errors.ts";
+import { homeDirectory } from "../system/directories.ts";
 import {
   ensureDirectory,
   exists,
@@ -79,7 +79,7 @@ export async function initFleet(
 async function operatorKeys(): Promise<string[]> {
   const keys: string[] = [];
   for (const name of ["id_ed25519.pub", "id_ecdsa.pub", "id_rsa.pub"]) {
-    const text = await readTextIfPresent(join(homedir(), ".ssh", name));
+    const text = await readTextIfPresent(join(homeDirectory(), ".ssh", name));
     if (text !== undefined) keys.push(text.trim());
   }
   return keys;

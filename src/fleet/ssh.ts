@@ -6,7 +6,8 @@
  */
 
 import { OperationError } from "../base/errors.ts";
-import { ensureDirectory, removeTree } from "../system/files.ts";
+import { quotePosix } from "../base/shell-words.ts";
+import { ensureDirectory } from "../system/files.ts";
 import { runtimeDirectory } from "../system/directories.ts";
 import { type DuplexProcess, openDuplex, type ProcessOutcome, run, succeeded } from "../system/process.ts";
 import type { SshTarget } from "./inventory.ts";
@@ -150,11 +151,6 @@ export class SshConnection {
   }
 }
 
-/** Quotes one argument for a POSIX shell; the only place that does. */
-export function quotePosix(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
-}
-
 let controls: Promise<string> | undefined;
 
 /** A private directory for connection sockets; its path must stay short, since a socket's name has at most 107 bytes. */
@@ -165,10 +161,4 @@ function controlDirectory(): Promise<string> {
     return directory;
   })();
   return controls;
-}
-
-/** Forgets connections whose master was killed; their sockets would only delay the next connection. */
-export async function forgetConnections(): Promise<void> {
-  await removeTree(await controlDirectory());
-  controls = undefined;
 }

@@ -6,9 +6,8 @@
  */
 
 import { FormatError } from "../base/errors.ts";
-import { encodeBase32 } from "./base32.ts";
 import { type ContentAddressMethod, contentAddressedPath } from "./content-address.ts";
-import { compressHash, type Hash, type HashAlgorithm, hashByteString } from "./hash.ts";
+import { type Hash, type HashAlgorithm, hashByteString } from "./hash.ts";
 import { outputPathName, type StorePath } from "./store-path.ts";
 
 export type DerivationOutput =
@@ -91,10 +90,4 @@ export function outputPlaceholder(outputName: string): string {
 export function downstreamPlaceholder(drvPath: StorePath, outputName: string): string {
   const name = outputPathName(drvPath.name.slice(0, -".drv".length), outputName);
   return `/${hashByteString("sha256", `nix-upstream-output:${drvPath.digest}:${name}`).toNix32()}`;
-}
-
-/** What stands for an output of a derivation that is itself an output which has not been built. */
-export function dynamicPlaceholder(placeholder: Hash, outputName: string): string {
-  const digits = encodeBase32(compressHash(placeholder.bytes, 20));
-  return `/${hashByteString("sha256", `nix-computed-output:${digits}:${outputName}`).toNix32()}`;
 }

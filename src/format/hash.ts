@@ -12,8 +12,6 @@ export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
 
 export const HASH_SIZES: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 };
 
-export const HASH_ALGORITHMS: readonly HashAlgorithm[] = ["md5", "sha1", "sha256", "sha512"];
-
 export type HashEncoding = "base16" | "nix32" | "base64";
 
 export type HashParseError =

@@ -1,9 +1,10 @@
 /** What a lab needs from this machine: root, and programs that Debian has in these packages. */
 
 import { OperationError } from "../base/errors.ts";
-import { findProgram } from "../system/process.ts";
+import { missingPackages, type PackageOf } from "../system/debian-packages.ts";
+import { isRoot } from "../system/identity.ts";
 
-const PACKAGE_OF: Readonly<Record<string, string>> = {
+export const LAB_PROGRAMS: PackageOf = {
   "systemd-nspawn": "systemd-container",
   ip: "iproute2",
   tc: "iproute2",
@@ -21,18 +22,9 @@ const PACKAGE_OF: Readonly<Record<string, string>> = {
   find: "findutils",
 };
 
-/** The Debian packages that a lab needs and this machine lacks. */
-export async function missingPackages(): Promise<string[]> {
-  const missing = new Set<string>();
-  for (const [program, packageName] of Object.entries(PACKAGE_OF)) {
-    if ((await findProgram(program)) === undefined) missing.add(packageName);
-  }
-  return [...missing].sort();
-}
-
 export async function checkRequirements(): Promise<void> {
   checkRoot();
-  const missing = await missingPackages();
+  const missing = await missingPackages(LAB_PROGRAMS);
   if (missing.length === 0) return;
   throw new OperationError(
     "PACKAGES_MISSING",
@@ -44,7 +36,7 @@ export async function checkRequirements(): Promise<void> {
 }
 
 export function checkRoot(): void {
-  if (process.geteuid?.() === 0) return;
+  if (isRoot()) return;
   throw new OperationError("NOT_ROOT", "a lab makes mounts, network interfaces and namespaces, which needs root", {
     hint: "run the same command with sudo, or as root in a virtual machine",
   });

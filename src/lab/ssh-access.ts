@@ -2,6 +2,7 @@
 
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
+import { quotePosix } from "../base/shell-words.ts";
 import { ensureDirectory, exists, readText, writeFileAtomic } from "../system/files.ts";
 import { type ProcessOutcome, run, succeeded } from "../system/process.ts";
 import { tcpGreeting } from "../system/tcp.ts";
@@ -64,13 +65,9 @@ export async function runOnHost(
     "-oControlPath=none",
     "--",
     host,
-    ...command.map(quoted),
+    ...command.map(quotePosix),
   ];
   return run(argv, { signal: options.signal, deadlineMs: options.deadlineMs ?? 60_000, stdin: options.stdin });
-}
-
-function quoted(word: string): string {
-  return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
 /** Waits until a host lets the operator in. `whyNot` explains a failure, such as by its console. */

@@ -7,8 +7,8 @@
  * the disk, and runs the container in a cgroup of its own.
  */
 
+import { quotePosix, renderArgv } from "../base/shell-words.ts";
 import { SKELETON, SYSTEM_LINK } from "../machine/skeleton.ts";
-import { renderArgv } from "../system/process.ts";
 
 export interface SupervisorSettings {
   readonly host: string;
@@ -48,7 +48,7 @@ export function renderSupervisor(settings: SupervisorSettings): string {
     CGROUPS: settings.cgroups.join(" "),
     CONSOLE: settings.console,
   };
-  const assignments = Object.entries(variables).map(([name, value]) => `${name}=${renderArgv([value]) || "''"}`);
+  const assignments = Object.entries(variables).map(([name, value]) => `${name}=${quotePosix(value)}`);
   return `#!/bin/sh
 set -u
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin

@@ -1,6 +1,6 @@
 /** Ways to reach a Nix daemon: its socket on this machine, or a program that speaks for it, such as ssh. */
 
-import { renderExit, openDuplex } from "../system/process.ts";
+import { type DuplexProcess, openDuplex, renderExit } from "../system/process.ts";
 import { connectUnix } from "../system/sockets.ts";
 import type { ByteDuplex } from "./daemon-connection.ts";
 import { type DaemonSettings, DaemonStore } from "./daemon-store.ts";
@@ -45,7 +45,7 @@ export function openCommandStore(
     uri,
     connect: (signal) => {
       signal.throwIfAborted();
-      return Promise.resolve(commandDuplex(argv, env));
+      return Promise.resolve(programDuplex(openDuplex(argv, { extraEnv: env })));
     },
     ...rest,
   });
@@ -60,8 +60,8 @@ export function openSshStore(
   return openCommandStore(uri, ["ssh", "-x", ...sshArgs, "--", host, "nix-daemon", "--stdio"], rest);
 }
 
-function commandDuplex(argv: readonly string[], env: Readonly<Record<string, string>> | undefined): ByteDuplex {
-  const program = openDuplex(argv, { extraEnv: env });
+/** The streams of a running program as a connection's; what it said last explains a failure. */
+export function programDuplex(program: DuplexProcess): ByteDuplex {
   return {
     readable: program.readable,
     writable: program.writable,

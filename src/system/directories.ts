@@ -4,6 +4,10 @@ import { homedir, tmpdir, userInfo } from "node:os";
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+export function homeDirectory(env: Environment = process.env): string {
+  return env["HOME"] ?? homedir();
+}
+
 /** `$XDG_DATA_HOME/pristine`: the default store lives under it. */
 export function dataDirectory(env: Environment = process.env): string {
   return `${baseDirectory(env, "XDG_DATA_HOME", ".local/share")}/pristine`;
@@ -32,5 +36,5 @@ export function temporaryDirectory(): string {
 /** Relative values are to be ignored, says the specification. */
 function baseDirectory(env: Environment, variable: string, fallback: string): string {
   const named = env[variable];
-  return named?.startsWith("/") === true ? named.replace(/\/+$/, "") : `${env["HOME"] ?? homedir()}/${fallback}`;
+  return named?.startsWith("/") === true ? named.replace(/\/+$/, "") : `${homeDirectory(env)}/${fallback}`;
 }

@@ -16,5 +16,5 @@ export function userName(): string {
 }
 
 export function isRoot(): boolean {
-  return process.getuid?.() === 0;
+  return process.geteuid?.() === 0;
 }

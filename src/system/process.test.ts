@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { OperationError } from "../base/errors.ts";
-import { isProcessAlive, openDuplex, renderArgv, renderExit, run, runChecked } from "./process.ts";
+import { isProcessAlive, openDuplex, renderExit, run, runChecked } from "./process.ts";
 
 suite("run", () => {
   test("passes arguments and bytes through unchanged", async () => {
@@ -85,8 +85,4 @@ suite("openDuplex", () => {
     assert.equal((await peer.exited).code, 127);
     assert.match(peer.stderrTail(), /not found/);
   });
-});
-
-test("commands are rendered for pasting", () => {
-  assert.equal(renderArgv(["ssh", "a@b", "it's", "x y"]), "ssh a@b 'it'\\''s' 'x y'");
 });

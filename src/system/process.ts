@@ -11,6 +11,7 @@ import { closeSync } from "node:fs";
 import { Socket } from "node:net";
 import type { Readable, Writable } from "node:stream";
 import { OperationError } from "../base/errors.ts";
+import { renderArgv } from "../base/shell-words.ts";
 import { makePipe, withFixedAddresses } from "./native.ts";
 
 export interface SpawnOptions {
@@ -76,11 +77,6 @@ export function succeeded(status: ExitStatus): boolean {
 export function renderExit(status: ExitStatus): string {
   if (status.timedOut) return "timed out";
   return status.code === undefined ? `killed by ${status.signal ?? "a signal"}` : `exit code ${status.code}`;
-}
-
-/** Shows an argument vector so that it can be pasted into a POSIX shell. */
-export function renderArgv(argv: readonly string[]): string {
-  return argv.map((word) => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`)).join(" ");
 }
 
 /** Runs a program to its end. A failing exit is an outcome, not an error; failing to start or being aborted throws. */

@@ -29,7 +29,7 @@ if (existsSync(EVALUATE)) {
     name: "pristine",
     evaluate: async (expression) => {
       const request = { expression, baseDir: ROOT, output: "json", strict: true } as const;
-      return JSON.parse((await evaluate(request, AbortSignal.timeout(60_000))).text);
+      return JSON.parse((await evaluate(request, AbortSignal.timeout(60_000))).text) as unknown;
     },
   });
 }
@@ -51,7 +51,7 @@ if (oracle !== undefined) {
         expression,
       ];
       const { stdout } = await run(command, args, { cwd: ROOT, timeout: 120_000, maxBuffer: 64 << 20 });
-      return JSON.parse(stdout);
+      return JSON.parse(stdout) as unknown;
     },
   });
 }

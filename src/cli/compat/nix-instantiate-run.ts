@@ -4,7 +4,7 @@ import { stripVTControlCharacters } from "node:util";
 import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
 import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
-import { openLocalStore, resolveStoreAddress } from "../../store/open-store.ts";
+import { openLocalStore, openStore, resolveStoreAddress } from "../../store/open-store.ts";
 import type { WriteStore } from "../../store/store.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
 
@@ -16,18 +16,23 @@ export async function runNixInstantiate(args: ParsedArguments, signal: AbortSign
   const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
   const canWrite = storeText !== undefined && !args.dryRun && (args.readWrite || args.output === "drv");
   let opened: LocalStore | undefined;
-  const openStore = async (): Promise<LocalStore> => (opened ??= await openLocalStore(storeText, signal));
+  const buildStore = async (): Promise<LocalStore> => (opened ??= await openLocalStore(storeText, signal));
   for (const input of await inputsOf(args)) {
     const result = await evaluate({ ...requestOf(args, { baseDir: process.cwd(), storeRoot }), ...input }, signal, {
       onTrace: (line) => writeError(`trace: ${line}`),
       onWarning: (text, isFromExpression) =>
         writeError(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}`),
       ...(canWrite
-        ? { realise: async (request, abort) => await buildForEvaluation(await openStore())(request, abort) }
+        ? { realise: async (request, abort) => await buildForEvaluation(await buildStore())(request, abort) }
         : {}),
     });
     if (canWrite && args.output === "drv" && !args.findFile) {
-      await writeDerivations(result, await openStore(), signal);
+      const store = opened ?? (await openStore(storeText, signal));
+      try {
+        await writeDerivations(result, store, signal);
+      } finally {
+        if (store !== opened) await store.close();
+      }
     }
     print(result, args);
   }

@@ -3,12 +3,12 @@
 import { join, resolve } from "node:path";
 import { OperationError } from "../../base/errors.ts";
 import { labDown, labNames } from "../../lab/lab.ts";
-import { checkRoot, missingPackages as missingForLab } from "../../lab/requirements.ts";
+import { checkRoot, LAB_PROGRAMS } from "../../lab/requirements.ts";
 import { checkSubnetFree } from "../../lab/network.ts";
 import { uplinkName } from "../../lab/lab-names.ts";
+import { installPackages, missingPackages } from "../../system/debian-packages.ts";
 import { stateDirectory } from "../../system/directories.ts";
 import { ensureDirectory, freeBytes, removeTree, writeFileAtomic } from "../../system/files.ts";
-import { findProgram, run, runChecked, succeeded } from "../../system/process.ts";
 import { EXIT } from "../exit-codes.ts";
 import { renderBytes, renderDuration } from "../render/table.ts";
 import type { Session } from "../session.ts";
@@ -22,7 +22,13 @@ const DISK_BYTES_NEEDED = 3 * 1024 ** 3;
 /** Measured: Debian's indexes of both architectures, and the packages of the shop. */
 const DOWNLOADS = "about 20 MB of Debian's package indexes and 75 MB of packages, kept for the next time";
 
-const PROGRAMS: Readonly<Record<string, string>> = { bwrap: "bubblewrap", gpgv: "gpgv", xz: "xz-utils" };
+const NEEDED = {
+  ...LAB_PROGRAMS,
+  bwrap: "bubblewrap",
+  gpgv: "gpgv",
+  xz: "xz-utils",
+  "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+};
 
 export async function runDemo(
   session: Session,
@@ -31,7 +37,7 @@ export async function runDemo(
   const { terminal, signal } = session;
   const { bold, dim } = terminal.colors;
   const directory = join(stateDirectory(), "demo", LAB);
-  const missing = await missingPackages();
+  const missing = await missingPackages(NEEDED);
   terminal.out(
     bold("Pristine: three hosts, from nothing to deployed, broken, healed and rolled back, on this machine."),
   );
@@ -70,7 +76,10 @@ export async function runDemo(
   if (options.dryRun) return EXIT.ok;
 
   const startedMs = performance.now();
-  await installPackages(session, missing);
+  if (missing.length > 0) {
+    await installPackages(missing, { signal, onStep: (step) => session.progress.update("install", step) });
+    session.progress.done("install", missing.join(", "));
+  }
   await removeTree(directory);
   await ensureDirectory(directory);
   const story = new Story({
@@ -124,30 +133,4 @@ async function cleanUp(session: Session): Promise<boolean> {
   await removeTree(join(stateDirectory(), "demo"));
   session.progress.done("clean up", removed ? "no trace is left" : "nothing to remove", "info");
   return removed;
-}
-
-async function missingPackages(): Promise<string[]> {
-  const missing = new Set(await missingForLab());
-  for (const [program, packageName] of Object.entries(PROGRAMS)) {
-    if ((await findProgram(program)) === undefined) missing.add(packageName);
-  }
-  const keyring = await run(["test", "-e", "/usr/share/keyrings/debian-archive-keyring.gpg"]);
-  if (!succeeded(keyring)) missing.add("debian-archive-keyring");
-  return [...missing].sort();
-}
-
-async function installPackages(session: Session, names: readonly string[]): Promise<void> {
-  if (names.length === 0) return;
-  const { progress, signal } = session;
-  if ((await findProgram("apt-get")) === undefined) {
-    throw new OperationError("PACKAGES_MISSING", `these Debian packages are missing: ${names.join(", ")}`, {
-      hint: "install the programs they hold with this system's package manager",
-    });
-  }
-  const extraEnv = { DEBIAN_FRONTEND: "noninteractive" };
-  progress.update("install", "apt-get update");
-  await runChecked(["apt-get", "update", "-qq"], { signal, extraEnv });
-  progress.update("install", `apt-get install ${names.join(" ")}`);
-  await runChecked(["apt-get", "install", "-y", "-qq", "--no-install-recommends", ...names], { signal, extraEnv });
-  progress.done("install", names.join(", "));
 }

@@ -5,6 +5,7 @@
  */
 
 import { join } from "node:path";
+import { renderArgv } from "../../base/shell-words.ts";
 import { readText } from "../../system/files.ts";
 import { run, type ProcessOutcome } from "../../system/process.ts";
 import { renderDuration } from "../render/table.ts";

@@ -3,29 +3,33 @@
  *
  * `dist/cli.js` and the Nix-compatible entry points share chunks; `dist/evaluate-worker.js` is the evaluator's thread;
  * `dist/delay-relay.js` is the process that makes a lab's link late; `dist/kit.js` is the part that QuickJS runs on hosts.
+ * Everything is made beside `dist/` and takes its place when it is complete, so that running commands see no half of it.
  */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, rmSync } from "node:fs";
-import { basename, join } from "node:path";
+import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { build } from "esbuild";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
+const made = join(root, "dist.new");
+const former = join(root, "dist.old");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
-const programs = [
-  "src/cli/main.ts",
-  "src/cli/compat/nix-instantiate.ts",
-  "src/realise/evaluate-worker.ts",
-  "src/lab/delay-relay.ts",
-];
+/** Each program by the name of its bundle. */
+const PROGRAMS: Readonly<Record<string, string>> = {
+  cli: "src/cli/main.ts",
+  "nix-instantiate": "src/cli/compat/nix-instantiate.ts",
+  "evaluate-worker": "src/realise/evaluate-worker.ts",
+  "delay-relay": "src/lab/delay-relay.ts",
+};
 
-rmSync(dist, { recursive: true, force: true });
+rmSync(made, { recursive: true, force: true });
 await build({
   absWorkingDir: root,
-  entryPoints: programs.filter((path) => existsSync(join(root, path))).map((path) => ({ in: path, out: outputName(path) })),
-  outdir: dist,
+  entryPoints: Object.entries(PROGRAMS).map(([out, path]) => ({ in: path, out })),
+  outdir: made,
   bundle: true,
   splitting: true,
   format: "esm",
@@ -34,7 +38,9 @@ await build({
   packages: "bundle",
   // A native add-on stays where npm put it.
   external: ["koffi"],
-  banner: { js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);' },
+  banner: {
+    js: 'import { createRequire as bundleRequire } from "node:module"; const require = bundleRequire(import.meta.url);',
+  },
   define: { PRISTINE_VERSION: JSON.stringify(version) },
   legalComments: "none",
   sourcemap: "linked",
@@ -45,7 +51,7 @@ await build({
 await build({
   absWorkingDir: root,
   entryPoints: ["src/kit/main.ts"],
-  outfile: join(dist, "kit.js"),
+  outfile: join(made, "kit.js"),
   bundle: true,
   format: "esm",
   platform: "neutral",
@@ -57,14 +63,18 @@ await build({
   logLevel: "warning",
 });
 
-// Fills V8's compile cache, which the programs keep beside themselves.
-for (const args of [
-  [join(dist, "cli.js"), "--version"],
-  [join(dist, "nix-instantiate.js"), "--eval", "-E", "1"],
-]) {
-  if (existsSync(args[0] as string)) execFileSync(process.execPath, args, { stdio: "ignore" });
-}
+rmSync(former, { recursive: true, force: true });
+if (existsSync(dist)) renameSync(dist, former);
+renameSync(made, dist);
+rmSync(former, { recursive: true, force: true });
 
-function outputName(path: string): string {
-  return path === "src/cli/main.ts" ? "cli" : basename(path, ".ts");
+// The first start of each program shows that it works, and fills V8's compile cache, which lies beside the bundles.
+const starts = {
+  cli: { args: ["--version"], answer: version },
+  "nix-instantiate": { args: ["--eval", "-E", "1 + 1"], answer: "2" },
+};
+for (const [program, { args, answer }] of Object.entries(starts)) {
+  const said = execFileSync(process.execPath, [join(dist, `${program}.js`), ...args], { encoding: "utf8" });
+  if (said.trim() !== answer)
+    throw new Error(`${program} ${args.join(" ")} answered ${said.trim()} instead of ${answer}`);
 }

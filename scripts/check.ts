@@ -10,7 +10,7 @@ const modules = join(root, "node_modules");
 
 const steps: readonly { readonly name: string; readonly argv: readonly string[] }[] = [
   { name: "types", argv: [join(modules, "typescript/bin/tsc"), "-p", "."] },
-  { name: "lint", argv: [join(modules, "oxlint/bin/oxlint"), "--type-aware", ...(fix ? ["--fix"] : []), "."] },
+  { name: "lint", argv: [join(modules, "oxlint/bin/oxlint"), ...(fix ? ["--fix"] : []), "."] },
   {
     name: "format",
     argv: [join(modules, "prettier/bin/prettier.cjs"), fix ? "--write" : "--check", "--log-level=warn", "."],

@@ -34,7 +34,12 @@ function pristine(args: readonly string[]): string {
 }
 
 function output(argv: readonly string[], env: NodeJS.ProcessEnv): string {
-  const result = spawnSync(argv[0] as string, argv.slice(1), { cwd: shop.directory, env, encoding: "utf8", maxBuffer: 1 << 28 });
+  const result = spawnSync(argv[0] as string, argv.slice(1), {
+    cwd: shop.directory,
+    env,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
   assert.equal(result.status, 0, `${argv.slice(-6).join(" ")}\n${result.stderr}`);
   return result.stdout;
 }
@@ -59,7 +64,7 @@ interface Built {
 function closureOf(dump: string): Map<string, string> {
   const objects = new Map<string, string>();
   const lines = dump.trimEnd().split("\n");
-  for (let at = 0; at < lines.length; ) {
+  for (let at = 0; at < lines.length;) {
     const [path = "", hash = "", size = "", , count = "0"] = lines.slice(at, at + 5);
     objects.set(path, [hash, size, ...lines.slice(at + 5, at + 5 + Number(count)).sort()].join(" "));
     at += 5 + Number(count);
@@ -69,7 +74,12 @@ function closureOf(dump: string): Map<string, string> {
 
 test("both engines evaluate every host to the same derivation", () => {
   const theirs = HOSTS.map((host) => oracle(["nix-instantiate", "-E", FLEET, "-A", `hosts.${host}.system`]).trim());
-  const ours = HOSTS.map((host) => output([join(CHECKOUT, "bin/compat/nix-instantiate"), "-E", FLEET, "-A", `hosts.${host}.system`], { ...process.env, PRISTINE_STORE: `local?root=${ourRoot}` }).trim());
+  const ours = HOSTS.map((host) =>
+    output([join(CHECKOUT, "bin/compat/nix-instantiate"), "-E", FLEET, "-A", `hosts.${host}.system`], {
+      ...process.env,
+      PRISTINE_STORE: `local?root=${ourRoot}`,
+    }).trim(),
+  );
   assert.deepEqual(ours, theirs);
 });
 
@@ -77,9 +87,13 @@ test("both engines build every host to the same contents", () => {
   const built = JSON.parse(pristine(["--json", "build"])) as Built;
   const paths = built.hosts.map((host) => host.path);
   const drvPaths = built.hosts.map((host) => host.drvPath);
-  const theirPaths = oracle(["nix-store", "--realise", "--quiet", ...drvPaths]).trim().split("\n");
+  const theirPaths = oracle(["nix-store", "--realise", "--quiet", ...drvPaths])
+    .trim()
+    .split("\n");
   assert.deepEqual(paths, theirPaths);
-  const closure = oracle(["nix-store", "--query", "--requisites", ...paths]).trim().split("\n");
+  const closure = oracle(["nix-store", "--query", "--requisites", ...paths])
+    .trim()
+    .split("\n");
   const theirs = closureOf(oracle(["nix-store", "--dump-db", ...closure]));
   // A real Nix reads our store as its own.
   const { argv, env } = oracleCommand(["nix-store", "--dump-db", ...closure], { nixDir: join(ourRoot, "nix") });

@@ -18,7 +18,10 @@ export interface Shop extends Disposable {
 export function makeShop(options: { readonly subnet?: string } = {}): Shop {
   const scratch = mkdtempSync(join(tmpdir(), "pristine-shop-"));
   const directory = join(scratch, "shop");
-  cpSync(join(CHECKOUT, "examples/shop"), directory, { recursive: true, filter: (path) => !/pristine\.lock|\/keys/.test(path) });
+  cpSync(join(CHECKOUT, "examples/shop"), directory, {
+    recursive: true,
+    filter: (path) => !/pristine\.lock|\/keys/.test(path),
+  });
   mkdirSync(join(directory, "keys"));
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", join(directory, "keys/operator")]);
   if (options.subnet !== undefined) {

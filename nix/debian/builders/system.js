@@ -17,7 +17,8 @@ function addPackageFiles(into, source, path, owner) {
     const present = into.children.get(name);
     if (kind === "directory") {
       const directory = present ?? { kind, owner, children: new Map() };
-      if (directory.kind !== "directory") fail(`/etc/${at}: a directory in ${nameOf(owner)}, but not in ${nameOf(directory.owner)}`);
+      if (directory.kind !== "directory")
+        fail(`/etc/${at}: a directory in ${nameOf(owner)}, but not in ${nameOf(directory.owner)}`);
       into.children.set(name, directory);
       addPackageFiles(directory, from, at, owner);
     } else if (present === undefined) {
@@ -32,7 +33,8 @@ function addPackageFiles(into, source, path, owner) {
 function copied(source, executable) {
   const kind = kindOf(source);
   if (kind === "link") return { kind, owner: source, target: targetOf(source) };
-  if (kind === "file") return { kind, owner: source, content: bytesOf(source), executable: executable ?? isExecutable(source) };
+  if (kind === "file")
+    return { kind, owner: source, content: bytesOf(source), executable: executable ?? isExecutable(source) };
   if (kind === undefined) fail(`${source} does not exist`);
   const children = new Map();
   for (const name of namesIn(source)) children.set(name, copied(`${source}/${name}`));
@@ -48,7 +50,8 @@ function declared(path, file) {
   }
   if (mode !== "symlink") return copied(file.source, executable);
   // A path outside the store is the host's, and cannot be seen here.
-  if (file.source.startsWith("/nix/store/") && kindOf(file.source) === undefined) fail(`/etc/${path}: its source ${file.source} does not exist`);
+  if (file.source.startsWith("/nix/store/") && kindOf(file.source) === undefined)
+    fail(`/etc/${path}: its source ${file.source} does not exist`);
   return { kind: "link", owner: "the declaration", target: file.source };
 }
 
@@ -62,7 +65,8 @@ for (const path of Object.keys(etc).sort()) {
   const present = directory.children.get(name);
   const entry = declared(path, etc[path]);
   if (present !== undefined && present.owner === "the declaration") {
-    if (present.kind !== "directory" || entry.kind !== "directory") fail(`/etc/${path}: declared twice, as a file and as a directory`);
+    if (present.kind !== "directory" || entry.kind !== "directory")
+      fail(`/etc/${path}: declared twice, as a file and as a directory`);
   }
   directory.children.set(name, entry);
 }
@@ -80,5 +84,10 @@ prune(etcRoot);
 const farm = usr.slice(usr.lastIndexOf("/") + 1);
 tree.root.children.set("usr", { kind: "link", owner: "", target: `../${farm}` });
 tree.root.children.set("init", { kind: "file", owner: "", content: init, executable: true });
-tree.root.children.set("meta.json", { kind: "file", owner: "", content: `${JSON.stringify(meta, null, 2)}\n`, executable: false });
+tree.root.children.set("meta.json", {
+  kind: "file",
+  owner: "",
+  content: `${JSON.stringify(meta, null, 2)}\n`,
+  executable: false,
+});
 tree.write(std.getenv("out"));

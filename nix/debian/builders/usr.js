@@ -59,7 +59,9 @@ for (const path of Object.keys(alternatives).sort()) {
   const slash = path.lastIndexOf("/");
   const chosen = alternatives[path].find((name) => tree.find(`${path.slice(0, slash)}/${name}`) !== undefined);
   if (chosen !== undefined) {
-    tree.directory(path.slice(0, slash), "").children.set(path.slice(slash + 1), { kind: "link", owner: "", target: chosen });
+    tree
+      .directory(path.slice(0, slash), "")
+      .children.set(path.slice(slash + 1), { kind: "link", owner: "", target: chosen });
   }
 }
 

@@ -156,7 +156,7 @@ export class Chapters {
     const unlisted = written.filter((path) => !isListed(path, lost));
     story.claim(
       unlisted.length === 0,
-      `all ${written.length} things that could be written are listed as state nobody declared${unlisted.length === 0 ? "" : `, but for ${unlisted.join(", ")}`}`,
+      `all ${written.length} things that could be written are listed as what nobody declared${unlisted.length === 0 ? "" : `, but for ${unlisted.join(", ")}`}`,
     );
 
     story.say("Now a package, a user, a service and a file are deleted from the declaration:");
@@ -427,7 +427,7 @@ export class Chapters {
 }
 
 function isListed(path: string, answer: EphemeralAnswer): boolean {
-  return answer.entries.some((entry) => entry.path === path || path.startsWith(`${entry.path}/`));
+  return [...answer.entries, ...answer.kept].some((entry) => entry.path === path || path.startsWith(`${entry.path}/`));
 }
 
 /** What somebody might do to a host by hand. Each line says whether it was refused, or what was written. */

@@ -17,14 +17,16 @@ import {
   type Receipt,
   type TransactionPlan,
 } from "../../src/machine/transaction.ts";
+import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { labsMissing } from "../support/test-system.ts";
 import { prepareTransactionFixture, type TransactionFixture } from "../support/transaction-hosts.ts";
 
-const NAME = `x${process.pid}`;
+const NAME = TEST_LAB_NAME;
 const HOSTS = Number(process.env["PRISTINE_TEST_HOSTS"] ?? 3);
 const isSlow = process.env["SLOW"] === "1";
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
 
-const fixture = await prepareTransactionFixture(limit(120));
+const fixture = await prepareTransactionFixture(limit(900));
 
 interface Case {
   readonly phase: "begin" | "activate" | "confirm" | "revert";
@@ -175,7 +177,7 @@ class Remote {
 suite(
   "transaction on real hosts",
   {
-    skip: fixture === undefined ? "needs root, PRISTINE_TEST_SYSTEM, PRISTINE_TEST_NIX and a kit in that store" : false,
+    skip: await labsMissing(),
     concurrency: HOSTS,
   },
   () => {
@@ -184,6 +186,7 @@ suite(
 
     before(async () => {
       assert.ok(fixture !== undefined);
+      await removeStaleLabs();
       const names = Array.from({ length: HOSTS }, (_, i) => ({ name: `h${i + 1}` }));
       lab = await labUp({ name: NAME, hosts: names, bootstrap: fixture.bootstrap, signal: limit(240) });
       hosts = new Hosts(lab.hosts);

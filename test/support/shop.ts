@@ -14,8 +14,10 @@ export interface Shop extends Disposable {
   readonly scratch: string;
 }
 
-/** Copies the example, makes a key and locks; removed when disposed of. */
-export function makeShop(options: { readonly subnet?: string } = {}): Shop {
+/** Copies the example, edits it, makes a key and locks; removed when disposed of. */
+export function makeShop(
+  options: { readonly subnet?: string; readonly edit?: (directory: string) => void } = {},
+): Shop {
   const scratch = mkdtempSync(join(tmpdir(), "pristine-shop-"));
   const directory = join(scratch, "shop");
   cpSync(join(CHECKOUT, "examples/shop"), directory, {
@@ -30,6 +32,7 @@ export function makeShop(options: { readonly subnet?: string } = {}): Shop {
       writeFileSync(file, readFileSync(file, "utf8").replace(/10\.77\.7\./, `${options.subnet}.`));
     }
   }
-  execFileSync(PRISTINE, ["lock"], { cwd: directory, stdio: ["ignore", "ignore", "inherit"] });
+  options.edit?.(directory);
+  execFileSync(PRISTINE, ["lock"], { cwd: directory, stdio: ["ignore", "ignore", "pipe"] });
   return { directory, scratch, [Symbol.dispose]: () => rmSync(scratch, { recursive: true, force: true }) };
 }

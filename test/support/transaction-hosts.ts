@@ -12,6 +12,7 @@ import { StorePath } from "../../src/format/store-path.ts";
 import type { Bootstrap } from "../../src/lab/lab.ts";
 import { copyClosure } from "../../src/store/copy.ts";
 import { LocalStore } from "../../src/store/local-store.ts";
+import { testSystem } from "./test-system.ts";
 
 export interface TransactionFixture {
   /** What the hosts boot first. */
@@ -36,15 +37,11 @@ function unitsOf(version: string): Record<string, string> {
   };
 }
 
-/** Undefined when the environment names no bootstrap system and no kit to start from. */
+/** Undefined where labs cannot be made. */
 export async function prepareTransactionFixture(signal: AbortSignal): Promise<TransactionFixture | undefined> {
-  const base = process.env["PRISTINE_TEST_SYSTEM"];
-  const nix = process.env["PRISTINE_TEST_NIX"];
-  if (base === undefined || nix === undefined || process.geteuid?.() !== 0) return undefined;
-  const kitName =
-    process.env["PRISTINE_TEST_KIT"] ??
-    readdirSync(`${nix}/store`).find((name) => /^[0-9a-z]{32}-pristine-kit$/.test(name));
-  if (kitName === undefined) return undefined;
+  const given = await testSystem();
+  if (given === undefined) return undefined;
+  const { system: base, kit: kitName, nix } = given;
 
   const scratch = mkdtempSync(join(tmpdir(), "transaction-"));
   symlinkSync(nix, `${scratch}/nix`);

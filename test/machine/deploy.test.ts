@@ -1,0 +1,504 @@
+/**
+ * Deployments to real hosts, by the commands that users have: what is declared is what runs, whatever goes wrong on the
+ * way. The hosts are booted once, and each test leaves them as declared.
+ */
+
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { labDown } from "../../src/lab/lab.ts";
+import { labPaths } from "../../src/lab/lab-names.ts";
+import type { HostOutcome } from "../../src/fleet/outcome.ts";
+import type { EphemeralAnswer } from "../../src/machine/facts.ts";
+import type { Receipt } from "../../src/machine/transaction.ts";
+import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
+import { makeShop, type Shop } from "../support/shop.ts";
+import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { labsMissing } from "../support/test-system.ts";
+
+const SUBNET = "10.77.31";
+const GENERATIONS_MAX = 3;
+const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
+const sleep = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+
+let shop: Shop;
+let fleet: FleetDriver;
+let web1: RemoteHost;
+let web2: RemoteHost;
+/** Makes web1 and web2 differ from what they run by one greeting each time. */
+let greeting = "Good morning";
+
+/** Two web servers of the example, which is enough to tell one host from the other. */
+function shrink(directory: string): void {
+  const fleetFile = join(directory, "fleet.nix");
+  const shopFile = join(directory, "shop.nix");
+  const text = readFileSync(fleetFile, "utf8");
+  writeFileSync(fleetFile, text.replace('name = "shop"', `name = "${TEST_LAB_NAME}"`).replace(/\n *lb = .*/, ""));
+  const common = readFileSync(shopFile, "utf8");
+  writeFileSync(
+    shopFile,
+    common.replace(/deployment\.confirmTimeout = 60;/, `$& deployment.keepGenerations = ${GENERATIONS_MAX};`),
+  );
+}
+
+function greet(text: string): () => void {
+  const undo = fleet.edit("hosts/web1.nix", greeting, text);
+  const earlier = greeting;
+  greeting = text;
+  return () => {
+    greeting = earlier;
+    undo();
+  };
+}
+
+function statusOf(outcomes: Record<string, HostOutcome>): Record<string, string> {
+  return Object.fromEntries(Object.entries(outcomes).map(([host, { status }]) => [host, status]));
+}
+
+async function assertAsDeclared(): Promise<void> {
+  const statuses = await fleet.statuses();
+  for (const status of Object.values(statuses)) {
+    const { host, asDeclared, drift, health, differs, error, facts } = status;
+    const failed = facts?.failedUnits;
+    assert.equal(asDeclared, true, JSON.stringify({ host, drift, health, differs, error, failed }));
+  }
+}
+
+/** The newest receipt says that the host returned, and the journal leads there. */
+async function assertReturned(
+  host: RemoteHost,
+  before: string,
+  reason: NonNullable<Receipt["reason"]>["kind"],
+  outcome: Receipt["outcome"] = "reverted",
+): Promise<Receipt> {
+  const facts = await host.facts();
+  assert.equal(facts.systems.system, before);
+  assert.equal(facts.systems.activated, before);
+  assert.equal(facts.systems.profile, before);
+  assert.equal(facts.transaction, null);
+  assert.equal(facts.lock, null);
+  assert.deepEqual(facts.failedUnits, []);
+  const receipt = facts.lastReceipt;
+  assert.ok(receipt !== null);
+  assert.equal(receipt.outcome, outcome, JSON.stringify(receipt.reason));
+  assert.equal(receipt.reason?.kind, reason, JSON.stringify(receipt.reason));
+  assert.equal(receipt.previous, before);
+  const journal = await host.journal(receipt.id);
+  const [first] = journal;
+  assert.ok(first?.kind === "recorded" && first.facts.previous === before);
+  const states = journal.flatMap((record) => (record.kind === "state" ? [record.state] : []));
+  assert.equal(states.at(-1), outcome);
+  return receipt;
+}
+
+suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, timeout: 15 * 60_000 }, () => {
+  before(async () => {
+    await removeStaleLabs();
+    shop = makeShop({ subnet: SUBNET, edit: shrink });
+    fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
+    const up = await fleet.ask<{ name: string; hosts: { name: string; power: string }[] }>(["lab", "up"]);
+    assert.equal(up.name, TEST_LAB_NAME);
+    assert.deepEqual(
+      up.hosts.map(({ name, power }) => [name, power]),
+      [
+        ["web1", "running"],
+        ["web2", "running"],
+      ],
+    );
+    web1 = await fleet.host("web1");
+    web2 = await fleet.host("web2");
+  });
+  after(async () => {
+    await labDown(TEST_LAB_NAME);
+    shop[Symbol.dispose]();
+  });
+
+  test("the first deployment goes from the generic system to the declared one", async () => {
+    const plan = await fleet.ask<{ plan: { goal: string; hosts: { name: string; state: string }[] } }>([
+      "plan",
+      "--lab",
+    ]);
+    assert.deepEqual(
+      plan.plan.hosts.map(({ name, state }) => [name, state]),
+      [
+        ["web1", "change"],
+        ["web2", "change"],
+      ],
+    );
+    const outcomes = await fleet.deploy();
+    assert.deepEqual(statusOf(outcomes), { web1: "activated", web2: "activated" });
+    for (const outcome of Object.values(outcomes)) {
+      assert.ok(outcome.status === "activated");
+      assert.equal(outcome.receipt.outcome, "confirmed");
+      assert.equal(outcome.receipt.generation, 2);
+      assert.ok((outcome.copied?.bytes ?? 0) > 1_000_000);
+    }
+    assert.match(await web1.page(), /Good morning[^]*Served by web1/);
+    assert.match(await web2.page(), /Good evening[^]*Served by web2/);
+    await assertAsDeclared();
+  });
+
+  test("a second deployment copies nothing and touches nothing", async () => {
+    const look = `systemctl show --property=MainPID,ActiveEnterTimestampMonotonic nginx sshd ssh 2>/dev/null;
+      ls /nix/store | sort | sha256sum; ls /nix/var/pristine/transactions; ls -l --time-style=full-iso /nix/var/nix/profiles`;
+    const before = [await web1.sh(look), await web2.sh(look)];
+    const outcomes = await fleet.deploy();
+    assert.deepEqual(statusOf(outcomes), { web1: "unchanged", web2: "unchanged" });
+    assert.equal(outcomes["web1"]?.copied, undefined);
+    assert.deepEqual([await web1.sh(look), await web2.sh(look)], before);
+  });
+
+  test("check, exec and ephemeral answer in JSON, and a host as deployed has nothing to lose", async () => {
+    const check = await fleet.ask<{ hosts: { host: string; healthy: boolean; results: unknown[] }[] }>([
+      "check",
+      "--lab",
+    ]);
+    for (const host of check.hosts) {
+      assert.equal(host.healthy, true);
+      assert.equal(host.results.length, 1);
+    }
+    const exec = await fleet.ask<{ hosts: { host: string; exitCode: number; stdout: string; stderr: string }[] }>(
+      ["exec", "--lab", "--on", "web1", "--", "sh", "-c", "echo 'a  b'; echo c >&2; exit 7"],
+      { exit: [2] },
+    );
+    assert.deepEqual(exec.hosts, [{ host: "web1", exitCode: 7, stdout: "a  b\n", stderr: "c\n" }]);
+    const clean = await fleet.ask<{ hosts: { host: string; answer: EphemeralAnswer }[] }>(["ephemeral", "--lab"]);
+    for (const { answer } of clean.hosts) {
+      assert.deepEqual(
+        answer.entries.map(({ path }) => path),
+        [],
+      );
+      assert.deepEqual(
+        answer.kept.map(({ path }) => path),
+        [],
+      );
+    }
+  });
+
+  test("what was written by hand is listed: what a reboot erases, and what it does not", async () => {
+    const store = "/nix/store";
+    await web2.sh(
+      `echo 1 >/root/stray; mkdir -p /persist/etc/dirt /persist/dirt; echo 1 >/persist/dirt/file; echo 1 >/nix/dirt
+       mount -o remount,bind,rw ${store}; echo 1 >${store}/dirt; mkdir ${store}/${"0".repeat(32)}-dirt; mount -o remount,bind,ro ${store}`,
+    );
+    const { hosts } = await fleet.ask<{ hosts: { answer: EphemeralAnswer }[] }>(["ephemeral", "web2", "--lab"]);
+    assert.deepEqual(
+      hosts[0]?.answer.entries.map(({ path }) => path),
+      ["/root/stray"],
+    );
+    const dirt = [
+      "/nix/dirt",
+      `${store}/${"0".repeat(32)}-dirt`,
+      `${store}/dirt`,
+      "/persist/dirt",
+      "/persist/etc/dirt",
+    ];
+    assert.deepEqual(
+      hosts[0]?.answer.kept.map(({ path }) => path),
+      dirt,
+    );
+    const { stdout } = await fleet.run(["ephemeral", "web2", "--lab"]);
+    assert.match(stdout, /kept although nothing declares it/);
+    await web2.sh(
+      `mount -o remount,bind,rw ${store}; rm -r ${dirt.join(" ")} /root/stray; mount -o remount,bind,ro ${store}`,
+    );
+  });
+
+  test("dry-activate says what would be done to units, and does nothing", async () => {
+    const undo = greet("Good afternoon");
+    const before = await web1.facts();
+    const outcomes = await fleet.deploy(["--goal", "dry-activate", "web1"]);
+    assert.ok(outcomes["web1"]?.status === "planned");
+    assert.ok(outcomes["web1"].units.changes.some(({ unit }) => unit === "nginx.service"));
+    const now = await web1.facts();
+    assert.deepEqual(now.systems, before.systems);
+    assert.deepEqual(now.lastReceipt, before.lastReceipt);
+    assert.match(await web1.page(), /Good morning/);
+    undo();
+  });
+
+  test("a change on one host is a change on that host only", async () => {
+    greet("Good day");
+    const outcomes = await fleet.deploy();
+    assert.deepEqual(statusOf(outcomes), { web1: "activated", web2: "unchanged" });
+    assert.ok((outcomes["web1"]?.copied?.paths ?? 99) < 12);
+    assert.match(await web1.page(), /Good day/);
+  });
+
+  test("goal test lasts until the next reboot; identity and declared directories outlive it, strays do not", async () => {
+    greet("Just looking");
+    const before = await web1.facts();
+    const outcomes = await fleet.deploy(["--goal", "test", "web1"]);
+    assert.deepEqual(statusOf(outcomes), { web1: "tested" });
+    assert.match(await web1.page(), /Just looking/);
+    const drift = (await fleet.statuses())["web1"]?.drift ?? [];
+    assert.deepEqual(
+      drift.map(({ kind }) => kind),
+      ["running-not-default"],
+    );
+    const identity = "cat /etc/machine-id /persist/etc/ssh/ssh_host_ed25519_key.pub; cat /var/lib/shop/kept";
+    const known = await web1.sh(
+      `echo kept >/var/lib/shop/kept; touch /root/stray /var/stray /home/stray /srv/stray; ${identity}`,
+    );
+    const reboot = await fleet.ask<{ hosts: { host: string; healthy: boolean; downMs: number; problems: string[] }[] }>(
+      ["reboot", "web1", "--lab", "--yes"],
+    );
+    assert.deepEqual(
+      reboot.hosts.map(({ host, healthy, problems }) => ({ host, healthy, problems })),
+      [{ host: "web1", healthy: true, problems: [] }],
+    );
+    const now = await web1.facts();
+    assert.notEqual(now.bootId, before.bootId);
+    assert.equal(now.systems.system, before.systems.system);
+    assert.match(await web1.page(), /Good day/);
+    assert.equal(await web1.sh(identity), known);
+    assert.equal(await web1.sh("ls -d /root/stray /var/stray /home/stray /srv/stray 2>/dev/null || true"), "");
+  });
+
+  test("goal boot changes nothing now, and the next reboot runs it", async () => {
+    greet("Good night");
+    const before = await web1.facts();
+    const outcomes = await fleet.deploy(["--goal", "boot", "web1"]);
+    assert.ok(outcomes["web1"]?.status === "activated");
+    const { receipt } = outcomes["web1"];
+    assert.equal(receipt.goal, "boot");
+    assert.equal(receipt.outcome, "confirmed");
+    assert.match(await web1.page(), /Good day/);
+    const pending = await web1.facts();
+    assert.equal(pending.systems.system, before.systems.system);
+    assert.equal(pending.systems.profile, receipt.system);
+    assert.equal(pending.generations.find(({ isDefault }) => isDefault)?.number, receipt.generation);
+    await fleet.run(["reboot", "web1", "--lab", "--yes"]);
+    assert.equal((await web1.facts()).systems.booted, receipt.system);
+    assert.match(await web1.page(), /Good night/);
+    await assertAsDeclared();
+  });
+
+  test("a package, a user, a service and a file that are no longer declared are gone", async () => {
+    const present = "test -e /usr/bin/tree; getent passwd mara; test -e /etc/shop/opening-hours; systemctl cat diary";
+    await web1.sh(`set -e; ${present}`);
+    fleet.edit("shop.nix", /\n {4}environment\.etc\."shop\/opening-hours"\.text = ''[^']*'';/, "");
+    fleet.edit("shop.nix", /\n {4}environment\.systemPackages = \[ pkgs\.tree \];/, "");
+    fleet.edit("shop.nix", /\n {4}users\.users\.mara = \{[^}]*\};/, "");
+    fleet.edit("shop.nix", /\n {4}# A line in the diary[^\n]*\n {4}systemd\.services\.diary = \{[\s\S]*?\n {4}\};/, "");
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "activated", web2: "activated" });
+    for (const host of [web1, web2]) {
+      for (const command of present.split("; ")) await host.sh(`! { ${command}; } >/dev/null 2>&1`);
+      assert.equal(await host.sh("systemctl list-units --all --plain --no-legend 'diary*'"), "");
+    }
+    await assertAsDeclared();
+  });
+
+  test("a rollback goes to the generation that was asked for, and no more are kept than declared", async () => {
+    const before = await web1.facts();
+    assert.ok(before.generations.length <= GENERATIONS_MAX, JSON.stringify(before.generations));
+    const target = before.generations.findLast(({ path }) => path !== before.systems.system);
+    assert.ok(target !== undefined);
+    const missing = await fleet.run(["rollback", "web1", "--to", "999", "--lab", "--yes"], { exit: [1] });
+    assert.match(missing.stderr, /no generation 999[^]*it keeps/);
+    const { outcomes } = await fleet.ask<{ outcomes: HostOutcome[] }>([
+      "rollback",
+      "web1",
+      "--to",
+      String(target.number),
+      "--lab",
+      "--yes",
+    ]);
+    assert.ok(outcomes[0]?.status === "activated");
+    assert.equal(outcomes[0].receipt.system, target.path);
+    assert.equal(outcomes[0].receipt.planReason, `rollback to generation ${target.number}`);
+    const statuses = await fleet.statuses({ exit: [2] });
+    assert.equal(statuses["web1"]?.differs, true);
+    assert.deepEqual(statuses["web1"].drift, []);
+    assert.equal(statuses["web2"]?.differs, false);
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "activated", web2: "unchanged" });
+    assert.ok((await web1.facts()).generations.length <= GENERATIONS_MAX);
+  });
+
+  test("a killed deployer: others are refused meanwhile, the collector spares what is needed, the host returns", async () => {
+    greet("Nobody confirms");
+    const before = (await web1.facts()).systems.system ?? "";
+    await fleet.run(["deploy", "web1", "--lab", "--yes", "--confirm-timeout", "15"], {
+      exit: [null, 137],
+      onLine: (line, kill) => {
+        if (line.includes("switch /system")) kill("SIGKILL");
+      },
+    });
+    const refused = await fleet.run(["deploy", "web1", "--lab", "--yes"], { exit: [3] });
+    assert.match(
+      `${refused.stderr}${refused.stdout}`,
+      /transaction \S+ of \S+@\S+ \(process \d+, deploy\) is \S+ since \d{4}-/,
+    );
+
+    const during = await web1.facts();
+    assert.ok(during.transaction !== null);
+    const kit = await web1.sh("readlink /nix/var/nix/gcroots/pristine/kit");
+    const { booted, profile } = during.systems;
+    const needed = [booted, profile, during.transaction.previous, during.transaction.system, kit];
+    await web1.sh(`nix-store --gc >/dev/null 2>&1; nix-store --check-validity ${needed.join(" ")}`);
+    assert.notEqual((await web1.facts()).transaction, null, "the collector ran while the transaction was pending");
+
+    while ((await web1.facts()).transaction !== null) await sleep(0.5);
+    await assertReturned(web1, before, "deadline");
+    await web1.sh(`nix-store --gc >/dev/null 2>&1; nix-store --check-validity ${before} ${kit}`);
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "activated", web2: "unchanged" });
+  });
+
+  test("a host that is unhealthy afterwards returns, and says why", async () => {
+    const before = (await web1.facts()).systems.system ?? "";
+    const undo = fleet.edit(
+      "hosts/web1.nix",
+      "imports = [ ../web.nix ];",
+      'imports = [ ../web.nix ]; services.nginx.virtualHosts.shop.locations."/".return = 500;',
+    );
+    const outcomes = await fleet.deploy(["web1"], { exit: [2] });
+    undo();
+    assert.ok(outcomes["web1"]?.status === "rolled-back");
+    assert.match(outcomes["web1"].reason, /page/);
+    const receipt = await assertReturned(web1, before, "health-failed");
+    assert.deepEqual(
+      receipt.health.map(({ name, healthy }) => [name, healthy]),
+      [["page", false]],
+    );
+    assert.match(await web1.page(), /Nobody confirms/);
+  });
+
+  test("a host that locks its operator out returns", async () => {
+    const before = (await web1.facts()).systems.system ?? "";
+    const undo = fleet.edit(
+      "hosts/web1.nix",
+      "imports = [ ../web.nix ];",
+      "imports = [ ../web.nix ]; services.openssh.openFirewall = false;",
+    );
+    const outcomes = await fleet.deploy(["web1", "--confirm-timeout", "5"], { exit: [2] });
+    undo();
+    assert.equal(outcomes["web1"]?.status, "rolled-back");
+    await assertReturned(web1, before, "deadline");
+  });
+
+  test("a host that loses power in the middle boots what it ran before", async () => {
+    const before = (await web1.facts()).systems.system ?? "";
+    const undo = greet("Lights out");
+    let cut: Promise<void> | undefined;
+    const outcomes = await fleet.deploy(["web1", "--confirm-timeout", "10"], {
+      exit: [2],
+      onLine: (line) => {
+        if (!line.includes("switch /system")) return;
+        cut ??= (async () => {
+          await web1.lab.powerCut();
+          await web1.lab.powerOn(limit(60));
+          await web1.lab.waitForSsh(limit(60), 60_000);
+        })();
+      },
+    });
+    await cut;
+    undo();
+    assert.equal(outcomes["web1"]?.status, "rolled-back");
+    await assertReturned(web1, before, "reboot", "reverted-by-reboot");
+    await assertAsDeclared();
+  });
+
+  test("a host that is not reached does not keep others from going on, and converges later", async () => {
+    const undoBoth = fleet.edit("web.nix", "<h1>", "<h1>Dear guest: ");
+    await web2.lab.link("down");
+    const outcomes = await fleet.deploy([], { exit: [2] });
+    assert.deepEqual(statusOf(outcomes), { web1: "activated", web2: "unreachable" });
+    await web2.lab.link("up");
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "unchanged", web2: "activated" });
+    assert.match(await web2.page(), /Dear guest/);
+    undoBoth();
+  });
+
+  test("a wrong host key is refused", async () => {
+    const { knownHosts } = labPaths(TEST_LAB_NAME);
+    const known = readFileSync(knownHosts, "utf8");
+    const [, other = ""] =
+      known
+        .split("\n")
+        .find((line) => line.startsWith("web2"))
+        ?.split(" ssh-ed25519 ") ?? [];
+    writeFileSync(knownHosts, known.replace(/^(web1\S* ssh-ed25519 )\S+/m, `$1${other}`));
+    const outcomes = await fleet.deploy(["web1"], { exit: [2] });
+    writeFileSync(knownHosts, known);
+    assert.ok(outcomes["web1"]?.status === "failed");
+    assert.equal(outcomes["web1"].code, "HOST_KEY_MISMATCH");
+    assert.match(outcomes["web1"].hint ?? "", /ssh-keygen -R/);
+  });
+
+  test("a key that the host does not know is refused", async () => {
+    const key = join(shop.directory, "keys/operator");
+    renameSync(key, `${key}.away`);
+    const outcomes = await fleet.deploy(["web1"], { exit: [2] });
+    renameSync(`${key}.away`, key);
+    assert.ok(outcomes["web1"]?.status === "failed");
+    assert.equal(outcomes["web1"].code, "HOST_PERMISSION_DENIED");
+  });
+
+  test("a full disk is refused before anything is activated", async () => {
+    const { systems, lastReceipt } = await web1.facts();
+    await web1.lab.fillDisk();
+    const outcomes = await fleet.deploy(["web1"], { exit: [2] });
+    assert.ok(outcomes["web1"]?.status === "failed", JSON.stringify(outcomes["web1"]));
+    assert.match(outcomes["web1"].code, /DISK_FULL/);
+    assert.deepEqual((await web1.facts()).systems, systems);
+    await web1.lab.releaseDisk();
+    assert.equal((await web1.facts()).lastReceipt?.id, lastReceipt?.id);
+    await web1.sh("systemctl is-system-running");
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "activated", web2: "activated" });
+  });
+
+  test("a copy that was cut off leaves a valid store, and the next run goes on", async () => {
+    const system = (await web1.facts()).systems.system;
+    for (const name of ["one", "two", "three"]) writeFileSync(join(shop.directory, name), randomBytes(2_000_000));
+    fleet.edit(
+      "hosts/web1.nix",
+      "imports = [ ../web.nix ];",
+      `imports = [ ../web.nix ]; ${["one", "two", "three"].map((name) => `environment.etc."${name}".source = ../${name};`).join(" ")}`,
+    );
+    await web1.lab.shape({ rateKbit: 8_000 });
+    let copying = false;
+    const killed = await fleet.run(["deploy", "web1", "--lab", "--yes"], {
+      exit: [null, 137],
+      onLine: (line, kill) => {
+        if (copying || !line.includes("web1: copying")) return;
+        copying = true;
+        setTimeout(() => kill("SIGKILL"), 3_500);
+      },
+    });
+    assert.doesNotMatch(killed.stderr, /copied \d+ paths/);
+    await web1.lab.shape({});
+    assert.equal((await web1.facts()).systems.system, system);
+    await web1.sh("nix-store --verify --check-contents");
+    const outcomes = await fleet.deploy(["web1"]);
+    assert.deepEqual(statusOf(outcomes), { web1: "activated" });
+    await web1.sh("nix-store --verify --check-contents; test $(stat -Lc %s /etc/one) = 2000000");
+    assert.deepEqual(
+      (await fleet.ask<{ hosts: { answer: EphemeralAnswer }[] }>(["ephemeral", "web1", "--lab"])).hosts[0]?.answer.kept,
+      [],
+    );
+  });
+
+  test("Ctrl-C while a host activates: that host is reported, the next one is not begun", async () => {
+    fleet.edit("web.nix", "<h1>", "<h1>Once more: ");
+    const run = await fleet.run(["--json", "deploy", "--lab", "--yes", "--parallel", "1"], {
+      exit: [130],
+      onLine: (line, kill) => {
+        if (line.includes("web1: switch /system")) kill("SIGINT");
+      },
+    });
+    const { outcomes } = JSON.parse(run.stdout) as { outcomes: HostOutcome[] };
+    assert.deepEqual(
+      outcomes.map(({ host, status }) => [host, status]),
+      [
+        ["web1", "activated"],
+        ["web2", "skipped"],
+      ],
+    );
+    assert.match(run.stderr, /interrupted/);
+    assert.match(await web1.page(), /Once more/);
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "unchanged", web2: "activated" });
+    await assertAsDeclared();
+  });
+});

@@ -68,6 +68,13 @@ async function stillMissing(): Promise<string[]> {
   return await missingPackages(NEEDED);
 }
 
+// Tests that start the program start what is built.
+const built = spawnSync(process.execPath, [join(root, "scripts/build.ts")], {
+  cwd: root,
+  stdio: ["ignore", "ignore", "inherit"],
+});
+if (built.status !== 0) process.exit(1);
+
 let passed = runTests("fast", fast, { concurrency: 2 });
 if (!fastOnly) {
   const skipped: string[] = [];

@@ -15,6 +15,7 @@ import { EXIT } from "./exit-codes.ts";
 import { build, buildKits, type FleetContext, openFleet, systemOf, withSessions } from "./fleet-context.ts";
 import { renderOutcome, renderSummary } from "./render/outcome.ts";
 import { planRecord } from "./render/plan.ts";
+import { durationMsOf, requireApproval, wholeNumberOf } from "./option-values.ts";
 import type { Session } from "./session.ts";
 
 interface PlanFlags {
@@ -27,11 +28,7 @@ interface PlanFlags {
 type Sessions = ReadonlyMap<string, HostSession>;
 
 function concurrency(flags: PlanFlags): number {
-  const count = Number(flags.parallel);
-  if (!Number.isSafeInteger(count) || count < 1) {
-    throw new OperationError("USAGE", `--parallel takes a whole number from 1, not '${flags.parallel}'`);
-  }
-  return count;
+  return wholeNumberOf("--parallel", flags.parallel, { min: 1 });
 }
 
 /** Evaluates, builds and plans the hosts, then calls `use` while their connections are open. */
@@ -42,9 +39,10 @@ export async function makePlan(
   use: (plan: FleetPlan, sessions: Sessions, context: FleetContext) => Promise<number>,
 ): Promise<number> {
   const concurrencyMax = concurrency(flags);
+  const confirmTimeoutSeconds = confirmTimeout(flags);
   const context = withConfirmTimeout(
     await openFleet(session, names, { on: flags.on, systems: true }),
-    flags.confirmTimeout,
+    confirmTimeoutSeconds,
   );
   const kits = [...context.inventory.kits.values()].map((kit) => kit.drvPath);
   await build(session, context, [...context.hosts.map((host) => systemOf(context, host).drvPath), ...kits]);
@@ -71,7 +69,8 @@ export async function planRollback(
   flags: PlanFlags & { readonly to?: string },
   use: (plan: FleetPlan, sessions: Sessions, context: FleetContext, generation: number) => Promise<number>,
 ): Promise<number> {
-  const context = withConfirmTimeout(await openFleet(session, [name]), flags.confirmTimeout);
+  const confirmTimeoutSeconds = confirmTimeout(flags);
+  const context = withConfirmTimeout(await openFleet(session, [name]), confirmTimeoutSeconds);
   if (context.hosts.length !== 1)
     throw new OperationError("USAGE", `'${name}' names several hosts; rollback takes one`);
   await buildKits(session, context);
@@ -166,9 +165,7 @@ export async function rebootHosts(
   flags: { readonly on: readonly string[]; readonly timeout: string; readonly yes?: boolean },
 ): Promise<number> {
   const { progress, terminal, signal } = session;
-  const timeoutMs = Number(flags.timeout) * 1000;
-  if (!(timeoutMs > 0))
-    throw new OperationError("USAGE", `--timeout takes a number of seconds, not '${flags.timeout}'`);
+  const timeoutMs = durationMsOf("--timeout", flags.timeout);
   const context = await openFleet(session, names, { on: flags.on });
   await buildKits(session, context);
   if (flags.yes !== true) {
@@ -177,12 +174,7 @@ export async function rebootHosts(
       `Reboot ${context.hosts.map((host) => host.name).join(", ")}? What is not persisted is erased. [y/N] `,
       signal,
     );
-    if (answer !== true) {
-      terminal.err(
-        answer === undefined ? "error: not on a terminal: approve with --yes" : "not approved; nothing was rebooted",
-      );
-      return EXIT.usage;
-    }
+    requireApproval(answer, "nothing was rebooted");
   }
   return withSessions(session, context, async (sessions) => {
     const results = await mapConcurrently([...sessions.values()], sessions.size, async (open) => {
@@ -211,11 +203,12 @@ export async function rebootHosts(
   });
 }
 
-function withConfirmTimeout(context: FleetContext, seconds: string | undefined): FleetContext {
-  if (seconds === undefined) return context;
-  const confirmTimeoutSeconds = Number(seconds);
-  if (!Number.isSafeInteger(confirmTimeoutSeconds) || confirmTimeoutSeconds < 5) {
-    throw new OperationError("USAGE", `--confirm-timeout takes a whole number of seconds from 5, not '${seconds}'`);
-  }
+function confirmTimeout(flags: PlanFlags): number | undefined {
+  const text = flags.confirmTimeout;
+  return text === undefined ? undefined : wholeNumberOf("--confirm-timeout", text, { min: 5, unit: "seconds" });
+}
+
+function withConfirmTimeout(context: FleetContext, confirmTimeoutSeconds: number | undefined): FleetContext {
+  if (confirmTimeoutSeconds === undefined) return context;
   return { ...context, hosts: context.hosts.map((host) => ({ ...host, confirmTimeoutSeconds })) };
 }

@@ -49,8 +49,8 @@ export function action<Args extends unknown[]>(
       progress.close();
       const { renderError, errorRecord } = await import("./render/error.ts");
       const { exitCodeOf } = await import("./exit-codes.ts");
-      if (options.json) terminal.out(JSON.stringify({ error: errorRecord(error) }));
       const { nixDirectory } = await import("../fleet/inventory.ts");
+      if (options.json) terminal.out(JSON.stringify({ error: errorRecord(error, { nixDirectory: nixDirectory() }) }));
       renderError(terminal, error, {
         verbose: options.verbose,
         nixDirectory: nixDirectory(),

@@ -146,7 +146,7 @@ function inventoryExpression(file: string, systems: SystemsWanted): string {
       : `name: builtins.elem name [ ${systems === "none" ? "" : systems.map(nixString).join(" ")} ]`;
   return `
     let
-      pristine = import ${nixDirectory()} { };
+      pristine = import (/. + ${nixString(nixDirectory())}) { };
       fleet = /. + ${nixString(file)};
       inherit ((pristine.evalFleet fleet).inventory) name hosts;
       isWanted = ${wanted};
@@ -171,5 +171,5 @@ function inventoryExpression(file: string, systems: SystemsWanted): string {
 
 /** The whole evaluated fleet as an expression, for `pristine eval`. */
 export function fleetExpression(fleetFile: string): string {
-  return `(import ${nixDirectory()} { }).evalFleet (/. + ${nixString(resolve(fleetFile))})`;
+  return `(import (/. + ${nixString(nixDirectory())}) { }).evalFleet (/. + ${nixString(resolve(fleetFile))})`;
 }

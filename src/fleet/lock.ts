@@ -69,7 +69,7 @@ async function namesOf(
   try {
     const index = join(directory, "index.json");
     await writeFileAtomic(index, JSON.stringify(versions));
-    const expression = `(import ${nixDirectory()} { }).lockNames { fleet = /. + ${nixString(fleetFile)}; index = /. + ${nixString(index)}; }`;
+    const expression = `(import (/. + ${nixString(nixDirectory())}) { }).lockNames { fleet = /. + ${nixString(fleetFile)}; index = /. + ${nixString(index)}; }`;
     const { text } = await evaluate({ expression, baseDir: dirname(fleetFile), output: "json", strict: true }, signal);
     const names = JSON.parse(text) as Record<string, string[]>;
     for (const architecture of extra) {

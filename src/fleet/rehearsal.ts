@@ -30,7 +30,7 @@ export async function loadRehearsal(fleetFile: string, signal: AbortSignal): Pro
   }
   const expression = `
     let
-      pristine = import ${nixDirectory()} { };
+      pristine = import (/. + ${nixString(nixDirectory())}) { };
       fleet = /. + ${nixString(file)};
       inventory = (pristine.evalFleet fleet).inventory;
       bootstrap = (pristine.bootstrap { lock = dirOf fleet + "/pristine.lock"; }).system;

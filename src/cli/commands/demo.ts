@@ -1,7 +1,8 @@
 /** `pristine demo`: the whole story on this machine, told with the program's own commands. */
 
 import type { Command } from "commander";
-import { EXIT, exitCodesHelp } from "../exit-codes.ts";
+import { OperationError } from "../../base/errors.ts";
+import { exitCodesHelp } from "../exit-codes.ts";
 import { action } from "../session.ts";
 
 export function registerDemo(program: Command): void {
@@ -32,8 +33,7 @@ export function registerDemo(program: Command): void {
           const demo = await import("../demo/demo.ts");
           if (verb === "stop") return demo.stopDemo(session);
           if (verb !== undefined) {
-            session.terminal.err(`error: '${verb}' is not something the demo can do; only 'stop' is`);
-            return EXIT.usage;
+            throw new OperationError("USAGE", `'${verb}' is not something the demo can do; only 'stop' is`);
           }
           return demo.runDemo(session, {
             keep: options.keep ?? false,

@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import type { FleetPlan } from "../../fleet/plan.ts";
 import type { TransactionGoal } from "../../machine/transaction.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
+import { requireApproval } from "../option-values.ts";
 import { action, type Session } from "../session.ts";
 import { onOption } from "../host-option.ts";
 
@@ -92,7 +93,7 @@ export function registerDeploy(program: Command): void {
         const { makePlan, executePlan } = await import("../deploy-flow.ts");
         return makePlan(session, names, flags, async (plan, sessions, context) => {
           await showPlan(session, plan, { fileDiffs: false });
-          if (!(await approve(session, plan, flags.yes ?? false))) return EXIT.usage;
+          await approve(session, plan, flags.yes ?? false);
           return executePlan(session, plan, sessions, context, { ...flags, reason: "deploy" });
         });
       }),
@@ -128,7 +129,7 @@ export function registerDeploy(program: Command): void {
         const { planRollback, executePlan } = await import("../deploy-flow.ts");
         return planRollback(session, name, flags, async (plan, sessions, context, generation) => {
           await showPlan(session, plan, { fileDiffs: false });
-          if (!(await approve(session, plan, flags.yes ?? false))) return EXIT.usage;
+          await approve(session, plan, flags.yes ?? false);
           return executePlan(session, plan, sessions, context, {
             ...flags,
             reason: `rollback to generation ${generation}`,
@@ -187,11 +188,11 @@ async function showPlan(session: Session, plan: FleetPlan, options: { readonly f
 }
 
 /** Asks on the terminal; without one, only `--yes` approves. */
-async function approve(session: Session, plan: FleetPlan, yes: boolean): Promise<boolean> {
-  if (yes || plan.hosts.every((host) => host.state !== "change")) return true;
+async function approve(session: Session, plan: FleetPlan, yes: boolean): Promise<void> {
+  if (yes || plan.hosts.every((host) => host.state !== "change")) return;
   const { askYesNo } = await import("../../system/prompt.ts");
-  const answer = await askYesNo(`Deploy plan ${plan.hash.slice(0, 12)}? [y/N] `, session.signal);
-  if (answer === undefined) session.terminal.err("error: not on a terminal: approve with --yes");
-  else if (!answer) session.terminal.err("not approved; nothing was changed");
-  return answer ?? false;
+  requireApproval(
+    await askYesNo(`Deploy plan ${plan.hash.slice(0, 12)}? [y/N] `, session.signal),
+    "nothing was changed",
+  );
 }

@@ -1,8 +1,10 @@
 /** `pristine exec` and `pristine ssh`: run something on hosts, by hand. */
 
 import type { Command } from "commander";
+import { OperationError } from "../../base/errors.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
 import { onOption } from "../host-option.ts";
+import { durationMsOf } from "../option-values.ts";
 import { action } from "../session.ts";
 
 export function registerExec(program: Command): void {
@@ -21,11 +23,11 @@ export function registerExec(program: Command): void {
     )
     .action(
       action(async (session, command: string[], options: { on: string[]; timeout: string }) => {
-        const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
+        const { openFleet, withSessions } = await import("../fleet-context.ts");
         const { safeText } = await import("../render/safe-text.ts");
         const { terminal, signal } = session;
+        const deadlineMs = durationMsOf("--timeout", options.timeout);
         const context = await openFleet(session, [], { on: options.on });
-        await buildKits(session, context);
         const width = Math.max(...context.hosts.map((host) => host.name.length));
         return withSessions(session, context, async (sessions) => {
           let failed = 0;
@@ -43,7 +45,7 @@ export function registerExec(program: Command): void {
                   { argv: command as [string, ...string[]] },
                   {
                     signal,
-                    deadlineMs: Number(options.timeout) * 1000,
+                    deadlineMs,
                     onStdout: stdout.push,
                     onStderr: stderr.push,
                   },
@@ -63,9 +65,11 @@ export function registerExec(program: Command): void {
               } catch (error) {
                 if (signal.aborted) throw error;
                 failed++;
-                const message = error instanceof Error ? error.message : String(error);
-                terminal.err(`${prefix} ! ${safeText(message)}`);
-                return { host: host.name, exitCode: null, error: message };
+                if (!(error instanceof OperationError)) throw error;
+                const { code, message, hint } = error;
+                terminal.err(`${prefix} ! ${safeText(message)} [${code}]`);
+                if (hint !== undefined) terminal.err(`${prefix} ! ${safeText(hint)}`);
+                return { host: host.name, exitCode: null, error: { code, message, ...(hint && { hint }) } };
               }
             }),
           );
@@ -107,7 +111,7 @@ function linesOf(onLine: (line: string) => void): { push: (chunk: Uint8Array) =>
     push: (chunk) => {
       const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n");
       pending = lines.pop() ?? "";
-      for (const line of lines) onLine(line);
+      for (const line of lines) onLine(line.replace(/\r$/, ""));
     },
     end: () => {
       if (pending !== "") onLine(pending);

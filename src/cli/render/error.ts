@@ -1,7 +1,7 @@
 /** Shows an error to a person, or to a program as a small record. */
 
 import { EvalDiagnostic } from "../../realise/evaluation-request.ts";
-import { describeEvaluationError, hostOfError } from "./evaluation.ts";
+import { describeEvaluationError, hostOfError, placeOfError } from "./evaluation.ts";
 import { safeText } from "./safe-text.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -20,7 +20,7 @@ export interface ErrorRecord {
 }
 
 /** The record of an error for `--json`. */
-export function errorRecord(error: unknown): ErrorRecord {
+export function errorRecord(error: unknown, options: { readonly nixDirectory: string }): ErrorRecord {
   const { code, hint } = (error ?? {}) as Shown;
   const record = {
     code: isInterruption(error) ? "INTERRUPTED" : typeof code === "string" ? code : "INTERNAL",
@@ -28,10 +28,13 @@ export function errorRecord(error: unknown): ErrorRecord {
     ...(hint === undefined ? {} : { hint: safeText(hint) }),
   };
   if (!(error instanceof EvalDiagnostic)) return record;
-  const { place } = error.data;
+  const own = { ownDirectory: options.nixDirectory };
+  const place = placeOfError(error.data, own);
+  const evaluationHint = describeEvaluationError(error.data, own).hint;
   const host = hostOfError(error.data);
   return {
     ...record,
+    ...(evaluationHint === undefined ? {} : { hint: evaluationHint }),
     ...(host === undefined ? {} : { host }),
     ...(place === undefined ? {} : { place: { file: place.file, line: place.line, column: place.column } }),
   };
@@ -60,7 +63,7 @@ export function renderError(
     if (options.verbose || options.showTrace === true)
       terminal.err(safeText(error.rendered).replace(/^error:/, red("error:")));
     else {
-      terminal.err(`${red("error:")} ${safeText(described.headline)} ${dim(`[${error.code}]`)}`);
+      terminal.err(`${red("error:")} ${withCode(safeText(described.headline), dim(`[${error.code}]`))}`);
       for (const line of described.details) terminal.err(safeText(line));
     }
     hint = described.hint;
@@ -70,7 +73,7 @@ export function renderError(
       const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
       terminal.err(`${red("error:")} ${safeText(text)}`);
       terminal.err("this is a bug in pristine; please report it with the lines above");
-    } else terminal.err(`${red("error:")} ${safeText(error.message)} ${dim(`[${code}]`)}`);
+    } else terminal.err(`${red("error:")} ${withCode(safeText(error.message), dim(`[${code}]`))}`);
   }
   if (hint !== undefined) terminal.err(`${cyan("hint:")} ${safeText(hint)}`);
   if (options.verbose && error instanceof Error && error.cause !== undefined) {
@@ -78,6 +81,12 @@ export function renderError(
       error.cause instanceof Error ? (error.cause.stack ?? error.cause.message) : JSON.stringify(error.cause);
     terminal.err(dim(`cause: ${safeText(cause)}`));
   }
+}
+
+/** Puts the code after the first line of a message. */
+function withCode(message: string, code: string): string {
+  const [headline = "", ...rest] = message.split("\n");
+  return [`${headline} ${code}`, ...rest].join("\n");
 }
 
 /** Whether an error only says that the user, or a signal, ended the command. */

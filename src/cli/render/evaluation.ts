@@ -34,7 +34,8 @@ export function describeEvaluationError(
     if (place.excerpt !== "") details.push(...place.excerpt.split("\n").map((line) => ` ${line}`));
   }
   if (data.suggestion !== undefined) details.push(`  ${data.suggestion}`);
-  const option = firstMatch(data, OPTION_FRAME);
+  // A message about an option names it; the frames only say for what it was needed.
+  const option = /\boptions? [`']/.test(data.message) ? undefined : firstMatch(data, OPTION_FRAME);
   const host = hostOfError(data);
   const within = [
     ...(option === undefined ? [] : [`option '${option}'`]),
@@ -43,6 +44,14 @@ export function describeEvaluationError(
   if (within.length > 0) details.push(`  … while evaluating ${within.join(" of ")}`);
   const hint = hintOf(data, place);
   return { headline, details, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** The place that a person is shown, for programs. */
+export function placeOfError(
+  data: EvalDiagnosticData,
+  options: { readonly ownDirectory: string },
+): DiagnosticPlace | undefined {
+  return placeToShow(data, options.ownDirectory);
 }
 
 /** The place of the error when it is the user's; else the innermost place of theirs that led to it. */

@@ -6,13 +6,12 @@
 
 import { writeFileSync } from "node:fs";
 import { join, relative } from "node:path";
-import { format, resolveConfig } from "prettier";
 import { evaluate } from "../src/realise/evaluate.ts";
 
 const root = join(import.meta.dirname, "..");
 
 /** The page that this script writes. */
-export const OPTIONS_PAGE = join(root, "docs/manual/options.md");
+export const OPTIONS_PAGE: string = join(root, "docs/manual/options.md");
 
 interface Option {
   readonly name: string;
@@ -60,7 +59,7 @@ export async function optionsPage(signal: AbortSignal): Promise<string> {
     sections.set(title, section);
   }
   const titles = [...sections.keys()].sort();
-  const page = [
+  return [
     "# Options",
     "",
     "<!-- Written by scripts/options-doc.ts from the declarations in nix/modules. Do not edit. -->",
@@ -73,13 +72,11 @@ export async function optionsPage(signal: AbortSignal): Promise<string> {
     "",
     ...titles.flatMap((title) => [`## ${title}`, "", ...(sections.get(title) ?? []).flatMap(renderOption)]),
   ].join("\n");
-  const style = await resolveConfig(OPTIONS_PAGE);
-  return format(page, { ...style, filepath: OPTIONS_PAGE });
 }
 
 function renderOption(option: Option): string[] {
   const description = typeof option.description === "string" ? option.description : (option.description?.text ?? "");
-  const facts = [`Type: ${escapeMarkdown(option.type)}.`];
+  const facts = [`Type: ${code(option.type)}.`];
   if (option.readOnly) facts.push("Read only.");
   const blocks: string[] = [];
   for (const [label, value] of [
@@ -101,10 +98,6 @@ function renderOption(option: Option): string[] {
 /** Inline code; a value that has backticks gets more of them around it. */
 function code(text: string): string {
   return text.includes("`") ? `\`\` ${text} \`\`` : `\`${text}\``;
-}
-
-function escapeMarkdown(text: string): string {
-  return text.replace(/[<>*_[\]]/g, "\\$&");
 }
 
 /** The anchor that a heading gets. */

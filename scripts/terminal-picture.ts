@@ -41,7 +41,7 @@ export function trim(log: string): string {
     } else if (lines !== undefined) {
       // What is indented further belongs to the host named above it.
       const isInside = /^ {4}/.test(line);
-      const isShown = lines.test(line) && (!isInside || isInKeptBlock);
+      const isShown: boolean = lines.test(line) && (!isInside || isInKeptBlock);
       if (/^ {2}\w+: /.test(line)) isInKeptBlock = isShown;
       else if (!isInside) isInKeptBlock = true;
       if (isShown) kept.push(line);

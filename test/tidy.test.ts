@@ -4,38 +4,9 @@ import assert from "node:assert/strict";
 import { globSync, readFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { test } from "node:test";
+import { LAYERS } from "./support/layers.ts";
 
 const ROOT = join(import.meta.dirname, "..");
-
-/** Which layers a layer may import besides itself (`ARCHITECTURE.md` shows the same table). */
-const LAYERS: Readonly<Record<string, readonly string[]>> = {
-  base: [],
-  format: ["base"],
-  language: ["base", "format"],
-  protocol: ["base", "format"],
-  system: ["base"],
-  store: ["base", "format", "protocol", "system"],
-  build: ["base", "format", "protocol", "system", "store"],
-  realise: ["base", "format", "language", "system", "store", "build"],
-  machine: ["base", "format", "protocol", "system", "store"],
-  fleet: ["base", "format", "language", "protocol", "system", "store", "build", "realise", "machine"],
-  lab: ["base", "system", "machine"],
-  kit: ["base", "format", "machine"],
-  cli: [
-    "base",
-    "format",
-    "language",
-    "protocol",
-    "system",
-    "store",
-    "build",
-    "realise",
-    "machine",
-    "fleet",
-    "lab",
-    "kit",
-  ],
-};
 
 /** Built-in modules that touch the world; only `src/system` imports them. */
 const EFFECTS =

@@ -1,55 +1,19 @@
-/** The `pristine` program: global options and the list of commands; each command's work is loaded when it runs. */
+/** The `pristine` program: parses the command line and runs the command. */
 
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
-import { Command, CommanderError } from "commander";
-import { registerBuild } from "./commands/build.ts";
-import { registerDemo } from "./commands/demo.ts";
-import { registerDeploy } from "./commands/deploy.ts";
-import { registerExec } from "./commands/exec.ts";
-import { registerInit } from "./commands/init.ts";
-import { registerInspect } from "./commands/inspect.ts";
-import { registerLab } from "./commands/lab.ts";
+import { CommanderError } from "commander";
 import { EXIT } from "./exit-codes.ts";
+import { makeProgram } from "./program.ts";
 import { guardOutput } from "./render/terminal.ts";
-
-declare const PRISTINE_VERSION: string;
 
 // From a checkout's sources there is nothing worth caching.
 if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
 
 guardOutput();
 
-const program = new Command("pristine")
-  .description("Deploys machines as pure functions: declare hosts in the Nix language, and they become exactly that.")
-  .version(typeof PRISTINE_VERSION === "string" ? PRISTINE_VERSION : "source", "--version", "print the version")
-  .option("--fleet <file>", "the fleet file", "fleet.nix")
-  .option("--store <uri>", "the local store: auto, local, local?root=DIRECTORY", "auto")
-  .option("--lab [name]", "act on the local lab's hosts instead of the real ones (default: the fleet's lab)")
-  .option("--ssh-config <file>", "an OpenSSH configuration to use instead of yours")
-  .option("--show-commands", "show each command that runs on a host", false)
-  .option("--json", "print one JSON value for programs", false)
-  .option("--verbose", "show causes of errors and timelines of all hosts", false)
-  .option("--no-color", "plain text (NO_COLOR is honoured too)")
-  .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
-  .showSuggestionAfterError()
-  .exitOverride()
-  .addHelpText("after", "\nStart with 'pristine init', or see it all run on this machine: 'pristine demo'.");
-
-registerInit(program);
-registerBuild(program);
-registerDeploy(program);
-registerInspect(program);
-registerExec(program);
-registerLab(program);
-registerDemo(program);
-
-// Commander prints its own errors; only the exit status is ours. Subcommands inherit the override.
-for (const command of [...program.commands, ...program.commands.flatMap((group) => group.commands)])
-  command.exitOverride();
-
 try {
-  await program.parseAsync();
+  await makeProgram().parseAsync();
 } catch (error) {
   if (!(error instanceof CommanderError)) throw error;
   process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;

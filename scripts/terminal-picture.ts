@@ -15,13 +15,16 @@ const docs = join(import.meta.dirname, "../docs");
 const TRANSCRIPT = join(docs, "demo-transcript.txt");
 const PICTURE = join(docs, "demo.svg");
 
-/** What is shown of which chapters. */
-const SHOWN: readonly { readonly chapter: RegExp; readonly lines: RegExp }[] = [
-  { chapter: /Deploy /, lines: /^\$ |^ {2}web1: | (packages|reload|users|ports|copy) {2,}|hosts to switch|^ {2}[✓✗] / },
-  { chapter: /Change one thing/, lines: /^edit |^ {2}[-+] |^\$ .*deploy|^ {2}[✓✗] / },
-  { chapter: /locks you out/, lines: /^edit |^ {2}\+ services|^\$ |^ {2}web1: | (ports|LOCKOUT) {2,}|^ {2}[✓✗] / },
-  { chapter: /loses power/, lines: /^\$ |^ {2}[✓✗] / },
-  { chapter: /Roll back/, lines: /^\$ |^ {2}(host|lb|web1|web2) {2,}|^ {2}[✓✗] / },
+/** What is shown of which chapters and their parts. */
+const SHOWN: readonly { readonly title: RegExp; readonly lines: RegExp }[] = [
+  {
+    title: /Deploy /,
+    lines: /^\$ |^ {2}web1: .* → | (packages|reload|users|ports|copy) {2,}|hosts to switch|^ {2}[✓✗] /,
+  },
+  { title: /Change one thing/, lines: /^edit |^ {2}[-+] |^\$ .*deploy|^ {2}[✓✗] / },
+  { title: /locks you out/, lines: /^edit |^ {2}\+ services|^\$ |^ {2}web1: .* → | (ports|LOCKOUT) {2,}|^ {2}[✓✗] / },
+  { title: /loses power/, lines: /^\$ |^ {2}[✓✗] / },
+  { title: /Roll back/, lines: /^\$ |^ {2}(host|lb|web1|web2) {2,}|^ {2}[✓✗] / },
 ];
 /** The last words of the run. */
 const CLOSING = /^All \d+ chapters held/;
@@ -29,12 +32,19 @@ const CLOSING = /^All \d+ chapters held/;
 /** Leaves out of a log what the picture does not show. */
 export function trim(log: string): string {
   const kept: string[] = [];
+  let chapter: string | undefined;
   let lines: RegExp | undefined;
   let isInKeptBlock = true;
   for (const line of log.split("\n")) {
-    if (/^\d+\. .*──/.test(line)) {
-      lines = SHOWN.find(({ chapter }) => chapter.test(line))?.lines;
-      if (lines !== undefined) kept.push(...(kept.length > 0 ? [""] : []), line);
+    const isChapter = /^\d+\. .*──/.test(line);
+    if (isChapter || /^ {2}▸ /.test(line)) {
+      if (isChapter) chapter = line;
+      lines = SHOWN.find(({ title }) => title.test(line))?.lines;
+      if (lines === undefined) continue;
+      if (kept.length > 0) kept.push("");
+      if (chapter !== undefined) kept.push(chapter);
+      if (!isChapter) kept.push(line);
+      chapter = undefined;
       isInKeptBlock = true;
     } else if (CLOSING.test(line)) {
       kept.push("", line);
@@ -92,6 +102,7 @@ function piecesOf(line: string): Piece[] {
       { text: mark[3] ?? "", colour: "text" },
     ];
   }
+  if (line.startsWith("  ▸ ")) return [{ text: line, colour: "yellow", isBold: true }];
   if (line.startsWith("$ ")) {
     return [
       { text: "$ ", colour: "dim" },

@@ -1,0 +1,192 @@
+/** Checks that the documentation says what the code does, as far as a program can tell. */
+
+import assert from "node:assert/strict";
+import { existsSync, globSync, readFileSync, statSync } from "node:fs";
+import { dirname, join, relative } from "node:path";
+import { suite, test } from "node:test";
+import type { Command } from "commander";
+import { OPTIONS_PAGE, optionsPage } from "../scripts/options-doc.ts";
+import { draw } from "../scripts/terminal-picture.ts";
+import { makeProgram } from "../src/cli/program.ts";
+import { parse } from "../src/language/syntax/parse.ts";
+import { Source } from "../src/language/syntax/source.ts";
+import { LAYERS } from "./support/layers.ts";
+
+const ROOT = join(import.meta.dirname, "..");
+const PAGES = ["README.md", "ARCHITECTURE.md", "CHANGELOG.md", ...globSync("docs/**/*.md", { cwd: ROOT })].sort();
+
+function textOf(path: string): string {
+  return readFileSync(join(ROOT, path), "utf8");
+}
+
+/** The cells of a table's rows, without its head. */
+function rowsOf(text: string, heading: RegExp): string[][] {
+  const lines = text.split("\n");
+  const first = lines.findIndex((line) => heading.test(line));
+  const rows: string[][] = [];
+  for (const line of lines.slice(first + 2)) {
+    if (!line.startsWith("|")) break;
+    rows.push(
+      line
+        .split("|")
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
+  }
+  return rows;
+}
+
+test("ARCHITECTURE.md has the layers that the tidy test enforces", () => {
+  const names = Object.keys(LAYERS);
+  const rows = rowsOf(textOf("ARCHITECTURE.md"), /^\| layer +\|/);
+  const documented: Record<string, readonly string[]> = {};
+  for (const [layer = "", , imports = ""] of rows) {
+    const name = layer.replaceAll("`", "");
+    documented[name] = layersOf(imports, names.slice(0, names.indexOf(name)));
+  }
+  assert.deepEqual(documented, LAYERS);
+});
+
+/** The layers that a cell names: `nothing`, `all`, `all above`, or their names. */
+function layersOf(cell: string, above: readonly string[]): readonly string[] {
+  if (cell === "nothing") return [];
+  if (cell === "all" || cell === "all above") return above;
+  return cell.split(",").map((part) => part.trim().replace(/^.* of /, ""));
+}
+
+suite("commands.md", () => {
+  const page = textOf("docs/manual/commands.md");
+  const headings = new Set([...page.matchAll(/^## (.+)$/gm)].map((match) => match[1]));
+
+  test("has a section for each command", () => {
+    const commands = commandsOf([]);
+    assert.ok(commands.length > 10, "there are commands");
+    assert.deepEqual(
+      commands.filter((name) => !headings.has(name)),
+      [],
+      "add a section to docs/manual/commands.md",
+    );
+  });
+
+  test("names each option of each command", () => {
+    const manual = page + textOf("docs/manual/lab.md");
+    const calls = [[], ...commandsOf([]).map((name) => [name]), ...commandsOf(["lab"]).map((name) => ["lab", name])];
+    const missing = calls.flatMap((call) =>
+      [...helpOf(call).matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)]
+        .filter(([, option = ""]) => !manual.includes(option))
+        .map(([, option = ""]) => `pristine ${call.join(" ")} ${option}`),
+    );
+    assert.deepEqual(missing, []);
+  });
+
+  test("each command's help lists its exit status", () => {
+    const without = commandsOf([]).filter((name) => !/\nExit status:\n/.test(helpOf([name])));
+    assert.deepEqual(without, []);
+  });
+});
+
+/** What `pristine COMMAND --help` prints. */
+function helpOf(path: readonly string[]): string {
+  const command = commandAt(path);
+  let text = "";
+  command.configureOutput({ writeOut: (part) => (text += part) });
+  command.outputHelp();
+  return text;
+}
+
+/** The names of a command's subcommands. */
+function commandsOf(path: readonly string[]): string[] {
+  return commandAt(path).commands.map((command) => command.name());
+}
+
+function commandAt(path: readonly string[]): Command {
+  return path.reduce<Command>((command, name) => {
+    const found = command.commands.find((candidate) => candidate.name() === name);
+    assert.ok(found, `there is no command ${path.join(" ")}`);
+    return found;
+  }, makeProgram());
+}
+
+test("links between pages lead somewhere", () => {
+  const broken: string[] = [];
+  for (const page of PAGES) {
+    const prose = textOf(page).replace(/^ *```[\s\S]*?^ *```$|`[^`\n]*`/gm, "");
+    for (const [, target = ""] of prose.matchAll(/\]\(([^)\s]+)\)|(?:src|href)="([^"]+)"/g)) {
+      if (target === "" || /^[a-z]+:/.test(target)) continue;
+      const [path = "", anchor] = target.split("#");
+      const file = path === "" ? page : relative(ROOT, join(ROOT, dirname(page), path));
+      if (!existsSync(join(ROOT, file))) broken.push(`${page}: ${target}`);
+      else if (anchor !== undefined && !anchorsOf(file).has(anchor))
+        broken.push(`${page}: ${target} (no such heading)`);
+    }
+  }
+  assert.deepEqual(broken, []);
+});
+
+const anchors = new Map<string, Set<string>>();
+
+/** What the headings of a page are called in links. */
+function anchorsOf(page: string): Set<string> {
+  let found = anchors.get(page);
+  if (found === undefined) {
+    const headings = statSync(join(ROOT, page)).isFile() ? textOf(page).matchAll(/^#{1,6} (.+)$/gm) : [];
+    found = new Set(
+      [...headings].map(([, heading = ""]) =>
+        heading
+          .toLowerCase()
+          .replace(/[^\p{L}\p{N} _-]/gu, "")
+          .replaceAll(" ", "-"),
+      ),
+    );
+    anchors.set(page, found);
+  }
+  return found;
+}
+
+test("Nix code in pages parses", () => {
+  const wrong: string[] = [];
+  for (const page of PAGES) {
+    const text = textOf(page);
+    for (const match of text.matchAll(/^( *)```nix\n([\s\S]*?)^ *```$/gm)) {
+      const line = text.slice(0, match.index).split("\n").length;
+      // A text of the evaluator has a character per byte.
+      const source = new Source(page, Buffer.from(match[2] ?? "", "utf8").toString("latin1"), { isFile: false });
+      const parsed = parse(source, { baseDir: ROOT });
+      if (!parsed.ok) wrong.push(`${page}:${line}: ${parsed.error.message}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+test("every decision has a number of its own and stands in the index", () => {
+  const records = globSync("docs/decisions/[0-9]*.md", { cwd: ROOT }).sort();
+  const index = textOf("docs/decisions/README.md");
+  const numbers = records.map((path) => /(\d{4})-/.exec(path)?.[1] ?? "");
+  assert.deepEqual(numbers, [...new Set(numbers)], "two records have one number");
+  for (const path of records) {
+    const name = path.slice("docs/decisions/".length);
+    assert.ok(index.includes(`(${name})`), `${name} is missing in docs/decisions/README.md`);
+    assert.match(textOf(path), new RegExp(`^# ${Number(name.slice(0, 4))}\\. `), `${name}: its title has its number`);
+  }
+});
+
+test("every dependency has a decision", () => {
+  const manifest = JSON.parse(textOf("package.json")) as Record<string, Record<string, string> | undefined>;
+  const decisions = globSync("docs/decisions/*.md", { cwd: ROOT }).map(textOf).join("\n");
+  const names = ["dependencies", "optionalDependencies", "devDependencies"].flatMap((kind) =>
+    Object.keys(manifest[kind] ?? {}),
+  );
+  assert.deepEqual(
+    names.filter((name) => !decisions.includes(name)),
+    [],
+  );
+});
+
+test("options.md is what the declarations say", async () => {
+  const current = await optionsPage(AbortSignal.timeout(60_000));
+  assert.ok(readFileSync(OPTIONS_PAGE, "utf8") === current, "run 'bin/node scripts/options-doc.ts'");
+});
+
+test("the picture of the demo is drawn from its transcript", () => {
+  assert.equal(textOf("docs/demo.svg"), draw(textOf("docs/demo-transcript.txt")));
+});

@@ -17,6 +17,7 @@ const root = join(import.meta.dirname, "..");
 const args = process.argv.slice(2);
 const fastOnly = args.includes("--fast");
 const rest = args.filter((arg) => arg !== "--fast");
+const reporter = rest.some((arg) => arg.startsWith("--test-reporter=")) ? [] : ["--test-reporter=spec"];
 const inCi = process.env["CI"] === "true";
 
 const SLOW = ["test/oracle/", "test/machine/"];
@@ -25,14 +26,9 @@ const fast = all.filter((path) => !SLOW.some((folder) => path.startsWith(folder)
 const oracle = all.filter((path) => path.startsWith("test/oracle/"));
 const machine = all.filter((path) => path.startsWith("test/machine/"));
 
-const NEEDED: PackageOf = {
-  ...LAB_PROGRAMS,
-  bwrap: "bubblewrap",
-  debootstrap: "debootstrap",
-  gpgv: "gpgv",
-  xz: "xz-utils",
-  git: "git",
-};
+/** Without these, fast tests of what uses them are skipped. */
+const FAST_NEEDED: PackageOf = { bwrap: "bubblewrap", gpgv: "gpgv", ssh: "openssh-client", xz: "xz-utils" };
+const NEEDED: PackageOf = { ...LAB_PROGRAMS, ...FAST_NEEDED, debootstrap: "debootstrap", git: "git" };
 
 /** Runs test files, each in a process of its own; returns whether all passed. */
 function runTests(
@@ -45,7 +41,7 @@ function runTests(
   const concurrency = `--test-concurrency=${options.concurrency}`;
   const result = spawnSync(
     process.execPath,
-    ["--disable-warning=ExperimentalWarning", "--test", concurrency, "--test-reporter=spec", ...rest, ...files],
+    ["--disable-warning=ExperimentalWarning", "--test", concurrency, ...reporter, ...rest, ...files],
     {
       cwd: root,
       stdio: "inherit",
@@ -75,10 +71,13 @@ const built = spawnSync(process.execPath, [join(root, "scripts/build.ts")], {
 });
 if (built.status !== 0) process.exit(1);
 
+const missing = fastOnly ? await missingPackages(FAST_NEEDED) : await stillMissing();
+if (fastOnly && missing.length > 0) {
+  console.log(`some tests are skipped; to run them: apt-get install --no-install-recommends ${missing.join(" ")}`);
+}
 let passed = runTests("fast", fast, { concurrency: 2 });
 if (!fastOnly) {
   const skipped: string[] = [];
-  const missing = await stillMissing();
   let env: NodeJS.ProcessEnv = {};
   if (missing.length > 0) skipped.push(`machine and oracle tests: install ${missing.join(" ")}`);
   else if (!isRoot()) skipped.push("machine and oracle tests: they need root");

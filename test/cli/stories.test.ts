@@ -5,9 +5,10 @@
  */
 
 import assert from "node:assert/strict";
-import { accessSync, constants, globSync, readFileSync, writeFileSync } from "node:fs";
+import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { suite, test } from "node:test";
+import { unmetNeed } from "../support/needs.ts";
 import { parseStory, type Story, tellStory } from "../support/story.ts";
 
 const update = process.execArgv.includes("--test-update-snapshots");
@@ -34,22 +35,5 @@ suite("stories", { concurrency: 2 }, () => {
 
 /** Why a story cannot be told here. */
 function missing(story: Story): string | false {
-  const needs = (story.directives.get("@needs") ?? "").split(" ").filter((need) => need !== "");
-  for (const need of needs) {
-    const isRoot = process.getuid?.() === 0;
-    if (need === "root" ? !isRoot : need === "user" ? isRoot : !isProgram(need)) return `needs ${need}`;
-  }
-  return false;
-}
-
-function isProgram(name: string): boolean {
-  return `${process.env["PATH"] ?? ""}:/usr/sbin`.split(":").some((directory) => {
-    try {
-      accessSync(join(directory, name), constants.X_OK);
-      return true;
-    } catch {
-      // Not in this directory; the next may have it.
-      return false;
-    }
-  });
+  return unmetNeed(...(story.directives.get("@needs") ?? "").split(" ").filter((need) => need !== ""));
 }

@@ -29,7 +29,7 @@ if (existsSync(EVALUATE)) {
     name: "pristine",
     evaluate: async (expression) => {
       const request = { expression, baseDir: ROOT, output: "json", strict: true } as const;
-      return JSON.parse((await evaluate(request, AbortSignal.timeout(60_000))).text) as unknown;
+      return JSON.parse((await evaluate(request, AbortSignal.timeout(240_000))).text) as unknown;
     },
   });
 }
@@ -50,7 +50,7 @@ if (oracle !== undefined) {
         "-E",
         expression,
       ];
-      const { stdout } = await run(command, args, { cwd: ROOT, timeout: 120_000, maxBuffer: 64 << 20 });
+      const { stdout } = await run(command, args, { cwd: ROOT, timeout: 240_000, maxBuffer: 64 << 20 });
       return JSON.parse(stdout) as unknown;
     },
   });

@@ -7,7 +7,7 @@
 import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
-import type { JournalRecord, Operator, TransactionGoal, TransactionPlan } from "../machine/transaction.ts";
+import type { JournalRecord, Operator, StepName, TransactionGoal, TransactionPlan } from "../machine/transaction.ts";
 import { TRANSACTION_STEPS } from "../machine/transaction.ts";
 import { copyClosure } from "../store/copy.ts";
 import type { ReadStore } from "../store/store.ts";
@@ -49,8 +49,8 @@ export async function deployFleet(
   return mapConcurrently(plans, options.concurrencyMax, async (plan) => {
     const startedMs = options.clock.nowMs();
     const timeline: TimelineEntry[] = [];
-    const note = (text: string, minor = false): void => {
-      if (!minor) timeline.push({ atMs: Math.round(options.clock.nowMs() - startedMs), text });
+    const note = (text: string, minor = false, transient = false): void => {
+      if (!transient) timeline.push({ atMs: Math.round(options.clock.nowMs() - startedMs), text });
       options.observer.phase(plan.host.name, text, { minor });
     };
     let copied: { paths: number; bytes: number } | undefined;
@@ -76,7 +76,7 @@ async function deployHost(
   plan: HostPlan,
   session: HostSession | undefined,
   options: DeployOptions,
-  note: (text: string, minor?: boolean) => void,
+  note: (text: string, minor?: boolean, transient?: boolean) => void,
   onCopied: (amount: { paths: number; bytes: number }) => void,
 ): Promise<HostResult> {
   if (options.cancel.aborted) return { status: "skipped", because: "cancelled" };
@@ -93,10 +93,10 @@ async function deployHost(
     to: store,
     roots: [system],
     signal: options.cancel,
-    onProgress: (progress) => note(`copying ${progress.pathsDone}/${progress.pathsTotal} paths`, true),
+    onProgress: (progress) => note(`copying ${progress.pathsDone}/${progress.pathsTotal} paths`, true, true),
   });
   onCopied({ paths: copied.length, bytes });
-  note(copied.length === 0 ? "nothing to copy" : `copied ${copied.length} paths, ${bytes} bytes`);
+  note(copied.length === 0 ? "nothing to copy" : `copied ${copied.length} ${copied.length === 1 ? "path" : "paths"}`);
 
   return activateHost({
     kit,
@@ -105,8 +105,8 @@ async function deployHost(
     cancel: options.cancel,
     abandon: options.abandon,
     onRecord: (record) => {
-      const text = describeRecord(record);
-      if (text !== undefined) note(text);
+      const described = describeRecord(record);
+      if (described !== undefined) note(described.text, described.isMinor);
     },
     onNote: note,
   });
@@ -132,18 +132,25 @@ function transactionPlan(plan: HostPlan, options: DeployOptions): TransactionPla
 
 const TITLES = new Map(TRANSACTION_STEPS.map((step) => [step.name, step.title]));
 
+/** Steps that people want to see go by even where only few lines are shown. */
+const MAJOR_STEPS: ReadonlySet<StepName> = new Set(["flip", "health", "revert-flip"]);
+
 /** A journal record as a line of the timeline, or `undefined` when it says nothing new to people. */
-function describeRecord(record: JournalRecord): string | undefined {
+function describeRecord(record: JournalRecord): { readonly text: string; readonly isMinor: boolean } | undefined {
+  const major = (text: string): { text: string; isMinor: boolean } => ({ text, isMinor: false });
   switch (record.kind) {
     case "step":
-      if (record.event === "begin") return TITLES.get(record.step) ?? record.step;
-      return record.event === "failed" ? `${record.step} failed: ${record.message}` : undefined;
+      if (record.event === "begin")
+        return { text: TITLES.get(record.step) ?? record.step, isMinor: !MAJOR_STEPS.has(record.step) };
+      return record.event === "failed" ? major(`${record.step} failed: ${record.message}`) : undefined;
     case "state":
-      return record.reason === undefined ? undefined : `${record.state}: ${record.reason.message}`;
+      return record.reason === undefined ? undefined : major(`${record.state}: ${record.reason.message}`);
     case "health":
-      return `${record.result.healthy ? "healthy" : "unhealthy"}: ${record.result.name} (${record.result.message})`;
+      return major(
+        `${record.result.healthy ? "healthy" : "unhealthy"}: ${record.result.name} (${record.result.message})`,
+      );
     case "note":
-      return record.message;
+      return major(record.message);
     case "recorded":
     case "deadline":
     case "units":

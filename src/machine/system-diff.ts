@@ -15,7 +15,7 @@ import {
 import { predictLockout, type LockoutWarning, type OperatorAccess } from "./lockout.ts";
 import { condenseDiff, diffLines, type DiffLine } from "./text-diff.ts";
 import { diffUnits } from "./unit-diff.ts";
-import type { UnitPlan, UnitState } from "./unit-plan.ts";
+import type { UnitChange, UnitPlan, UnitState } from "./unit-plan.ts";
 
 export interface PackageChange {
   readonly name: string;
@@ -88,9 +88,33 @@ export function diffSystems(input: SystemDiffInput): SystemDiff {
         : after?.firewall === true
           ? "enabled"
           : "disabled",
-    units,
+    units: withNewlyWanted(units, old, next, states),
     lockout: predictLockout({ old, next, units, access: input.access }),
   };
+}
+
+/**
+ * Adds, for people, the units that come up because an active target of the new system newly wants them. The executor
+ * starts targets, not these.
+ */
+function withNewlyWanted(
+  units: UnitPlan,
+  old: SystemObject | undefined,
+  next: SystemObject,
+  states: readonly UnitState[],
+): UnitPlan {
+  const before = old?.wanted() ?? new Map<string, ReadonlySet<string>>();
+  const mentioned = new Set(units.changes.map((change) => change.unit));
+  const active = new Set(states.filter((state) => state.activeState === "active").map((state) => state.name));
+  const started: UnitChange[] = [];
+  for (const [unit, by] of next.wanted()) {
+    const target = [...by].find((name) => units.targets.includes(name));
+    if (target === undefined || before.has(unit) || mentioned.has(unit) || active.has(unit)) continue;
+    if (next.unit(unit)?.isMasked !== false) continue;
+    started.push({ unit, action: "start", reason: `newly wanted by ${target}` });
+  }
+  const changes = [...units.changes, ...started].sort((one, other) => (one.unit < other.unit ? -1 : 1));
+  return { ...units, changes };
 }
 
 /** Without facts: what the system's targets want, and the targets themselves, count as active. */
@@ -189,6 +213,9 @@ function diffEtc(old: SystemObject | undefined, next: SystemObject): FileChange[
   return changes;
 }
 
+/** Links that pull units in; where they lead changes with the unit's own file, which is shown. */
+const UNIT_LINKS = /^\/etc\/systemd\/system\/[^/]+\.(?:wants|requires|upholds)$/;
+
 function diffDirectory(
   old: SystemObject | undefined,
   next: SystemObject | undefined,
@@ -212,6 +239,7 @@ function diffDirectory(
       if (is !== undefined && !isDirectory) changes.push({ path: at, kind: "added" });
     } else if (was === undefined) changes.push({ path: at, kind: "added" });
     else if (is === undefined) changes.push({ path: at, kind: "removed" });
+    else if (UNIT_LINKS.test(path)) continue;
     else if (wasAt?.kind !== "inside" || isAt?.kind !== "inside" || was.read(at) !== is.read(at)) {
       changes.push({ path: at, kind: "changed" });
     }

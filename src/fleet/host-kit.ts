@@ -11,6 +11,7 @@ import type {
   JournalAnswer,
   JournalRecord,
   KitFailure,
+  Receipt,
   TransactionPlan,
   TransactionStatus,
 } from "../machine/transaction.ts";
@@ -68,7 +69,7 @@ export class HostKit {
     let answer: JournalAnswer | undefined;
     const onLine = (line: string): void => {
       if (line.trim() === "") return;
-      const value = JSON.parse(line) as JournalRecord | JournalAnswer | KitFailure;
+      const value = this.#parse<JournalRecord | JournalAnswer | KitFailure>(line, "journal", line);
       if ("error" in value) throw new KitError(this.connection.target.host, value.error);
       if ("seq" in value) onRecord(value);
       else answer = value;
@@ -100,8 +101,8 @@ export class HostKit {
     return answer;
   }
 
-  confirm(id: string, call: KitCall): Promise<TransactionStatus> {
-    return this.#ask<TransactionStatus>(["confirm", id], call);
+  confirm(id: string, call: KitCall): Promise<Receipt> {
+    return this.#ask<Receipt>(["confirm", id], call);
   }
 
   revert(id: string, call: KitCall): Promise<TransactionStatus> {

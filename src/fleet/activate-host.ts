@@ -8,6 +8,7 @@
 import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { isFinal, type JournalAnswer, type JournalRecord, type TransactionPlan } from "../machine/transaction.ts";
+import type { UnitPlan } from "../machine/unit-plan.ts";
 import { type HostKit, KitError } from "./host-kit.ts";
 import type { HostResult } from "./outcome.ts";
 
@@ -28,21 +29,24 @@ const RETRY_PAUSE_MS = 1_000;
 /** After the host's own deadline: how long it may take to return and to answer again. */
 const RETURN_GRACE_MS = 90_000;
 const ACTIVATION_TIMEOUT_SECONDS = 300;
+const CONFIRM_DEADLINE_MS = 20_000;
+const BEGIN_ATTEMPTS_MAX = 6;
 
 export async function activateHost(options: ActivationOptions): Promise<HostResult> {
   const { kit, plan, clock } = options;
   const began = await beginOnce(options);
-  if (began === "not-begun") {
-    return { status: "unreachable", reason: `${kit.connection.target.host} was lost before the activation began` };
-  }
   if (began.units !== undefined) return { status: "planned", units: began.units };
 
+  const host = kit.connection.target.host;
   const activationMs = (plan.activationTimeoutSeconds ?? ACTIVATION_TIMEOUT_SECONDS) * 1000;
   const giveUpAtMs = clock.nowMs() + activationMs + plan.confirmTimeoutSeconds * 1000 + RETURN_GRACE_MS;
+  let isBegun = began.isCertain;
   let confirming = false;
-  let lost = false;
+  let lost = !isBegun;
+  let wasLost = lost;
   let after = 0;
   let refusal: string | undefined;
+  const pause = (): Promise<void> => clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
   while (clock.nowMs() < giveUpAtMs && !options.abandon.aborted) {
     try {
       // Asking for facts also lets a host that was rebooted meanwhile conclude what the earlier boot left behind.
@@ -50,7 +54,8 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
       const call = {
         signal: options.abandon,
         deadlineMs: Math.max(5_000, Math.min(activationMs, giveUpAtMs - clock.nowMs())),
-        fresh: lost,
+        // What carried the old connection may be gone for good; a dead one is noticed late.
+        fresh: wasLost,
       };
       const answer = await kit.follow(
         plan.id,
@@ -61,65 +66,95 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
         },
         call,
       );
+      isBegun = true;
       if (lost) options.onNote("the host answers again");
       lost = false;
       if (isFinal(answer.state)) return resultOf(answer, refusal);
       if (answer.state === "awaiting-confirm" && refusal === undefined) {
         if (!confirming) options.onNote("confirming over a fresh connection");
         confirming = true;
-        await kit.confirm(plan.id, { signal: options.abandon, fresh: true, deadlineMs: 20_000 });
-      } else {
-        await clock.sleep(RETRY_PAUSE_MS, options.abandon);
-      }
+        refusal = await confirm(kit, plan.id, options.abandon);
+        if (refusal !== undefined) await pause();
+      } else await pause();
     } catch (error) {
       if (options.abandon.aborted) break;
-      if (error instanceof KitError) {
-        // The host no longer lets itself be confirmed: it is on its way back, which the journal will tell.
-        refusal = error.message;
-        await clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
-        continue;
+      // From here on the host acts by itself, whatever it answers: no failure to ask ends the watching.
+      if (!(error instanceof OperationError)) throw error;
+      if (error.code === "KIT_UNKNOWN") {
+        if (!isBegun) return { status: "unreachable", reason: `${host} was lost before the activation began` };
+        return { status: "unknown", reason: `${host} no longer knows of this activation` };
       }
-      if (!(error instanceof OperationError) || !CONNECTION_CODES.has(error.code)) throw error;
-      if (!lost)
-        options.onNote(
-          confirming ? `a fresh connection failed: ${error.message}` : `the connection was lost: ${error.message}`,
-        );
+      if (!lost) options.onNote(lossText(error, confirming));
       lost = true;
-      await clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
+      wasLost = true;
+      await pause();
     }
   }
-  const seconds = plan.confirmTimeoutSeconds;
   return {
     status: "unknown",
-    reason: `${kit.connection.target.host} was not heard of again; it returns to its previous system by itself ${seconds} s after activation`,
+    reason: unknownText(host, plan, { isBegun, confirming, isAbandoned: options.abandon.aborted }),
   };
+}
+
+/** Confirms; the text of a refusal that is for good: the host is on its way back, which its journal will tell. */
+async function confirm(kit: HostKit, id: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    await kit.confirm(id, { signal, fresh: true, deadlineMs: CONFIRM_DEADLINE_MS });
+    return undefined;
+  } catch (error) {
+    if (error instanceof KitError && error.failure.code === "KIT_STATE") return error.message;
+    throw error;
+  }
+}
+
+function lossText(error: OperationError, confirming: boolean): string {
+  if (!CONNECTION_CODES.has(error.code)) return `the host could not answer: ${error.message}`;
+  return confirming ? `a fresh connection failed: ${error.message}` : `the connection was lost: ${error.message}`;
+}
+
+function unknownText(
+  host: string,
+  plan: TransactionPlan,
+  known: { readonly isBegun: boolean; readonly confirming: boolean; readonly isAbandoned: boolean },
+): string {
+  const what = known.isAbandoned ? `${host} was left to itself` : `${host} was not heard of again`;
+  const begun = known.isBegun ? "" : "; if its activation began at all,";
+  const returns = `it returns to its previous system by itself ${plan.confirmTimeoutSeconds} s after activation`;
+  return `${what}${begun === "" ? ";" : begun} ${returns}${known.confirming ? ", unless it has received the confirmation" : ""}`;
 }
 
 const CONNECTION_CODES = new Set(["HOST_UNREACHABLE", "HOST_TIMEOUT", "HOST_PERMISSION_DENIED", "HOST_KEY_MISMATCH"]);
 
+interface Began {
+  /** Whether the host said so; else it may or may not have begun. */
+  readonly isCertain: boolean;
+  /** Only for `dry-activate`. */
+  readonly units?: UnitPlan;
+}
+
 /** Begins the transaction exactly once, also when the connection is lost while asking. */
-async function beginOnce(
-  options: ActivationOptions,
-): Promise<{ units?: import("../machine/unit-plan.ts").UnitPlan } | "not-begun"> {
+async function beginOnce(options: ActivationOptions): Promise<Began> {
   const { kit, plan } = options;
   options.cancel.throwIfAborted();
-  try {
-    return await kit.begin(plan, { signal: options.abandon });
-  } catch (error) {
-    if (!(error instanceof OperationError) || !error.retryable) throw error;
-    options.onNote(`the connection was lost while beginning: ${error.message}`);
-  }
-  for (let attempt = 0; attempt < 5; attempt++) {
-    await options.clock.sleep(RETRY_PAUSE_MS, options.abandon);
+  for (let attempt = 0; attempt < BEGIN_ATTEMPTS_MAX; attempt++) {
     try {
       // The same plan again is harmless: the kit recognises its id.
-      return await kit.begin(plan, { signal: options.abandon, fresh: true });
+      const answer = await kit.begin(plan, { signal: options.abandon, fresh: attempt > 0 });
+      return { isCertain: true, ...(answer.units && { units: answer.units }) };
     } catch (error) {
-      if (!(error instanceof OperationError) || !error.retryable) throw error;
+      // Whatever happens after the question was sent, the host may have heard it.
+      if (options.abandon.aborted) break;
+      const isAnswer = error instanceof KitError || !(error instanceof OperationError);
+      if (isAnswer || (attempt === 0 && NOT_SENT_CODES.has(error.code))) throw error;
+      if (attempt === 0) options.onNote(`the connection was lost while beginning: ${error.message}`);
+      await options.clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
     }
   }
-  return "not-begun";
+  return { isCertain: false };
 }
+
+/** Failures that come before anything could be sent. */
+const NOT_SENT_CODES = new Set(["HOST_PERMISSION_DENIED", "HOST_KEY_MISMATCH"]);
 
 function resultOf(answer: JournalAnswer, refusal: string | undefined): HostResult {
   const { receipt } = answer;
@@ -139,6 +174,8 @@ function resultOf(answer: JournalAnswer, refusal: string | undefined): HostResul
         log,
         ...(receipt && { receipt }),
       };
+    case "superseded":
+      return { status: "unknown", reason: "another deployment took over before this one ended" };
     default:
       return { status: "rolled-back", reason: why, log, ...(receipt && { receipt }) };
   }

@@ -129,18 +129,27 @@ export class HostKit {
   async #ask<T extends object>(args: readonly string[], call: KitCall, stdin?: string): Promise<T> {
     const outcome = await this.connection.run(this.#command(args, stdin), call);
     const text = outcome.stdout.toString("utf8");
-    let answer: T | KitFailure;
-    try {
-      answer = JSON.parse(text) as T | KitFailure;
-    } catch (cause) {
-      const said = (outcome.stderr.toString("utf8") || text).trim().split("\n").slice(-5).join("\n");
-      throw new OperationError(
-        "KIT_FAILED",
-        `the kit on ${this.connection.target.host} failed at '${args[0] ?? ""}': ${said}`,
-        { cause },
-      );
-    }
+    const answer = this.#parse<T | KitFailure>(text, args[0] ?? "", outcome.stderr.toString("utf8") || text);
     if ("error" in answer) throw new KitError(this.connection.target.host, answer.error);
     return answer;
+  }
+
+  /** Reads an answer of the kit; anything else that came was said by something in its place. */
+  #parse<T extends object>(text: string, command: string, said: string): T {
+    const { host } = this.connection.target;
+    let value: unknown;
+    let cause: unknown;
+    try {
+      value = JSON.parse(text);
+    } catch (error) {
+      cause = error;
+    }
+    if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as T;
+    const shown = said.trim().split("\n").slice(-5).join("\n");
+    throw new OperationError(
+      "KIT_FAILED",
+      `the kit on ${host} failed at '${command}': ${shown === "" ? "it ended without an answer" : shown}`,
+      { cause },
+    );
   }
 }

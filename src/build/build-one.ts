@@ -371,7 +371,7 @@ async function builderFailure(failure: {
   const lines =
     tail.lines.length === 0
       ? ""
-      : `\nlast log lines:\n${tail.lines.map((line) => `> ${line}`).join("\n")}`;
+      : `;\nlast ${tail.lines.length} log lines:\n${tail.lines.map((line) => `> ${line}`).join("\n")}`;
   const kept = keptDir === undefined ? "" : `\nbuild directory kept: ${keptDir}`;
   const code = exit === "timed out" ? "BUILD_TIMED_OUT" : "BUILD_FAILED";
   return new OperationError(code, `builder for '${shown}' failed: ${exit}${lines}\nfull log: ${logPath}${kept}`);

@@ -162,7 +162,10 @@ function asFailure(url: string, error: unknown): OperationError {
     return new OperationError("DOWNLOAD_FAILED", `${url}: there is no such file`, { cause: error });
   return new OperationError("DOWNLOAD_FAILED", `${url}: ${code === undefined ? "" : `${code}: `}${message}`, {
     retryable: !HOPELESS.has(code ?? ""),
-    hint: code === "ENOTFOUND" ? "the server's name is not known: check the address and the network" : undefined,
+    hint:
+      code === "ENOTFOUND"
+        ? "the server's name is not known: check the address and the network"
+        : "check the network, then run the same command again: what was fetched is kept",
     cause: error,
   });
 }

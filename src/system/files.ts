@@ -266,7 +266,13 @@ export function fileError(action: string, error: unknown): OperationError {
     });
   }
   if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    return new OperationError("NO_PERMISSION", `permission denied (${action}: ${message})`, { cause: error });
+    return new OperationError("NO_PERMISSION", `permission denied (${action}: ${message})`, {
+      hint:
+        code === "EROFS"
+          ? "that file system is read-only: choose another place"
+          : "run this as the owner of that place, or choose a place that is yours",
+      cause: error,
+    });
   }
   return new OperationError("FILE_OPERATION_FAILED", `${action}: ${message}`, { cause: error });
 }

@@ -121,7 +121,7 @@ interface Ran {
   readonly status: number | string;
 }
 
-/** `pristine` in a story is this checkout's source; nothing of the user's is seen or touched. */
+/** `pristine` in a story is this checkout's, as built; nothing of the user's is seen or touched. */
 async function runShell(
   command: string,
   options: { readonly directory: string; readonly scratch: string; readonly mirror: string; readonly asUser: boolean },
@@ -135,7 +135,7 @@ async function runShell(
   const programs = join(scratch, "programs");
   mkdirSync(programs, { recursive: true });
   const pristine = join(programs, "pristine");
-  writeFileSync(pristine, `#!/bin/sh\nexec "${CHECKOUT}/bin/node" "${CHECKOUT}/src/cli/main.ts" "$@"\n`, {
+  writeFileSync(pristine, `#!/bin/sh\nexec "${CHECKOUT}/bin/pristine" "$@"\n`, {
     mode: 0o755,
   });
   const child = spawn("bash", ["-c", command], {

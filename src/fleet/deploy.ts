@@ -88,6 +88,8 @@ async function deployHost(
   const store = await session.store(options.cancel);
   const system = rootOf(plan.system, options.localStore.storeDir);
   note("copying");
+  // Until the transaction keeps it by a root of its own, a collection on the host must not take what has arrived.
+  await store.addTempRoots([system], options.cancel);
   const { copied, bytes } = await copyClosure({
     from: options.localStore,
     to: store,

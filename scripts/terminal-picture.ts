@@ -149,7 +149,7 @@ function piecesOf(line: string): Piece[] {
 /** Shortens the hashes of store paths, and what is still too long for the terminal. */
 function fit(line: string): string {
   const short = line.replace(/(?:\/nix\/store\/)?([0-9a-z]{7})[0-9a-z]{25}-/g, "$1…-");
-  const characters = [...short];
+  const characters = Array.from(short);
   if (characters.length <= COLUMNS || short.includes("───")) return short;
   return `${characters.slice(0, COLUMNS - 1).join("")}…`;
 }
@@ -163,7 +163,7 @@ export function draw(transcript: string): string {
     const y = BAR_HEIGHT + PADDING + index * CELL.height + CELL.fontSize;
     let column = 0;
     return piecesOf(line).flatMap(({ text, colour, isBold }) => {
-      const length = [...text].length;
+      const length = Array.from(text).length;
       const x = PADDING + column * CELL.width;
       column += length;
       if (text.trim() === "") return [];

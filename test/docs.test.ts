@@ -107,6 +107,28 @@ function commandAt(path: readonly string[]): Command {
   }, makeProgram());
 }
 
+test("errors.md has the codes that the sources have, each once", () => {
+  const items = [...textOf("docs/manual/errors.md").matchAll(/^- ((?:`[A-Z0-9_]+`(?:, )?)+):/gm)];
+  const documented = items.flatMap(([, codes = ""]) => codes.split(", ").map((code) => code.replaceAll("`", "")));
+  const sources = globSync("src/**/*.ts", { cwd: ROOT }).map(textOf).join("\n");
+  const given = new Set(
+    [...sources.matchAll(/"((?:EVAL|KIT)_[A-Z_]+)"|OperationError\(\s*"([A-Z0-9_]+)"/g)].map(
+      (match) => match[1] ?? match[2] ?? "",
+    ),
+  );
+  assert.deepEqual(documented, [...new Set(documented)], "a code stands there twice");
+  assert.deepEqual(
+    [...given].filter((code) => !documented.includes(code)),
+    [],
+    "document these",
+  );
+  assert.deepEqual(
+    documented.filter((code) => !sources.includes(`"${code}"`)),
+    [],
+    "nothing gives these any more",
+  );
+});
+
 test("links between pages lead somewhere", () => {
   const broken: string[] = [];
   for (const page of PAGES) {

@@ -10,10 +10,16 @@ import { OperationError } from "../base/errors.ts";
 import { isFinal, type JournalAnswer, type JournalRecord, type TransactionPlan } from "../machine/transaction.ts";
 import type { UnitPlan } from "../machine/unit-plan.ts";
 import { type HostKit, KitError } from "./host-kit.ts";
+import type { SshTarget } from "./inventory.ts";
 import type { HostResult } from "./outcome.ts";
 
+/** What an activation asks of a host's kit. */
+export interface ActivationKit extends Pick<HostKit, "begin" | "facts" | "follow" | "confirm"> {
+  readonly connection: { readonly target: SshTarget };
+}
+
 export interface ActivationOptions {
-  readonly kit: HostKit;
+  readonly kit: ActivationKit;
   readonly plan: TransactionPlan;
   readonly clock: Clock;
   /** Ends the attempt before it has begun; afterwards the activation is only reported. */
@@ -97,7 +103,7 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
 }
 
 /** Confirms; the text of a refusal that is for good: the host is on its way back, which its journal will tell. */
-async function confirm(kit: HostKit, id: string, signal: AbortSignal): Promise<string | undefined> {
+async function confirm(kit: ActivationKit, id: string, signal: AbortSignal): Promise<string | undefined> {
   try {
     await kit.confirm(id, { signal, fresh: true, deadlineMs: CONFIRM_DEADLINE_MS });
     return undefined;

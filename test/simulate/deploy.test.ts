@@ -1,0 +1,157 @@
+/**
+ * The deployer against a model of a host, over thousands of seeds: hosts that fail, connections that are lost at any
+ * call, answers that are lost, power that is cut.
+ *
+ * What is told of a host is what the host did, and the deployer ends in bounded time. `SEED=n` runs one seed,
+ * `SLOW=1` many more.
+ */
+
+import assert from "node:assert/strict";
+import { suite, test } from "node:test";
+import { activateHost } from "../../src/fleet/activate-host.ts";
+import { KitError } from "../../src/fleet/host-kit.ts";
+import type { HostResult } from "../../src/fleet/outcome.ts";
+import type { TransactionPlan } from "../../src/machine/transaction.ts";
+import { type Fate, ModelHost, type Span, VirtualClock } from "../support/model-host.ts";
+
+const SEEDS = process.env["SLOW"] === "1" ? 50_000 : 4_000;
+/** Six tries to begin, the window of the activation, and the last calls. */
+const BOUND_MS = 6 * 121_000 + (300 + 120 + 90 + 120) * 1000;
+
+/** A small generator of numbers in [0, 1): the same seed, the same story. */
+function generator(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+interface Story {
+  readonly fate: Fate;
+  readonly plan: TransactionPlan;
+  readonly abandonAtMs: number | undefined;
+}
+
+function storyOf(seed: number): Story {
+  const random = generator(seed);
+  const chance = (probability: number): boolean => random() < probability;
+  const upTo = (max: number): number => Math.floor(random() * max);
+  const span = (withinMs: number, lastsMs: number): Span => {
+    const fromMs = upTo(withinMs);
+    return { fromMs, toMs: fromMs + upTo(lastsMs) };
+  };
+  const calls = (count: number): Set<number> => new Set(Array.from({ length: upTo(count) }, () => 1 + upTo(8)));
+  const fate: Fate = {
+    activationMs: upTo(20_000),
+    checkMs: upTo(30_000),
+    revertMs: upTo(20_000),
+    ...(chance(0.3) && { fails: chance(0.5) ? "activation" : "check" }),
+    ...(chance(0.1) && { unitsFailOnTheWayBack: true }),
+    ...(chance(0.15) && { cutsNetwork: true }),
+    outages: chance(0.4)
+      ? Array.from({ length: 1 + upTo(3) }, () => span(120_000, chance(0.1) ? 900_000 : 40_000))
+      : [],
+    ...(chance(0.2) && { powerCut: span(60_000, 120_000) }),
+    answersLost: chance(0.3) ? calls(4) : new Set<number>(),
+    callsFailing: chance(0.2) ? calls(4) : new Set<number>(),
+    ...(chance(0.03) && { isLocked: true }),
+  };
+  const plan: TransactionPlan = {
+    version: 1,
+    id: `seed-${seed}`,
+    goal: chance(0.2) ? "test" : "switch",
+    host: "web",
+    system: "new",
+    operator: { user: "op", host: "desk", pid: 1 },
+    reason: "deploy",
+    confirmTimeoutSeconds: 10 + upTo(110),
+    keepGenerations: 3,
+    healthChecks: [],
+  };
+  return { fate, plan, abandonAtMs: chance(0.1) ? upTo(120_000) : undefined };
+}
+
+async function check(seed: number): Promise<HostResult["status"] | "refused"> {
+  const { fate, plan, abandonAtMs } = storyOf(seed);
+  const clock = new VirtualClock();
+  const host = new ModelHost(clock, fate);
+  const abandon = new AbortController();
+  if (abandonAtMs !== undefined) clock.at(abandonAtMs, () => abandon.abort());
+  const seen: number[] = [];
+  let result: HostResult | undefined;
+  try {
+    result = await activateHost({
+      kit: host,
+      plan,
+      clock,
+      cancel: new AbortController().signal,
+      abandon: abandon.signal,
+      onRecord: (record) => seen.push(record.seq),
+      onNote: () => undefined,
+    });
+  } catch (error) {
+    assert.ok(error instanceof KitError, `threw ${String(error)}`);
+    assert.equal(host.state, undefined, "a refusal before anything began");
+    return "refused";
+  }
+  const endedMs = clock.nowMs();
+  assert.ok(endedMs <= BOUND_MS, `took ${endedMs} ms`);
+  assert.deepEqual(
+    seen,
+    seen.map((_, index) => index + 1),
+    "each record once, in order",
+  );
+  const wasReachable =
+    host.isReachable() &&
+    [...fate.outages, fate.powerCut].every((span) => span === undefined || span.toMs < endedMs - 60_000);
+  const truth = host.settle();
+  switch (result.status) {
+    case "activated":
+      assert.equal(truth, "confirmed");
+      break;
+    case "tested":
+      assert.equal(truth, "tested");
+      break;
+    case "rolled-back":
+      assert.ok(truth?.startsWith("revert") === true, `told rolled-back, but it is ${truth}`);
+      break;
+    case "unreachable":
+      assert.equal(truth, undefined, "told that nothing began");
+      break;
+    case "unknown":
+      assert.ok(abandonAtMs !== undefined || !wasReachable, `reachable, ${truth}, and yet unknown: ${result.reason}`);
+      break;
+    default:
+      assert.fail(`ended as ${result.status}`);
+  }
+  const isQuiet =
+    fate.outages.length + fate.answersLost.size + fate.callsFailing.size === 0 && fate.powerCut === undefined;
+  if (isQuiet && fate.fails === undefined && fate.cutsNetwork !== true && abandonAtMs === undefined)
+    assert.ok(result.status === "activated" || result.status === "tested", "nothing was wrong");
+  return result.status;
+}
+
+suite("a deployer and its host", () => {
+  const only = process.env["SEED"];
+  if (only !== undefined) {
+    test(`seed ${only}`, async () => void (await check(Number(only))));
+    return;
+  }
+  test(`${SEEDS} seeds`, async () => {
+    const counts = new Map<string, number>();
+    for (let seed = 0; seed < SEEDS; seed++) {
+      try {
+        const status = await check(seed);
+        counts.set(status, (counts.get(status) ?? 0) + 1);
+      } catch (error) {
+        throw new Error(`SEED=${seed}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      }
+    }
+    // Every ending occurs, or the stories are not worth telling.
+    for (const status of ["activated", "tested", "rolled-back", "unreachable", "unknown", "refused"])
+      assert.ok((counts.get(status) ?? 0) > 5, `${status}: ${counts.get(status) ?? 0}`);
+  });
+});

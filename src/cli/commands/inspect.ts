@@ -81,7 +81,7 @@ export function registerInspect(program: Command): void {
     .command("ephemeral")
     .summary("show what a reboot of hosts would erase")
     .description(
-      "Lists what lies on the erased part of a host's filesystem although nothing declared it: files that the next reboot loses. Persisted paths are not listed.",
+      "Lists what lies on the erased part of a host's filesystem although nothing declared it: files that the next reboot loses. Below that it lists what is kept although nothing declares it: in the root of persistence, beside the store, or in it.",
     )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
     .addOption(onOption())

@@ -10,6 +10,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
+import { bundleKit } from "./kit-bundle.ts";
 
 const root = join(import.meta.dirname, "..");
 const dist = join(root, "dist");
@@ -47,21 +48,7 @@ await build({
   logLevel: "warning",
 });
 
-// No source map and no minification: what runs on hosts can be read there.
-await build({
-  absWorkingDir: root,
-  entryPoints: ["src/kit/main.ts"],
-  outfile: join(made, "kit.js"),
-  bundle: true,
-  format: "esm",
-  platform: "neutral",
-  target: "es2023",
-  alias: { "quickjs:std": "std", "quickjs:os": "os" },
-  external: ["std", "os"],
-  define: { PRISTINE_VERSION: JSON.stringify(version), PRISTINE_FAULT_POINTS: "false" },
-  legalComments: "none",
-  logLevel: "warning",
-});
+await bundleKit(join(made, "kit.js"), { version, hasFaultPoints: false });
 
 rmSync(former, { recursive: true, force: true });
 if (existsSync(dist)) renameSync(dist, former);

@@ -1,6 +1,6 @@
 /** The files that `pristine init` writes, from the templates that ship with the program. */
 
-import { dirname, join, resolve } from "node:path";
+import { dirname, join } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import { homeDirectory } from "../system/directories.ts";
 import {
@@ -13,6 +13,7 @@ import {
   writeFileAtomic,
 } from "../system/files.ts";
 import { runChecked } from "../system/process.ts";
+import { programFile } from "../system/program-files.ts";
 
 /** Names in the templates that would mean something in this repository. */
 const RENAMED: Readonly<Record<string, string>> = { gitignore: ".gitignore" };
@@ -29,10 +30,7 @@ export interface InitOptions {
 export const OPERATOR_KEY = "keys/operator";
 
 async function templateDirectory(name: string): Promise<string> {
-  const examples = resolve(
-    import.meta.dirname,
-    import.meta.filename.endsWith(".ts") ? "../../examples" : "../examples",
-  );
+  const examples = programFile("examples");
   const known = (await namesIn(examples)).sort();
   if (!known.includes(name)) {
     throw new OperationError("TEMPLATE_UNKNOWN", `there is no template '${name}'`, {

@@ -8,6 +8,7 @@ import { dirname, resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists } from "../system/files.ts";
+import { programFile } from "../system/program-files.ts";
 
 export interface SshTarget {
   /** A name or address that `ssh` understands. */
@@ -76,12 +77,12 @@ interface RawHost {
 
 /** Where Pristine's own Nix code lies: beside `src/` and `dist/`. */
 export function nixDirectory(): string {
-  return resolve(import.meta.dirname, import.meta.filename.endsWith(".ts") ? "../../nix" : "../nix");
+  return programFile("nix");
 }
 
 /** The program that hosts run, bundled by `npm ci`. */
 function kitProgram(): string {
-  return resolve(nixDirectory(), "../dist/kit.js");
+  return programFile("dist/kit.js");
 }
 
 /** A Nix string literal. */

@@ -6,6 +6,7 @@
 
 import { OperationError } from "../base/errors.ts";
 import { ensureDirectory } from "../system/files.ts";
+import { programModule } from "../system/program-files.ts";
 import { cgroupDirectories, hierarchies, killCgroup, removeCgroup } from "./cgroup.ts";
 import { hostLabel, hostPaths, labPaths, segmentNames } from "./lab-names.ts";
 import { reaches } from "./power.ts";
@@ -33,7 +34,14 @@ export async function applyDelay(lab: string, host: string, { delayMs, jitterMs 
   }
   for (const { path } of await hierarchies()) await ensureDirectory(`${path}/${group}`);
   const [outer, inner] = [`ta-${label}`, `tb-${label}`];
-  const command = [process.execPath, relayProgram(), outer, inner, String(delayMs), String(jitterMs)];
+  const command = [
+    process.execPath,
+    programModule("src/lab/delay-relay.ts"),
+    outer,
+    inner,
+    String(delayMs),
+    String(jitterMs),
+  ];
   const start =
     'for group in $GROUPS_; do echo 0 >"$group/cgroup.procs"; done; exec setsid --fork "$@" </dev/null >"$LOG" 2>&1';
   await tool(
@@ -74,9 +82,4 @@ export async function stopRelay(lab: string, host: string): Promise<void> {
 /** An underscore cannot begin a host's name. */
 function relayCgroup(lab: string, host: string): string {
   return `${labPaths(lab).cgroup}/_delay/${host}`;
-}
-
-/** Beside this file, in the sources as in the bundle. */
-function relayProgram(): string {
-  return new URL(`./delay-relay${import.meta.url.endsWith(".ts") ? ".ts" : ".js"}`, import.meta.url).pathname;
 }

@@ -5,6 +5,7 @@
  */
 
 import { InvariantError } from "../base/errors.ts";
+import { programModule } from "../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
 import type { RealiseRequest, WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "./evaluation-request.ts";
@@ -29,11 +30,7 @@ export interface EvaluationServices {
 const STACK_MB = 256;
 const HEAP_MB = 8192;
 
-/** The worker's module: beside this one, in the sources as in the bundle. */
-const WORKER_URL = new URL(
-  import.meta.url.endsWith(".ts") ? "./evaluate-worker.ts" : "./evaluate-worker.js",
-  import.meta.url,
-);
+const WORKER = programModule("src/realise/evaluate-worker.ts");
 
 /** Evaluates; rejects with `EvalDiagnostic` for an error of the expression. */
 export async function evaluate(
@@ -61,7 +58,7 @@ export async function evaluate(
         return;
     }
   };
-  await runWorker(WORKER_URL, { input: start, stackMb: STACK_MB, heapMb: HEAP_MB, onMessage, signal });
+  await runWorker(WORKER, { input: start, stackMb: STACK_MB, heapMb: HEAP_MB, onMessage, signal });
   if (outcome.diagnostic !== undefined) throw outcome.diagnostic;
   if (outcome.result === undefined) throw new InvariantError("an evaluation ended without a result");
   return outcome.result;

@@ -26,6 +26,7 @@ import {
   writeStorePaths,
 } from "../protocol/worker/values.ts";
 import { type ByteDuplex, DaemonConnection, nothing } from "./daemon-connection.ts";
+import { ProgressCounter } from "./add-progress.ts";
 import type { AddProgress, CollectableStore, CollectOutcome, StoreItem } from "./store.ts";
 
 export interface DaemonStoreOptions {
@@ -459,48 +460,6 @@ export class DaemonStore implements CollectableStore {
       await connection.call(OPERATIONS.setOptions, (writer) => writeSettings(writer, settings), nothing(), { signal });
     }
     return connection;
-  }
-}
-
-/** Counts what is sent for `onProgress`; what was there already counts as done. */
-class ProgressCounter {
-  readonly #report: ((progress: AddProgress) => void) | undefined;
-  readonly #pathsTotal: number;
-  readonly #bytesTotal: number;
-  #pathsDone: number;
-  #bytesDone: number;
-
-  constructor(
-    items: readonly StoreItem[],
-    missing: readonly StoreItem[],
-    report: ((progress: AddProgress) => void) | undefined,
-  ) {
-    const bytesOf = (list: readonly StoreItem[]): number => list.reduce((sum, { info }) => sum + info.narSize, 0);
-    this.#report = report;
-    this.#pathsTotal = items.length;
-    this.#bytesTotal = bytesOf(items);
-    this.#pathsDone = items.length - missing.length;
-    this.#bytesDone = this.#bytesTotal - bytesOf(missing);
-    this.#tell();
-  }
-
-  sent(bytes: number): void {
-    this.#bytesDone += bytes;
-    this.#tell();
-  }
-
-  finished(): void {
-    this.#pathsDone++;
-    this.#tell();
-  }
-
-  #tell(): void {
-    this.#report?.({
-      pathsDone: this.#pathsDone,
-      pathsTotal: this.#pathsTotal,
-      bytesDone: this.#bytesDone,
-      bytesTotal: this.#bytesTotal,
-    });
   }
 }
 

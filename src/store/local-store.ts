@@ -30,6 +30,7 @@ import { type FileLock, lockFile, tryLockFile } from "../system/flock.ts";
 import { type Registration, StoreDatabase } from "./store-database.ts";
 import { StoreLayout } from "./store-layout.ts";
 import { dumpPath, hashPath, restorePath } from "./store-object.ts";
+import { ProgressCounter } from "./add-progress.ts";
 import type { AddProgress, CollectableStore, CollectOutcome, StoreItem } from "./store.ts";
 import { collectGarbage } from "./gc.ts";
 import { addIndirectRoot, addPermanentRoot } from "./gc-roots.ts";
@@ -136,12 +137,7 @@ export class LocalStore implements CollectableStore, AsyncDisposable {
     signal: AbortSignal,
     onProgress?: (progress: AddProgress) => void,
   ): Promise<void> {
-    const progress = {
-      pathsDone: 0,
-      pathsTotal: items.length,
-      bytesDone: 0,
-      bytesTotal: items.reduce((sum, { info }) => sum + info.narSize, 0),
-    };
+    const progress = new ProgressCounter(items, items, onProgress);
     await this.addTempRoots(
       items.map(({ info }) => info.path),
       signal,
@@ -180,9 +176,7 @@ export class LocalStore implements CollectableStore, AsyncDisposable {
             throw error;
           }
         }
-        progress.pathsDone++;
-        progress.bytesDone += info.narSize;
-        onProgress?.(progress);
+        progress.finished(info.narSize);
         if (batch.length >= BATCH_PATHS_MAX || batchBytes >= BATCH_BYTES_MAX) await registerBatch();
       }
     } catch (error) {

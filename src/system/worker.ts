@@ -17,11 +17,11 @@ export interface WorkerOptions {
 }
 
 /** Runs a module in a thread of its own until it ends. Rejects when it fails or the signal is aborted. */
-export function runWorker(url: URL, options: WorkerOptions): Promise<void> {
+export function runWorker(module: string, options: WorkerOptions): Promise<void> {
   const { signal } = options;
   signal.throwIfAborted();
   return new Promise((resolve, reject) => {
-    const worker = new Worker(url, {
+    const worker = new Worker(module, {
       workerData: options.input,
       resourceLimits: { stackSizeMb: options.stackMb, maxOldGenerationSizeMb: options.heapMb },
     });

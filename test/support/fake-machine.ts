@@ -15,6 +15,7 @@ import type {
 import { SystemObject } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
 import type { UnitState } from "../../src/machine/unit-plan.ts";
+import { PLAIN_META } from "./system-tree.ts";
 
 /** Thrown into a process that was killed; from then on each of its calls throws it again. */
 export class Killed extends Error {
@@ -61,25 +62,7 @@ export class FakeMachine {
 
   /** Adds a system to the store: its units, and which of them `multi-user.target` wants. */
   addSystem(path: string, units: Readonly<Record<string, string>>, extra: Readonly<Record<string, string>> = {}): void {
-    const meta = {
-      version: 1,
-      base: "debian",
-      host: "h",
-      fleet: "f",
-      system: "x86_64-linux",
-      suite: "trixie",
-      packages: [],
-      users: [],
-      groups: [],
-      openPorts: { tcp: [22], udp: [] },
-      firewall: false,
-      persistence: { root: "/persist", directories: [], files: [] },
-      healthChecks: [],
-      confirmTimeoutSeconds: 60,
-      keepGenerations: 3,
-      primaryAddress: null,
-      sshPort: 22,
-    };
+    const meta = { ...PLAIN_META, users: [], keepGenerations: 3 };
     const usr = `${path.replace("-system-", "-usr-")}`;
     this.files.set(`${path}/meta.json`, { kind: "file", text: JSON.stringify(meta) });
     this.files.set(`${path}/usr`, { kind: "link", target: `../${usr.slice(usr.lastIndexOf("/") + 1)}` });

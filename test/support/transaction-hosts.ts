@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process";
 import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
-import { build } from "esbuild";
+import { bundleKit } from "../../scripts/kit-bundle.ts";
 import { StorePath } from "../../src/format/store-path.ts";
 import type { Bootstrap } from "../../src/lab/lab.ts";
 import { copyClosure } from "../../src/store/copy.ts";
@@ -93,19 +93,7 @@ function deriveSystem(base: string, directory: string, version: string): void {
 async function deriveKit(base: string, directory: string): Promise<void> {
   cpSync(base, directory, { recursive: true, verbatimSymlinks: true });
   execFileSync("chmod", ["-R", "u+w", directory]);
-  await build({
-    entryPoints: [join(import.meta.dirname, "../../src/kit/main.ts")],
-    outfile: `${directory}/kit.js`,
-    allowOverwrite: true,
-    bundle: true,
-    format: "esm",
-    platform: "neutral",
-    target: "es2023",
-    alias: { "quickjs:std": "std", "quickjs:os": "os" },
-    external: ["std", "os"],
-    define: { PRISTINE_VERSION: '"test"', PRISTINE_FAULT_POINTS: "true" },
-    logLevel: "warning",
-  });
+  await bundleKit(`${directory}/kit.js`, { version: "test", hasFaultPoints: true });
   const script = `${directory}/bin/pristine-kit`;
   const loader = readdirSync(`${directory}/lib`).find((name) => name.startsWith("ld-linux")) ?? "";
   const start = `exec $k/lib/${loader} --library-path $k/lib $k/bin/qjs --module $k/kit.js "$@"`;

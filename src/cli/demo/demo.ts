@@ -1,6 +1,6 @@
 /** Runs the demo: says what it will do, prepares the machine, tells the chapters, writes the report, cleans up. */
 
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 import { OperationError } from "../../base/errors.ts";
 import { labDown, labNames } from "../../lab/lab.ts";
 import { checkRoot, LAB_PROGRAMS } from "../../lab/requirements.ts";
@@ -9,6 +9,7 @@ import { uplinkName } from "../../lab/lab-names.ts";
 import { installPackages, missingPackages } from "../../system/debian-packages.ts";
 import { stateDirectory } from "../../system/directories.ts";
 import { ensureDirectory, freeBytes, removeTree, writeFileAtomic } from "../../system/files.ts";
+import { programFile } from "../../system/program-files.ts";
 import { EXIT } from "../exit-codes.ts";
 import { renderBytes, renderDuration } from "../render/table.ts";
 import type { Session } from "../session.ts";
@@ -85,10 +86,7 @@ export async function runDemo(
   const story = new Story({
     terminal,
     directory,
-    program: resolve(
-      import.meta.dirname,
-      import.meta.filename.endsWith(".ts") ? "../../../bin/pristine" : "../bin/pristine",
-    ),
+    program: programFile("bin/pristine"),
     signal,
   });
   try {

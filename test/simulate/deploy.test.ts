@@ -51,9 +51,10 @@ function storyOf(seed: number): Story {
     ...(chance(0.3) && { fails: chance(0.5) ? "activation" : "check" }),
     ...(chance(0.1) && { unitsFailOnTheWayBack: true }),
     ...(chance(0.15) && { cutsNetwork: true }),
-    outages: chance(0.4)
-      ? Array.from({ length: 1 + upTo(3) }, () => span(120_000, chance(0.1) ? 900_000 : 40_000))
-      : [],
+    outages: [
+      ...(chance(0.05) ? [{ fromMs: 0, toMs: upTo(400_000) }] : []),
+      ...(chance(0.4) ? Array.from({ length: 1 + upTo(3) }, () => span(120_000, chance(0.1) ? 900_000 : 40_000)) : []),
+    ],
     ...(chance(0.2) && { powerCut: span(60_000, 120_000) }),
     answersLost: chance(0.3) ? calls(4) : new Set<number>(),
     callsFailing: chance(0.2) ? calls(4) : new Set<number>(),

@@ -215,6 +215,8 @@ function registerList(lab: Command): void {
     .addHelpText("after", exitCodesHelp(CODES))
     .action(
       action(async (session) => {
+        const { checkRoot } = await import("../../lab/requirements.ts");
+        checkRoot();
         const { labList } = await import("../../lab/lab.ts");
         const { renderTable } = await import("../render/table.ts");
         const labs = await labList();
@@ -250,6 +252,8 @@ function registerStatus(lab: Command): void {
     .addHelpText("after", exitCodesHelp(CODES))
     .action(
       action(async (session, host: string | undefined, options: { lines: string }) => {
+        const { checkRoot } = await import("../../lab/requirements.ts");
+        checkRoot();
         const { openLab, summaryOf } = await import("../../lab/lab.ts");
         const { safeText } = await import("../render/safe-text.ts");
         const name = await theLab(session);

@@ -1,6 +1,7 @@
 /** Lists. */
 
-import { attrsOf, attrsOfEntries } from "../eval/attrs.ts";
+import { Attrs, attrsOfEntries, Shape } from "../eval/attrs.ts";
+import { blankArray } from "../eval/blank.ts";
 import { call, callOne, suspendCall } from "../eval/call.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { expectBoolean, expectFunction, expectInteger, expectList, expectPlainText } from "../eval/expect.ts";
@@ -39,7 +40,7 @@ const map: BuiltinBody = (state, [fn, list]) => {
   const items = expectList(list!, undefined, second("map"));
   if (items.length === 0) return items;
   const callee = expectFunction(fn!, undefined, first("map"));
-  return items.map((item) => suspendCall(state, callee, [item]));
+  return items.map((item) => suspendCall(state, callee, item));
 };
 
 const filter: BuiltinBody = (state, [fn, list]) => {
@@ -52,8 +53,11 @@ const filter: BuiltinBody = (state, [fn, list]) => {
 };
 
 function concatAll(lists: readonly NixList[]): NixList {
-  const result: Slot[] = [];
-  for (const list of lists) for (const item of list) result.push(item);
+  let size = 0;
+  for (const { length } of lists) size += length;
+  const result = blankArray(size) as Slot[];
+  let next = 0;
+  for (const list of lists) for (let i = 0; i < list.length; i++) result[next++] = list[i]!;
   return result;
 }
 
@@ -102,7 +106,7 @@ const genList: BuiltinBody = (state, [fn, length]) => {
   if (size < 0 || size > LENGTH_MAX) throw invalidError(`cannot create list of size ${size}`);
   const callee = expectFunction(fn!, undefined, first("genList"));
   const list: Slot[] = [];
-  for (let i = 0; i < size; i++) list.push(suspendCall(state, callee, [i]));
+  for (let i = 0; i < size; i++) list.push(suspendCall(state, callee, i));
   return list;
 };
 
@@ -125,6 +129,8 @@ function orderOf(state: EvalState, callee: Value): (left: Value, right: Value) =
   return (left, right) => expectBoolean(call(state, callee, [left, right], undefined), undefined, frame);
 }
 
+const PARTITION = new Shape(["right", "wrong"], undefined, true);
+
 const partition: BuiltinBody = (state, [fn, list]) => {
   const callee = expectFunction(fn!, undefined, first("partition"));
   const frame = "while evaluating the return value of the partition function passed to builtins.partition";
@@ -135,7 +141,7 @@ const partition: BuiltinBody = (state, [fn, list]) => {
     const isRight = expectBoolean(callOne(state, callee, item, undefined), undefined, frame);
     (isRight ? right : wrong).push(item);
   }
-  return attrsOf({ right, wrong });
+  return new Attrs(PARTITION, [right, wrong]);
 };
 
 const groupBy: BuiltinBody = (state, [fn, list]) => {

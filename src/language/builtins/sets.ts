@@ -1,7 +1,7 @@
 /** Attribute sets. */
 
 import { Attrs, attrsAt, attrsOfEntries, Shape } from "../eval/attrs.ts";
-import { suspendCall } from "../eval/call.ts";
+import { suspendCallTwo } from "../eval/call.ts";
 import { typeError } from "../eval/eval-error.ts";
 import { expectAttrs, expectFunction, expectList, expectPlainText } from "../eval/expect.ts";
 import { positionValue } from "../eval/position.ts";
@@ -23,12 +23,7 @@ const removeAttrs: BuiltinBody = (_state, [attrs, names]) => {
   const set = expectAttrs(attrs!, undefined, first("removeAttrs"));
   const list = expectList(names!, undefined, second("removeAttrs"));
   const frame = "while evaluating the values of the second argument passed to builtins.removeAttrs";
-  const removed = new Set(list.map((name) => expectPlainText(name, undefined, frame)));
-  const kept: number[] = [];
-  set.keys.forEach((key, index) => {
-    if (!removed.has(key)) kept.push(index);
-  });
-  return kept.length === set.size ? set : attrsAt(set, kept);
+  return set.without(list.map((name) => expectPlainText(name, undefined, frame)));
 };
 
 const listToAttrs: BuiltinBody = (_state, [list]) => {
@@ -92,17 +87,20 @@ const mapAttrs: BuiltinBody = (state, [fn, attrs]) => {
   const set = expectAttrs(attrs!, undefined, second("mapAttrs"));
   const { keys, values } = set;
   return new Attrs(
-    set.shape,
-    keys.map((key, index) => suspendCall(state, fn!, [key, values[index]!])),
+    set.shape.withoutPlaces,
+    keys.map((key, index) => suspendCallTwo(state, fn!, key, values[index]!)),
   );
 };
 
 const zipAttrsWith: BuiltinBody = (state, [fn, list]) => {
   expectFunction(fn!, undefined, first("zipAttrsWith"));
   const frame = "while evaluating a value of the list passed as second argument to builtins.zipAttrsWith";
+  const sets = expectList(list!, undefined, second("zipAttrsWith")).map((set) => expectAttrs(set, undefined, frame));
+  if (sets.length <= ZIP_FIXED_MAX && sets.every(({ shape }) => shape.isFixed)) {
+    return zipFixed(sets, (key, slots) => suspendCallTwo(state, fn!, key, slots));
+  }
   const collected = new Map<string, Slot[]>();
-  for (const element of expectList(list!, undefined, second("zipAttrsWith"))) {
-    const { keys, values } = expectAttrs(element, undefined, frame);
+  for (const { keys, values } of sets) {
     keys.forEach((key, index) => {
       const slots = collected.get(key);
       if (slots === undefined) collected.set(key, [values[index]!]);
@@ -112,9 +110,26 @@ const zipAttrsWith: BuiltinBody = (state, [fn, list]) => {
   const keys = [...collected.keys()].sort(byBytes);
   return new Attrs(
     new Shape(keys),
-    keys.map((key) => suspendCall(state, fn!, [key, collected.get(key)!])),
+    keys.map((key) => suspendCallTwo(state, fn!, key, collected.get(key)!)),
   );
 };
+
+const ZIP_FIXED_MAX = 12;
+
+/** Joins sets of fixed shapes: the shape they make is known already when they come from the same places as before. */
+function zipFixed(sets: readonly Attrs[], entry: (key: string, slots: Slot[]) => Slot): Attrs {
+  let shape = Attrs.empty.shape;
+  for (const set of sets) shape = shape.unionWith(set.shape).shape;
+  const { keys, withoutPlaces } = shape;
+  const lists: Slot[][] = keys.map(() => []);
+  for (const { shape: own, values } of sets) {
+    for (let i = 0; i < values.length; i++) lists[shape.indexOf(own.keys[i]!)]!.push(values[i]!);
+  }
+  return new Attrs(
+    withoutPlaces,
+    lists.map((slots, index) => entry(keys[index]!, slots)),
+  );
+}
 
 /** The order of attribute names. */
 export function byBytes(left: string, right: string): number {

@@ -65,6 +65,17 @@ export function concatenate(
   env: Env,
 ): Value {
   const first = parts[0]!(env);
+  if (typeof first === "string") {
+    // Nearly always everything is text without context.
+    let text = first;
+    let i = 1;
+    for (; i < parts.length; i++) {
+      const value = parts[i]!(env);
+      if (typeof value !== "string") return concatenateRest(state, text, i, value, parts, places, env);
+      text += value;
+    }
+    return text;
+  }
   if (!isStringLiteral && (isInteger(first) || first instanceof Float)) return sum(first, parts, places, env);
   const isToPath = !isStringLiteral && first instanceof Path;
   const options = isStringLiteral || isString(first) ? COPY : {};
@@ -80,6 +91,26 @@ export function concatenate(
     throw invalidError("a string that refers to a store path cannot be appended to a path", place);
   }
   return new Path(canonicalPath(text));
+}
+
+/** Goes on from the part at `index`, whose value is at hand, after parts that were plain text. */
+function concatenateRest(
+  state: EvalState,
+  before: string,
+  index: number,
+  value: Value,
+  parts: readonly Run[],
+  places: readonly Place[],
+  env: Env,
+): Value {
+  const context = new Set<string>();
+  const frame = "while evaluating a path segment";
+  let text = before + coerceToText(state, value, context, places[index], frame, COPY);
+  for (let i = index + 1; i < parts.length; i++) {
+    const next = parts[i]!(env);
+    text += typeof next === "string" ? next : coerceToText(state, next, context, places[i], frame, COPY);
+  }
+  return stringWithContext(text, context);
 }
 
 function sum(first: NixInteger | Float, parts: readonly Run[], places: readonly Place[], env: Env): Value {

@@ -1,7 +1,8 @@
 /** Calling functions, and everything else that can be called. */
 
 import { Attrs } from "./attrs.ts";
-import { runOf } from "./code.ts";
+import { blankArray } from "./blank.ts";
+import { type LambdaCode, runOf } from "./code.ts";
 import { EvalError, typeError, withFrame } from "./eval-error.ts";
 import { expectAttrs } from "./expect.ts";
 import { showValue } from "./print-value.ts";
@@ -16,7 +17,12 @@ const ANONYMOUS = "anonymous lambda";
 /** Calls a function with one argument. */
 export function callOne(state: EvalState, fn: Value, arg: Slot, at: Place | undefined): Value {
   state.enterCall(at);
-  const result = apply(state, fn, arg, at);
+  let result: Value;
+  if (fn instanceof Lambda && !state.showsTrace) {
+    const { code } = fn;
+    const env: Env = code.formals === undefined ? [fn.env, arg] : matchFormals(code, fn.env, arg, at);
+    result = (code.body.run ?? runOf(code.body))(env);
+  } else result = apply(state, fn, arg, at);
   state.callDepth--;
   return result;
 }
@@ -24,13 +30,26 @@ export function callOne(state: EvalState, fn: Value, arg: Slot, at: Place | unde
 /** Calls a function with arguments one after the other. */
 export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Place | undefined): Value {
   state.enterCall(at);
+  const count = args.length;
   let current = fn;
   let index = 0;
-  while (index < args.length) {
-    if (current instanceof PrimOp && current.arity > 1 && current.arity <= args.length - index) {
+  while (index < count) {
+    if (current instanceof Lambda && !state.showsTrace) {
+      let { code } = current;
+      let env: Env = current.env;
+      env = code.formals === undefined ? [env, args[index]!] : matchFormals(code, env, args[index]!, at);
+      index++;
+      // A function whose body is a function needs no value in between.
+      while (index < count && code.inner !== undefined) {
+        code = code.inner;
+        env = code.formals === undefined ? [env, args[index]!] : matchFormals(code, env, args[index]!, at);
+        index++;
+      }
+      current = (code.body.run ?? runOf(code.body))(env);
+    } else if (current instanceof PrimOp && current.arity > 1 && current.arity <= count - index) {
       // All arguments are at hand: no partial application needs to be made.
       const { arity } = current;
-      current = runPrimOp(current, index === 0 && arity === args.length ? args : args.slice(index, index + arity), at);
+      current = runPrimOp(current, index === 0 && arity === count ? args : args.slice(index, index + arity), at);
       index += arity;
     } else {
       current = apply(state, current, args[index]!, at);
@@ -42,9 +61,17 @@ export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Pla
 }
 
 /** A call that is made when its result is needed. */
-export function suspendCall(state: EvalState, fn: Slot, args: readonly Slot[]): Thunk {
-  state.suspendedCall ??= new NativeCode((env, at) => call(state, force(env[0] as Slot, at), env[1] as Slot[], at));
-  return new Thunk(state.suspendedCall, [fn, args]);
+export function suspendCall(state: EvalState, fn: Slot, arg: Slot): Thunk {
+  state.suspendedCallOne ??= new NativeCode((env, at) => callOne(state, force(env[0] as Slot, at), env[1] as Slot, at));
+  return new Thunk(state.suspendedCallOne, [fn, arg]);
+}
+
+/** Like `suspendCall`, with two arguments. */
+export function suspendCallTwo(state: EvalState, fn: Slot, first: Slot, second: Slot): Thunk {
+  state.suspendedCallTwo ??= new NativeCode((env, at) =>
+    call(state, force(env[0] as Slot, at), [env[1] as Slot, env[2] as Slot], at),
+  );
+  return new Thunk(state.suspendedCallTwo, [fn, first, second]);
 }
 
 function apply(state: EvalState, fn: Value, arg: Slot, at: Place | undefined): Value {
@@ -80,11 +107,11 @@ function runPrimOp(primOp: PrimOp, args: readonly Slot[], at: Place | undefined)
 
 function callLambda(state: EvalState, fn: Lambda, arg: Slot, at: Place | undefined): Value {
   const { code } = fn;
-  const env: Env = code.formals === undefined ? [fn.env, arg] : matchFormals(fn, arg, at);
+  const env: Env = code.formals === undefined ? [fn.env, arg] : matchFormals(code, fn.env, arg, at);
   try {
     return runOf(code.body)(env);
   } catch (error) {
-    if (state.settings.showTrace && error instanceof EvalError) {
+    if (state.showsTrace && error instanceof EvalError) {
       error.addFrame(`while calling ${code.name === undefined ? ANONYMOUS : `'${code.name}'`}`, code.place);
       if (at !== undefined) error.addFrame("from call site", at);
     }
@@ -92,8 +119,7 @@ function callLambda(state: EvalState, fn: Lambda, arg: Slot, at: Place | undefin
   }
 }
 
-function matchFormals(fn: Lambda, arg: Slot, at: Place | undefined): Env {
-  const { code } = fn;
+function matchFormals(code: LambdaCode, outer: Env, arg: Slot, at: Place | undefined): Env {
   const formals = code.formals!;
   let attrs: Attrs;
   if (arg instanceof Attrs) attrs = arg;
@@ -104,36 +130,35 @@ function matchFormals(fn: Lambda, arg: Slot, at: Place | undefined): Env {
       throw at === undefined ? error : withFrame(error, "from call site", at);
     }
   }
-  const env: Env = code.param !== undefined ? [fn.env, attrs] : [fn.env];
+  const first = code.param !== undefined ? 2 : 1;
+  const size = formals.length;
+  // A default may be a plain variable of a later formal, whose slot must not yet be taken for absent.
+  const env: Env = blankArray(first + size);
+  env[0] = outer;
+  if (first === 2) env[1] = attrs;
   let used = 0;
-  for (let i = 0; i < formals.length; i++) {
+  for (let i = 0; i < size; i++) {
     const formal = formals[i]!;
     const given = attrs.get(formal.name);
     if (given !== undefined) {
       used++;
-      env.push(given);
-    } else {
-      if (formal.makeDefault === undefined) {
-        const error = new EvalError(
-          { kind: "argument-missing", lambda: code.name ?? ANONYMOUS, name: formal.name },
-          code.place,
-        );
-        throw withFrame(error, "from call site", at);
-      }
-      // A default may be a plain variable of a later formal, whose slot must not yet be taken for absent.
-      env.push(undefined);
+      env[first + i] = given;
+    } else if (formal.makeDefault === undefined) {
+      const error = new EvalError(
+        { kind: "argument-missing", lambda: code.name ?? ANONYMOUS, name: formal.name },
+        code.place,
+      );
+      throw withFrame(error, "from call site", at);
     }
   }
-  const first = code.param !== undefined ? 2 : 1;
-  for (let i = 0; i < formals.length; i++) {
-    if (env[first + i] === undefined) env[first + i] = formals[i]!.makeDefault!(env);
+  if (used < size) {
+    for (let i = 0; i < size; i++) if (env[first + i] === undefined) env[first + i] = formals[i]!.makeDefault!(env);
   }
-  if (!code.isOpen && used !== attrs.size) throw unexpectedArgument(fn, attrs, at);
+  if (!code.isOpen && used !== attrs.size) throw unexpectedArgument(code, attrs, at);
   return env;
 }
 
-function unexpectedArgument(fn: Lambda, attrs: Attrs, at: Place | undefined): unknown {
-  const { code } = fn;
+function unexpectedArgument(code: LambdaCode, attrs: Attrs, at: Place | undefined): unknown {
   const names = new Set(code.formals!.map(({ name }) => name));
   const name = attrs.keys.find((key) => !names.has(key))!;
   const error = new EvalError(

@@ -20,6 +20,8 @@ export interface LambdaCode {
   readonly formals: readonly FormalCode[] | undefined;
   readonly isOpen: boolean;
   readonly body: Code;
+  /** The function that the body is, when it is nothing but a function: `a: b: …`. */
+  readonly inner: LambdaCode | undefined;
   /** The answer of `builtins.functionArgs`, once asked. */
   argumentNames: Attrs | undefined;
 }

@@ -2,6 +2,7 @@
 
 import { type Attrs as AttrsNode, DefKind } from "../syntax/ast.ts";
 import { Attrs, attrsOfEntries, Shape } from "./attrs.ts";
+import { blankArray } from "./blank.ts";
 import { invalidError } from "./eval-error.ts";
 import { expectAttrs, expectPlainText } from "./expect.ts";
 import { renderPlace } from "./place-text.ts";
@@ -57,34 +58,38 @@ export function compileBindings(node: AttrsNode, unit: Unit): (env: Env) => Env 
   const definitions = definitionsOf(node, unit);
   const size = definitions.definitions.length;
   return (env) => {
-    const frame: Env = [env];
-    for (let i = 0; i < size; i++) frame.push(undefined);
+    const frame: Env = blankArray(size + 1);
+    frame[0] = env;
     makeSlots(definitions, env, frame, frame, 1);
     return frame;
   };
 }
 
 export function compileAttrs(node: AttrsNode, unit: Unit): Run {
-  const shape = new Shape(node.defs.map((def) => def.name));
-  const places = node.defs.map((def) => unit.placeAt(def.start));
+  const shape = new Shape(
+    node.defs.map((def) => def.name),
+    node.defs.map((def) => unit.placeAt(def.start)),
+    true,
+  );
   const definitions = definitionsOf(node, unit);
   const finish = node.dynamicDefs.length === 0 ? undefined : compileDynamic(node, unit);
-  if (node.recursive) return compileRecursive(node, unit, shape, places, definitions, finish);
+  if (node.recursive) return compileRecursive(node, unit, shape, definitions, finish);
   if (shape.keys.length === 0 && finish === undefined) return () => Attrs.empty;
   if (definitions.definitions.every(({ how }) => how !== "inherited-from")) {
     const makers = definitions.definitions.map((definition) => (definition as { readonly suspend: Suspend }).suspend);
     const size = makers.length;
     return (env) => {
-      const values: Slot[] = [];
-      for (let i = 0; i < size; i++) values.push(makers[i]!(env));
-      const attrs = new Attrs(shape, values, places);
+      const values = blankArray(size) as Slot[];
+      for (let i = 0; i < size; i++) values[i] = makers[i]!(env);
+      const attrs = new Attrs(shape, values);
       return finish === undefined ? attrs : finish(attrs, env);
     };
   }
+  const size = shape.keys.length;
   return (env) => {
-    const values: Slot[] = [];
+    const values = blankArray(size) as Slot[];
     makeSlots(definitions, env, env, values, 0);
-    const attrs = new Attrs(shape, values, places);
+    const attrs = new Attrs(shape, values);
     return finish === undefined ? attrs : finish(attrs, env);
   };
 }
@@ -95,7 +100,6 @@ function compileRecursive(
   node: AttrsNode,
   unit: Unit,
   shape: Shape,
-  places: readonly Place[],
   definitions: Definitions,
   finish: Finish | undefined,
 ): Run {
@@ -103,8 +107,8 @@ function compileRecursive(
   const overridesIndex = shape.indexOf("__overrides");
   const codes = overridesIndex < 0 ? [] : node.defs.map((def) => unit.code(def.value));
   return (env) => {
-    const frame: Env = [env];
-    for (let i = 0; i < size; i++) frame.push(undefined);
+    const frame: Env = blankArray(size + 1);
+    frame[0] = env;
     makeSlots(definitions, env, frame, frame, 1);
     if (overridesIndex >= 0) {
       // With overrides to come, no definition may have been resolved to the slot of another yet.
@@ -112,7 +116,7 @@ function compileRecursive(
         if (definition.how === "plain") frame[i + 1] = new Thunk(codes[i]!, frame);
       });
     }
-    let attrs = new Attrs(shape, frame.slice(1) as Slot[], places);
+    let attrs = new Attrs(shape, frame.slice(1) as Slot[]);
     if (overridesIndex >= 0) attrs = override(attrs, frame, overridesIndex);
     return finish === undefined ? attrs : finish(attrs, frame);
   };

@@ -1,15 +1,15 @@
 /** Selection of attributes, `subject.a.b or default`. */
 
 import { byteStringOfText } from "../../base/byte-string.ts";
-import type { Select } from "../syntax/ast.ts";
-import { Attrs } from "./attrs.ts";
+import type { AttrName, Select } from "../syntax/ast.ts";
+import { Attrs, LookupMemo } from "./attrs.ts";
 import { EvalError, withFrame } from "./eval-error.ts";
 import { expectAttrs } from "./expect.ts";
 import { renderAttrName } from "./print-value.ts";
 import { suggestionsFor } from "./suggestions.ts";
-import { force, type Run, Thunk } from "./thunk.ts";
+import { type Run, Thunk } from "./thunk.ts";
 import { compileAttrName, type Unit } from "./unit.ts";
-import type { Env, Place, Value } from "./value.ts";
+import type { Env, Place, Slot, Value } from "./value.ts";
 
 /** Definitions in this source are ours, and a frame that points into it would tell the user nothing. */
 export const DERIVATION_SOURCE_PATH = "«nix-internal»/derivation-internal.nix";
@@ -23,31 +23,61 @@ export function compileSelect(node: Select, unit: Unit): Run {
   const describe = describePath(node, unit);
   if (node.path.length === 1 && node.path[0]!.name !== null) {
     const name = node.path[0]!.name;
-    return (env) => selectOne(subject(env), name, place);
+    const memo = new LookupMemo();
+    return (env) => selectOne(subject(env), name, memo, place);
   }
-  const names = node.path.map((name) => compileAttrName(name, unit));
+  const steps = node.path.map((name) => new Step(name, unit));
   return (env) => {
     let value = subject(env);
-    let definition: Place | undefined;
+    let last: Attrs | undefined;
+    let lastName = "";
     try {
-      for (let i = 0; i < names.length; i++) {
-        const name = names[i]!(env);
-        const attrs = expectAttrs(value, place, "while selecting an attribute");
-        const slot = attrs.get(name);
+      for (let i = 0; i < steps.length; i++) {
+        const step = steps[i]!;
+        const name = step.nameIn(env);
+        const attrs = value instanceof Attrs ? value : expectAttrs(value, place, "while selecting an attribute");
+        const slot = attrs.lookUp(name, step.memo);
         if (slot === undefined) throw missing(attrs, name, place);
-        definition = attrs.placeOf(name);
-        value = force(slot, definition ?? place);
+        last = attrs;
+        lastName = name;
+        value = forceMember(slot, attrs, name, place);
       }
       return value;
     } catch (error) {
-      throw framed(error, definition, () => describe(env));
+      throw framed(error, last?.placeOf(lastName), () => describe(env));
     }
   };
 }
 
-function selectOne(subject: Value, name: string, place: Place): Value {
+/** One attribute name of a path. */
+class Step {
+  readonly #constant: string | undefined;
+  readonly #run: (env: Env) => string;
+  readonly memo: LookupMemo = new LookupMemo();
+
+  constructor(name: AttrName, unit: Unit) {
+    this.#constant = name.name ?? undefined;
+    this.#run = compileAttrName(name, unit);
+  }
+
+  nameIn(env: Env): string {
+    if (this.#constant !== undefined) return this.#constant;
+    const name = this.#run(env);
+    // The name may be another one each time.
+    this.memo.shape = undefined;
+    return name;
+  }
+}
+
+/** Evaluates a member of a set; should it need itself, its definition is the place to blame. */
+function forceMember(slot: Slot, attrs: Attrs, name: string, place: Place): Value {
+  if (!(slot instanceof Thunk)) return slot;
+  return slot.isForced ? (slot.state as Value) : slot.force(attrs.placeOf(name) ?? place);
+}
+
+function selectOne(subject: Value, name: string, memo: LookupMemo, place: Place): Value {
   const attrs = subject instanceof Attrs ? subject : expectAttrs(subject, place, "while selecting an attribute");
-  const slot = attrs.get(name);
+  const slot = attrs.lookUp(name, memo);
   if (slot === undefined) throw missing(attrs, name, place);
   if (!(slot instanceof Thunk)) return slot;
   if (slot.isForced) return slot.state as Value;
@@ -65,23 +95,27 @@ function compileSelectOr(
   place: Place,
   unit: Unit,
 ): Run {
-  const names = node.path.map((name) => compileAttrName(name, unit));
+  const steps = node.path.map((name) => new Step(name, unit));
   const otherwise = unit.compile(orDefault);
   const describe = describePath(node, unit);
   return (env) => {
     let value = subject(env);
-    let definition: Place | undefined;
+    let last: Attrs | undefined;
+    let lastName = "";
     try {
-      for (let i = 0; i < names.length; i++) {
-        const name = names[i]!(env);
-        const slot = value instanceof Attrs ? value.get(name) : undefined;
+      for (let i = 0; i < steps.length; i++) {
+        const step = steps[i]!;
+        const name = step.nameIn(env);
+        if (!(value instanceof Attrs)) return otherwise(env);
+        const slot = value.lookUp(name, step.memo);
         if (slot === undefined) return otherwise(env);
-        definition = (value as Attrs).placeOf(name);
-        value = force(slot, definition ?? place);
+        last = value;
+        lastName = name;
+        value = forceMember(slot, value, name, place);
       }
       return value;
     } catch (error) {
-      throw framed(error, definition, () => describe(env));
+      throw framed(error, last?.placeOf(lastName), () => describe(env));
     }
   };
 }

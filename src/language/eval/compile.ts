@@ -22,6 +22,7 @@ import {
 import type { Source } from "../syntax/source.ts";
 import { renderExpression } from "../print/expression.ts";
 import { Attrs } from "./attrs.ts";
+import { blankArray } from "./blank.ts";
 import { call, callOne } from "./call.ts";
 import type { FormalCode, LambdaCode } from "./code.ts";
 import { compileAttrs, compileBindings } from "./compile-attrs.ts";
@@ -32,7 +33,7 @@ import { EvalError, withFrame } from "./eval-error.ts";
 import { assertEqual } from "./equality.ts";
 import { positionValue } from "./position.ts";
 import type { EvalState } from "./state.ts";
-import { Code, force, type Run, Thunk } from "./thunk.ts";
+import { Code, force, NativeCode, type Run, Thunk } from "./thunk.ts";
 import { compileAttrName, compileCondition, type Suspend, type Unit } from "./unit.ts";
 import { type Env, Float, Lambda, Path, type Place, type Slot } from "./value.ts";
 
@@ -164,9 +165,15 @@ function lambdaCodeOf(node: LambdaNode, unit: Unit): LambdaCode {
     param: node.param ?? undefined,
     formals,
     isOpen: node.ellipsis,
-    body: unit.code(node.body),
+    ...bodyOf(node.body, unit),
     argumentNames: undefined,
   };
+}
+
+function bodyOf(node: Expr, unit: Unit): Pick<LambdaCode, "body" | "inner"> {
+  if (node.kind !== Kind.Lambda) return { body: unit.code(node), inner: undefined };
+  const inner = lambdaCodeOf(node, unit);
+  return { body: new NativeCode((env) => new Lambda(inner, env)), inner };
 }
 
 function compileCall(node: Call, unit: Unit): Run {
@@ -211,8 +218,8 @@ function compileList(node: List, unit: Unit): Run {
   const size = items.length;
   if (size === 0) return () => EMPTY_LIST;
   return (env) => {
-    const list: Slot[] = [];
-    for (let i = 0; i < size; i++) list.push(items[i]!(env));
+    const list = blankArray(size) as Slot[];
+    for (let i = 0; i < size; i++) list[i] = items[i]!(env);
     return list;
   };
 }

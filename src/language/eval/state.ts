@@ -33,10 +33,13 @@ export class EvalState {
   readonly host: Host;
   /** Nested calls right now; restored by whoever catches an error. */
   callDepth = 0;
+  readonly callDepthMax: number;
+  readonly showsTrace: boolean;
   /** Store paths of the sources copied so far, by canonical path. */
   readonly copiedSources: Map<string, string> = new Map();
-  /** The code of calls that builtins put off. */
-  suspendedCall: Code | undefined;
+  /** The code of calls with one and two arguments that builtins put off. */
+  suspendedCallOne: Code | undefined;
+  suspendedCallTwo: Code | undefined;
   /** The builtin scope: what a name means that no expression binds. */
   readonly globals: Map<string, Slot> = new Map();
 
@@ -47,6 +50,8 @@ export class EvalState {
   constructor(settings: EvalSettings, host: Host) {
     this.settings = settings;
     this.host = host;
+    this.callDepthMax = settings.callDepthMax;
+    this.showsTrace = settings.showTrace;
     this.hasher = new DerivationHasher(settings.storeDir, (path) => this.derivationAt(path.render(settings.storeDir)));
   }
 
@@ -75,10 +80,12 @@ export class EvalState {
   }
 
   enterCall(at: Place | undefined): void {
-    if (this.callDepth++ > this.settings.callDepthMax) {
-      throw new EvalError({ kind: "stack-overflow", by: "calls" }, at);
-    }
+    if (this.callDepth++ > this.callDepthMax) throw tooDeep(at);
   }
+}
+
+function tooDeep(at: Place | undefined): EvalError {
+  return new EvalError({ kind: "stack-overflow", by: "calls" }, at);
 }
 
 interface KnownDerivation {

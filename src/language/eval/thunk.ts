@@ -14,7 +14,7 @@ export type Run = (env: Env, at?: Place) => Value;
 
 /** Something that can be run in an environment. Made once per place in a program, compiled when first run. */
 export abstract class Code {
-  run: Run | undefined;
+  run: Run | undefined = undefined;
 
   abstract compile(): Run;
 }
@@ -42,9 +42,9 @@ export class NativeCode extends Code {
 }
 
 export class Thunk {
-  code: Code | undefined;
+  declare code: Code | undefined;
   /** The environment while suspended or running, the value afterwards. */
-  state: Env | Value;
+  declare state: Env | Value;
 
   constructor(code: Code, env: Env) {
     this.code = code;

@@ -158,7 +158,11 @@ function checkSpace(host: HostInventory, facts: HostFacts, bytes: number): void 
   }
 }
 
-function planHash(goal: TransactionGoal, hosts: readonly HostPlan[]): string {
+/** Names what is approved: nothing that may differ between two looks at the same hosts takes part. */
+export function planHash(
+  goal: TransactionGoal,
+  hosts: readonly Pick<HostPlan, "host" | "previous" | "system">[],
+): string {
   const approved = hosts.map((plan) => ({
     host: plan.host.name,
     target: plan.host.target.host,

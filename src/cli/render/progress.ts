@@ -3,11 +3,17 @@
  * line per change when output is piped.
  */
 
+import { safeText } from "./safe-text.ts";
 import { renderDuration } from "./table.ts";
 import { type Terminal, widthOf } from "./terminal.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 const REPAINT_MS = 100;
+
+/** What an activity says may come from a host. */
+function oneLine(text: string): string {
+  return safeText(text.replace(/\s*\n\s*/g, "; "));
+}
 
 interface Activity {
   text: string;
@@ -26,7 +32,8 @@ export class Progress {
   }
 
   /** Says what `key` (a host, a download) is doing now. `minor` changes are shown only on a live display. */
-  update(key: string, text: string, options: { readonly minor?: boolean } = {}): void {
+  update(key: string, said: string, options: { readonly minor?: boolean } = {}): void {
+    const text = oneLine(said);
     const known = this.#activities.get(key);
     if (known?.text === text) return;
     if (known === undefined) this.#activities.set(key, { text, startedMs: performance.now() });
@@ -46,7 +53,7 @@ export class Progress {
     const took =
       activity === undefined ? "" : colors.dim(` (${renderDuration(performance.now() - activity.startedMs)})`);
     this.#activities.delete(key);
-    this.line(`${mark} ${colors.bold(key)}: ${text}${took}`);
+    this.line(`${mark} ${colors.bold(key)}: ${safeText(text)}${took}`);
   }
 
   /** Prints a line above the live display. */

@@ -48,16 +48,16 @@ export function renderStatuses(statuses: readonly HostStatus[], terminal: Termin
     if (facts?.transaction != null) {
       const { operator, state, revertsInSeconds } = facts.transaction;
       const back = revertsInSeconds === undefined ? "" : `, returns by itself in ${Math.round(revertsInSeconds)} s`;
-      details.push(`transaction of ${operator.user}@${operator.host}: ${state}${back}`);
+      details.push(safeText(`transaction of ${operator.user}@${operator.host}: ${state}${back}`));
     }
     const receipt = facts?.lastReceipt;
     if (receipt !== null && receipt !== undefined && receipt.reason !== undefined) {
-      details.push(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`);
+      details.push(safeText(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`));
     }
     for (const result of status.health)
-      if (!result.healthy) details.push(`${red("✗")} ${result.name}: ${result.message}`);
-    for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${unit} has failed`);
-    for (const drift of status.drift) details.push(`drift: ${describeDrift(drift)}`);
+      if (!result.healthy) details.push(`${red("✗")} ${safeText(`${result.name}: ${result.message}`)}`);
+    for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${safeText(unit)} has failed`);
+    for (const drift of status.drift) details.push(`drift: ${safeText(describeDrift(drift))}`);
     if (details.length > 0) lines.push("", bold(status.host), ...details.map((line) => `  ${line}`));
   }
   return lines;

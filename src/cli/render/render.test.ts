@@ -1,0 +1,293 @@
+/** What people see of plans, outcomes and tables: golden text, colour off. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import picocolors from "picocolors";
+import { OperationError } from "../../base/errors.ts";
+import { describeRecord } from "../../fleet/deploy.ts";
+import type { HostInventory } from "../../fleet/inventory.ts";
+import type { HostOutcome } from "../../fleet/outcome.ts";
+import { type FleetPlan, type HostPlan, planHash } from "../../fleet/plan.ts";
+import type { SystemDiff } from "../../machine/system-diff.ts";
+import type { JournalRecord, Receipt } from "../../machine/transaction.ts";
+import { EMPTY_UNIT_PLAN } from "../../machine/unit-plan.ts";
+import { EvalDiagnostic, type EvalDiagnosticData } from "../../realise/evaluation-request.ts";
+import { errorRecord, renderError } from "./error.ts";
+import { describeEvaluationError } from "./evaluation.ts";
+import { renderOutcome, renderSummary } from "./outcome.ts";
+import { renderPlan } from "./plan.ts";
+import { Progress } from "./progress.ts";
+import { safeText } from "./safe-text.ts";
+import { renderBytes, renderDuration, renderTable } from "./table.ts";
+import type { Terminal } from "./terminal.ts";
+
+function terminal(): Terminal & { readonly lines: string[] } {
+  const lines: string[] = [];
+  const push = (line: string): void => void lines.push(line);
+  return { out: push, err: push, lines, live: false, columns: 80, colors: picocolors.createColors(false) };
+}
+
+const STORE = "/nix/store/00000000000000000000000000000000";
+
+function host(name: string): HostInventory {
+  const target = { host: `${name}.example` };
+  return { name, target, tags: [], system: "x86_64-linux" } as unknown as HostInventory;
+}
+
+const DIFF: SystemDiff = {
+  isSame: false,
+  packages: [
+    { kind: "changed", name: "nginx", before: "1.26", after: "1.28" },
+    { kind: "added", name: "htop", after: "3.4" },
+    { kind: "removed", name: "tree", before: "2.2" },
+  ] as SystemDiff["packages"],
+  users: [{ kind: "removed", name: "eve", details: ["uid 1001"] }] as unknown as SystemDiff["users"],
+  groups: [],
+  etc: [{ kind: "changed", path: "/etc/nginx/nginx.conf" }] as SystemDiff["etc"],
+  ports: [{ kind: "opened", port: 443, protocol: "tcp" }] as SystemDiff["ports"],
+  persistence: [],
+  firewall: "enabled",
+  units: {
+    ...EMPTY_UNIT_PLAN,
+    changes: [
+      { unit: "nginx.service", action: "reload", reason: "its configuration changed" },
+      { unit: "getty@tty1.service", action: "skip", reason: "it says so" },
+    ],
+  },
+  lockout: [{ severity: "danger", kind: "firewall", message: "port 22 is closed" }],
+};
+
+const PLAN: FleetPlan = {
+  goal: "switch",
+  hash: "0123456789abcdef",
+  hosts: [
+    {
+      host: host("web"),
+      state: "change",
+      system: `${STORE}-system-web`,
+      previous: `${STORE}-system-old`,
+      healthChecks: [],
+      copy: { paths: [{ path: "a", bytes: 2048 }], bytes: 2048 },
+      diff: DIFF,
+    },
+    { host: host("lb"), state: "unchanged", system: `${STORE}-system-lb`, healthChecks: [] },
+    {
+      host: host("db"),
+      state: "unreachable",
+      system: `${STORE}-system-db`,
+      healthChecks: [],
+      error: new OperationError("HOST_UNREACHABLE", "db.example cannot be reached: \u001b[2Jtimed out", {
+        hint: "is it up?",
+      }),
+    },
+  ],
+};
+
+test("a plan is folded to what changes", () => {
+  assert.equal(
+    renderPlan(PLAN, terminal(), { fileDiffs: false }).join("\n"),
+    `web: 00000000000000000000000000000000-system-old → 00000000000000000000000000000000-system-web
+  packages  ~nginx 1.26 → 1.28, +htop 3.4, -tree 2.2
+  reload    nginx.service
+  left      getty@tty1.service (it says so)
+  /etc      ~nginx/nginx.conf
+  users     -eve uid 1001
+  ports     +443/tcp
+  firewall  enabled
+  copy      1 path, 2.0 KiB
+  LOCKOUT   port 22 is closed
+
+db: db.example cannot be reached: \\x1b[2Jtimed out
+  is it up?
+
+lb: unchanged
+1 host to switch, 2.0 KiB to copy, plan 0123456789ab`,
+  );
+});
+
+test("a plan's hash names what is approved and nothing else", () => {
+  const hosts: HostPlan[] = [...PLAN.hosts];
+  const hash = planHash("switch", hosts);
+  assert.equal(
+    hash,
+    planHash(
+      "switch",
+      hosts.map(({ copy: _, diff: __, ...rest }) => rest),
+    ),
+    "not what was looked at",
+  );
+  assert.notEqual(hash, planHash("boot", hosts));
+  assert.notEqual(hash, planHash("switch", hosts.slice(1)));
+  assert.notEqual(
+    hash,
+    planHash(
+      "switch",
+      hosts.map((plan) => ({ ...plan, previous: `${STORE}-other` })),
+    ),
+  );
+  assert.notEqual(
+    hash,
+    planHash(
+      "switch",
+      hosts.map((plan) => ({ ...plan, system: `${STORE}-other` })),
+    ),
+  );
+});
+
+test("journal records become lines of the timeline", () => {
+  const record = (event: object): JournalRecord =>
+    ({ seq: 1, at: "", uptimeMs: 0, bootId: "", ...event }) as JournalRecord;
+  const told = [
+    { kind: "step", step: "flip", event: "begin" },
+    { kind: "step", step: "flip", event: "end" },
+    { kind: "step", step: "restart", event: "failed", message: "nginx.service failed" },
+    { kind: "state", state: "reverting", reason: { kind: "health-failed", message: "page: 502" } },
+    { kind: "state", state: "checking" },
+    { kind: "health", result: { healthy: false, name: "page", message: "502" } },
+    { kind: "note", message: "the executor was lost" },
+    { kind: "deadline", atSeconds: 3 },
+  ].map((event) => describeRecord(record(event))?.text ?? null);
+  assert.deepEqual(told, [
+    "switch /system to the new system",
+    null,
+    "restart failed: nginx.service failed",
+    "reverting: page: 502",
+    null,
+    "unhealthy: page (502)",
+    "the executor was lost",
+    null,
+  ]);
+});
+
+test("outcomes: one line per host, then the story of those that did not end as wanted", () => {
+  const receipt = { generation: 7 } as Receipt;
+  const common = {
+    goal: "switch",
+    timeline: [
+      { atMs: 1500, text: "copying" },
+      { atMs: 62_000, text: "\u001b]0;x\u0007" },
+    ],
+  } as const;
+  const outcomes: HostOutcome[] = [
+    { ...common, host: "web", status: "activated", receipt, copied: { paths: 3, bytes: 4096 } },
+    { ...common, host: "lb", status: "rolled-back", reason: "page: 502", log: ["nginx: no such file"] },
+    { ...common, host: "db", status: "skipped", because: "cancelled" },
+  ];
+  assert.deepEqual(
+    outcomes.map((outcome) => renderOutcome(outcome).text),
+    [
+      "confirmed as generation 7, 3 paths (4.0 KiB) copied",
+      "returned to its previous system: page: 502",
+      "skipped: interrupted before its activation began",
+    ],
+  );
+  assert.equal(
+    renderSummary(outcomes.slice(0, 2), terminal(), { verbose: false }).join("\n"),
+    `
+lb: timeline
+     1.50 s  copying
+    62.00 s  \\x1b]0;x\\x07
+  last log lines:
+    nginx: no such file
+1 activated, 1 rolled-back`,
+  );
+});
+
+const UNSAFE: Readonly<Record<string, string>> = {
+  plain: "plain",
+  "two\nlines\tand a tab": "two\nlines\tand a tab",
+  "\u001b[31mred\u001b[0m": "\\x1b[31mred\\x1b[0m",
+  "over\rwritten": "over\\x0dwritten",
+  "\u0000\u0008\u007f\u009b": "\\x00\\x08\\x7f\\x9b",
+  "a\u202eb": "a\\u202eb",
+  "http://user:word@mirror/pool": "http://[redacted]@mirror/pool",
+  "http://user:w@rd@mirror/pool": "http://[redacted]@mirror/pool",
+  "ssh-ng://root@host": "ssh-ng://[redacted]@host",
+  "https://mirror/a@b": "https://mirror/a@b",
+  "https://mirror?mail=a@b": "https://mirror?mail=a@b",
+  "mail a@b, see http://c": "mail a@b, see http://c",
+};
+for (const [text, expected] of Object.entries(UNSAFE)) {
+  test(`safe text: ${JSON.stringify(text)}`, () => {
+    assert.equal(safeText(text), expected);
+    assert.equal(safeText(safeText(text)), expected, "twice is as once");
+  });
+}
+
+test("what a host says reaches the terminal in one safe line", () => {
+  const shown = terminal();
+  const progress = new Progress(shown);
+  progress.update("web", "first\nsecond\u001b[2J");
+  progress.done("web", "done\u001b[2J", "failed");
+  assert.equal(shown.lines[0], "web: first; second\\x1b[2J");
+  assert.match(shown.lines[1] ?? "", /^✗ web: done\\x1b\[2J \(\d+ ms\)$/);
+});
+
+test("columns are as wide as their text, without its colours", () => {
+  const { bold } = picocolors.createColors(true);
+  const lines = renderTable(
+    ["host", "system", "up"],
+    [
+      [bold("a"), "x", "1 s"],
+      ["a-long-name", bold("yy"), ""],
+    ],
+  );
+  assert.deepEqual(
+    // eslint-disable-next-line no-control-regex -- escape sequences are what this removes
+    lines.map((line) => line.replace(/\u001b\[\d+m/g, "")),
+    ["host         system  up", "a            x       1 s", "a-long-name  yy"],
+  );
+});
+
+test("sizes and durations", () => {
+  assert.deepEqual([0, 1023, 1024, 5 * 1024 ** 3].map(renderBytes), ["0 B", "1023 B", "1.0 KiB", "5.0 GiB"]);
+  assert.deepEqual([4.4, 999, 1000, 59_940, 125_000].map(renderDuration), [
+    "4 ms",
+    "999 ms",
+    "1.0 s",
+    "59.9 s",
+    "2 min 05 s",
+  ]);
+});
+
+const PLACE = { file: "/fleet/web.nix", line: 3, column: 9, excerpt: "     3|   x = pkgs.htoop;" };
+const OWN = { ...PLACE, file: "/pristine/nix/fleet.nix" };
+function diagnostic(data: Partial<EvalDiagnosticData>): EvalDiagnostic {
+  return new EvalDiagnostic({ code: "EVAL_TYPE", message: "wrong", rendered: "error: wrong", trace: [], ...data });
+}
+
+test("an evaluation error is shown at the innermost place that is the user's", () => {
+  const trace = [
+    { text: "while calling a function", place: OWN },
+    { text: "while evaluating the option `services.x':" },
+    { text: "while evaluating the attribute 'y'", place: PLACE },
+    { text: "while evaluating the host 'web':" },
+  ];
+  const { data } = diagnostic({ place: OWN, trace });
+  assert.deepEqual(describeEvaluationError(data, { ownDirectory: "/pristine/nix" }), {
+    headline: "wrong",
+    details: [
+      "  at /fleet/web.nix:3:9",
+      "      3|   x = pkgs.htoop;",
+      "  … while evaluating option 'services.x' of host 'web'",
+    ],
+  });
+});
+
+test("the record of an error is what a person is told", () => {
+  const missing = diagnostic({ code: "EVAL_ATTR_MISSING", message: "attribute 'htoop' missing", place: PLACE });
+  const record = errorRecord(missing, { nixDirectory: "/pristine/nix" });
+  assert.equal(record.code, "EVAL_ATTR_MISSING");
+  assert.match(record.hint ?? "", /run 'pristine lock'/);
+  assert.deepEqual(record.place, { file: "/fleet/web.nix", line: 3, column: 9 });
+  const abort = new DOMException("This operation was aborted", "AbortError");
+  assert.equal(errorRecord(abort, { nixDirectory: "/" }).code, "INTERRUPTED");
+  assert.equal(errorRecord("words", { nixDirectory: "/" }).code, "INTERNAL");
+});
+
+test("a mistake of ours says so, with where it happened", () => {
+  const shown = terminal();
+  renderError(shown, new TypeError("x is not a function"), { verbose: false, nixDirectory: "/" });
+  assert.match(shown.lines[0] ?? "", /TypeError: x is not a function\n\s+at /);
+  assert.match(shown.lines[1] ?? "", /this is a bug in pristine/);
+});

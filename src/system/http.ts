@@ -1,101 +1,119 @@
 /**
- * Fetches small and middle-sized files as a whole: indexes, single packages. `http:`, `https:` and `file:` are known.
- *
- * Every wait is bounded, failures that may pass are retried, and an error says which URL it was.
+ * One HTTP request as downloads make it: watched for silence, tried again when that can help, its failures told apart.
  */
 
-import { fileURLToPath } from "node:url";
-import { systemClock } from "../base/clock.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import { readBytesIfPresent } from "./files.ts";
+import { fileError } from "./files.ts";
 
-export interface FetchOptions {
+const STALL_MS = 60_000;
+const FIRST_WAIT_MS = 250;
+
+export interface RetryOptions {
+  readonly attemptsMax: number;
   readonly signal: AbortSignal;
-  readonly sizeMax: number;
-  /** How long the server may be silent. */
-  readonly idleTimeoutMs?: number;
-  readonly attempts?: number;
-  readonly onProgress?: (progress: { readonly bytesDone: number; readonly bytesTotal: number | undefined }) => void;
+  readonly onRetry?: ((reason: string, waitMs: number) => void) | undefined;
+  readonly clock?: Clock | undefined;
 }
 
-const IDLE_TIMEOUT_MS = 30_000;
-const ATTEMPTS = 3;
-const RETRY_DELAY_MS = 500;
-
-/** The contents at `url`. Throws `DOWNLOAD_NOT_FOUND`, `DOWNLOAD_TOO_LARGE` or `DOWNLOAD_FAILED`. */
-export async function fetchBytes(url: string, options: FetchOptions): Promise<Buffer> {
-  if (url.startsWith("file:")) return await readLocal(url, options.sizeMax);
-  const attempts = options.attempts ?? ATTEMPTS;
+/** Runs `once` until it succeeds or fails for good; waits longer before each attempt. */
+export async function retrying<T>(options: RetryOptions, once: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
+    options.signal.throwIfAborted();
     try {
-      return await fetchOnce(url, options);
+      return await once();
     } catch (error) {
       options.signal.throwIfAborted();
-      if (!(error instanceof OperationError) || !error.retryable || attempt >= attempts) throw error;
-      await systemClock.sleep(RETRY_DELAY_MS * 2 ** (attempt - 1), options.signal);
+      if (!(error instanceof OperationError) || !error.retryable || attempt >= options.attemptsMax) throw error;
+      const waitMs = FIRST_WAIT_MS * 2 ** (attempt - 1);
+      options.onRetry?.(error.message, waitMs);
+      await (options.clock ?? systemClock).sleep(waitMs, options.signal);
     }
   }
 }
 
-async function readLocal(url: string, sizeMax: number): Promise<Buffer> {
-  const bytes = await readBytesIfPresent(fileURLToPath(url));
-  if (bytes === undefined) throw notFound(url);
-  if (bytes.length > sizeMax) throw tooLarge(url, sizeMax);
-  return bytes;
+/** An answer with a body, whose end is an error when nothing arrives for too long. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: AsyncIterable<Uint8Array>;
 }
 
-async function fetchOnce(url: string, options: FetchOptions): Promise<Buffer> {
-  const idle = new AbortController();
-  const idleTimeoutMs = options.idleTimeoutMs ?? IDLE_TIMEOUT_MS;
-  let timer = setTimeout(() => idle.abort(), idleTimeoutMs);
+/**
+ * Hands the answer to a GET to `use`. Throws `DOWNLOAD_NOT_FOUND`, `DOWNLOAD_STALLED` or `DOWNLOAD_FAILED` (also for
+ * what `use` meets while it reads); a status in `accepted` is no failure.
+ */
+export async function httpRequest<T>(
+  url: string,
+  options: {
+    readonly signal: AbortSignal;
+    readonly headers?: Readonly<Record<string, string>>;
+    readonly accepted?: readonly number[];
+    readonly stallMs?: number | undefined;
+  },
+  use: (answer: Answer) => Promise<T>,
+): Promise<T> {
+  const stallMs = options.stallMs ?? STALL_MS;
+  const stall = new AbortController();
+  const onStall = (): void =>
+    stall.abort(
+      new OperationError("DOWNLOAD_STALLED", `${url}: nothing arrived for ${stallMs / 1000} seconds`, {
+        retryable: true,
+      }),
+    );
+  let timer = setTimeout(onStall, stallMs);
   try {
-    const response = await fetch(url, { signal: AbortSignal.any([options.signal, idle.signal]), redirect: "follow" });
-    if (response.status === 404 || response.status === 410) throw notFound(url);
-    if (!response.ok || response.body === null) {
-      const retryable = response.status >= 500 || response.status === 429;
-      throw new OperationError("DOWNLOAD_FAILED", `${url}: the server answered ${response.status}`, { retryable });
-    }
-    const length = response.headers.get("content-length");
-    const bytesTotal = length === null || response.headers.has("content-encoding") ? undefined : Number(length);
-    const chunks: Uint8Array[] = [];
-    let bytesDone = 0;
-    for await (const chunk of response.body as AsyncIterable<Uint8Array>) {
-      clearTimeout(timer);
-      timer = setTimeout(() => idle.abort(), idleTimeoutMs);
-      bytesDone += chunk.length;
-      if (bytesDone > options.sizeMax) throw tooLarge(url, options.sizeMax);
-      chunks.push(chunk);
-      options.onProgress?.({ bytesDone, bytesTotal });
-    }
-    return Buffer.concat(chunks);
-  } catch (error) {
-    if (error instanceof OperationError || options.signal.aborted) throw error;
-    const reason = idle.signal.aborted ? `no answer for ${idleTimeoutMs / 1000} seconds` : reasonOf(error);
-    throw new OperationError("DOWNLOAD_FAILED", `${url} cannot be fetched: ${reason}`, {
-      hint: "check the network and the mirror's address, then run the command again: what was fetched is kept",
-      retryable: true,
-      cause: error,
+    const signal = AbortSignal.any([options.signal, stall.signal]);
+    const response = await fetch(url, {
+      signal,
+      ...(options.headers === undefined ? {} : { headers: options.headers }),
     });
+    const { status, headers, body } = response;
+    if (!response.ok && options.accepted?.includes(status) !== true) {
+      await body?.cancel();
+      if (status === 404 || status === 410) throw notFound(url);
+      throw new OperationError("DOWNLOAD_FAILED", `${url}: HTTP ${status} ${response.statusText}`.trimEnd(), {
+        retryable: status >= 500 || status === 429 || status === 408,
+      });
+    }
+    const chunks = async function* (): AsyncGenerator<Uint8Array> {
+      for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
+        clearTimeout(timer);
+        timer = setTimeout(onStall, stallMs);
+        yield chunk;
+      }
+    };
+    return await use({ status, headers, body: chunks() });
+  } catch (error) {
+    options.signal.throwIfAborted();
+    throw downloadFailure(url, error);
   } finally {
     clearTimeout(timer);
   }
 }
 
-/** `fetch` wraps what happened: the innermost cause is what people can act on. */
-function reasonOf(error: unknown): string {
-  let inner = error;
-  while (inner instanceof Error && inner.cause !== undefined) inner = inner.cause;
-  const { message = "", code = "unknown reason" } = (inner ?? {}) as {
-    readonly message?: string;
-    readonly code?: string;
-  };
-  return message === "" ? code : message;
-}
-
-function notFound(url: string): OperationError {
+export function notFound(url: string): OperationError {
   return new OperationError("DOWNLOAD_NOT_FOUND", `${url} does not exist`);
 }
 
-function tooLarge(url: string, sizeMax: number): OperationError {
-  return new OperationError("DOWNLOAD_TOO_LARGE", `${url} is larger than the ${sizeMax} bytes it may have`);
+/** Failures of a connection that trying again does not mend; nearly all others it may. */
+const HOPELESS = new Set(["ENOTFOUND", "ERR_INVALID_URL", "CERT_HAS_EXPIRED", "DEPTH_ZERO_SELF_SIGNED_CERT"]);
+
+/** `fetch` wraps what happened: the innermost cause is what people can act on. */
+export function downloadFailure(url: string, error: unknown): OperationError {
+  let cause = error;
+  while (!(cause instanceof OperationError) && cause instanceof Error && cause.cause !== undefined) cause = cause.cause;
+  if (cause instanceof OperationError) return cause;
+  const { code, message } = cause as { readonly code?: string; readonly message: string };
+  if (code === "ENOENT") return notFound(url);
+  if (code === "ENOSPC" || code === "EDQUOT" || code === "EACCES") return fileError(`downloading ${url}`, cause);
+  const reason = [code, message].filter((part) => part !== undefined && part !== "").join(": ");
+  return new OperationError("DOWNLOAD_FAILED", `${url}: ${reason}`, {
+    retryable: !HOPELESS.has(code ?? ""),
+    hint:
+      code === "ENOTFOUND"
+        ? "the server's name is not known: check the address and the network"
+        : "check the network, then run the same command again: what was fetched is kept",
+    cause: error,
+  });
 }

@@ -11,7 +11,7 @@ import { FormatError } from "../../base/errors.ts";
 import { hashBytes } from "../../format/hash.ts";
 import { cacheDirectory, type Environment } from "../../system/directories.ts";
 import * as files from "../../system/files.ts";
-import { fetchBytes } from "../../system/http.ts";
+import { fetchBytes } from "../../system/fetch-bytes.ts";
 import { findProgram, run, succeeded } from "../../system/process.ts";
 import {
   archiveSources,

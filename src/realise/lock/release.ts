@@ -6,7 +6,7 @@ import { hashBytes, hashByteString } from "../../format/hash.ts";
 import { findProgram, run } from "../../system/process.ts";
 import * as files from "../../system/files.ts";
 import { temporaryDirectory } from "../../system/directories.ts";
-import { fetchBytes } from "../../system/http.ts";
+import { fetchBytes } from "../../system/fetch-bytes.ts";
 import type { ArchiveSource } from "./apt-sources.ts";
 
 export interface Release {
@@ -45,7 +45,7 @@ export async function openRelease(source: ArchiveSource, options: ReleaseOptions
     try {
       bytes = await fetchBytes(url, { signal: options.signal, sizeMax: RELEASE_BYTES_MAX });
     } catch (error) {
-      const unreachable = error instanceof OperationError && error.code === "DOWNLOAD_FAILED";
+      const unreachable = error instanceof OperationError && /^DOWNLOAD_(FAILED|STALLED)$/.test(error.code);
       if (!unreachable || !(await files.exists(cached))) throw mirrorError(source, error);
     }
   }

@@ -97,9 +97,9 @@ export async function withSessions<T>(
 ): Promise<T> {
   const { options, terminal } = session;
   const configFile =
-    options.lab === undefined || options.lab === false
-      ? options.sshConfig
-      : await labSshConfig(options.lab === true ? context.inventory.name : options.lab);
+    options.lab || options.labName !== undefined
+      ? await labSshConfig(options.labName ?? context.inventory.name)
+      : options.sshConfig;
   const ownKey = join(dirname(session.fleetFile), OPERATOR_KEY);
   const identityFile = (await exists(ownKey)) ? ownKey : undefined;
   const onCommand = options.showCommands

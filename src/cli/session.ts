@@ -13,7 +13,8 @@ export interface GlobalOptions {
   readonly verbose: boolean;
   readonly showCommands: boolean;
   readonly color: boolean;
-  readonly lab: string | boolean | undefined;
+  readonly lab: boolean;
+  readonly labName: string | undefined;
   readonly sshConfig: string | undefined;
 }
 

@@ -94,7 +94,7 @@ export async function waitForSsh(
     "LAB_HOST_SILENT",
     `${host} (${address}) does not answer by ssh within ${options.deadlineMs / 1000} seconds: ${why}`,
     {
-      hint: `look at its console: pristine lab status ${host} --lab ${lab}`,
+      hint: `look at its console: pristine lab status ${host} --lab-name ${lab}`,
       retryable: true,
     },
   );

@@ -16,7 +16,7 @@ suite("a new fleet", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 
   const scratch = mkdtempSync(join(tmpdir(), "pristine-init-"));
   // Named, because the fleet keeps the name that the template gives it.
   const fleet = new FleetDriver(join(scratch, "fleet"), TEST_LAB_NAME);
-  const lab = ["--lab", TEST_LAB_NAME];
+  const lab = ["--lab-name", TEST_LAB_NAME];
 
   before(removeStaleLabs);
   after(async () => {

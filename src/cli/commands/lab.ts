@@ -107,7 +107,7 @@ async function up(session: Session, names: string[], options: UpOptions): Promis
     return EXIT.ok;
   }
   await printHosts(session, hosts);
-  const flag = name === rehearsal.name ? "--lab" : `--lab ${name}`;
+  const flag = name === rehearsal.name ? "--lab" : `--lab-name ${name}`;
   terminal.out(`
 Next:
   pristine deploy ${flag}${" ".repeat(Math.max(1, 24 - flag.length))}# the same deployment that real hosts get
@@ -401,7 +401,7 @@ async function forHosts(
 }
 
 function labNameOf(session: Session): string | undefined {
-  return typeof session.options.lab === "string" ? session.options.lab : undefined;
+  return session.options.labName;
 }
 
 /** The lab that a command means: the one named by --lab, else that of the fleet file, else the only one. */
@@ -424,7 +424,7 @@ async function theLab(session: Session): Promise<string> {
         hint: "'pristine lab up' makes one of your fleet",
       })
     : new OperationError("LAB_UNKNOWN", `there are several labs: ${names.join(", ")}`, {
-        hint: "say which: --lab NAME",
+        hint: "say which: --lab-name NAME",
       });
 }
 

@@ -262,8 +262,8 @@ export class Chapters {
       onProgress: (line) => {
         if (!line.includes("switch /system")) return;
         cut ??= story
-          .pristine(["lab", "power", "cut", "web1", "--lab", "shop"], { show: "none" })
-          .then(() => story.pristine(["lab", "power", "on", "web1", "--lab", "shop"], { show: "none" }));
+          .pristine(["lab", "power", "cut", "web1"], { show: "none" })
+          .then(() => story.pristine(["lab", "power", "on", "web1"], { show: "none" }));
       },
     });
     story.claim(cut !== undefined, "web1 lost power while it switched");

@@ -36,7 +36,7 @@ async function answers(host: LabHost, timeoutMs: number = 2_000): Promise<boolea
   return (await tcpGreeting(host.address, 22, { timeoutMs }))?.startsWith("SSH-") === true;
 }
 
-suite("lab", { skip: await labsMissing(), concurrency: 1 }, () => {
+suite("lab", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 60_000 }, () => {
   let lab: Lab;
   let web1: LabHost;
   let web2: LabHost;

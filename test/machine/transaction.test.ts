@@ -179,6 +179,7 @@ suite(
   {
     skip: await labsMissing(),
     concurrency: HOSTS,
+    timeout: 40 * 60_000,
   },
   () => {
     let lab: Lab;

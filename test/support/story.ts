@@ -192,15 +192,16 @@ function normalise(text: string, paths: { directory: string; scratch: string; mi
     .replace(/\(\d[\d.]* (ms|s)\)/g, "(TIME)");
 }
 
-interface Mirror {
+export interface Mirror {
   readonly url: string;
   readonly server?: Server;
 }
 
-/** Serves stub packages on the loopback interface, as they are or damaged. */
-async function openMirror(kind: string | undefined): Promise<Mirror> {
+/** Serves stub packages on the loopback interface: as they are, damaged, or never. */
+export async function openMirror(kind: string | undefined): Promise<Mirror> {
   const server = createServer((request, response) => {
     const name = /^\/pool\/(.+)\.deb$/.exec(request.url ?? "")?.[1];
+    if (kind === "silent") return;
     if (name === undefined) {
       response.writeHead(404).end();
       return;
@@ -209,7 +210,7 @@ async function openMirror(kind: string | undefined): Promise<Mirror> {
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
-  if (kind === "good" || kind === "damaged") return { url, server };
+  if (kind === "good" || kind === "damaged" || kind === "silent") return { url, server };
   // The port is free again: nothing answers there.
   await new Promise((resolve) => server.close(resolve));
   return { url };
@@ -252,4 +253,4 @@ const FAILING_PROGRAM: Buffer = (() => {
 })();
 
 /** Waits for a signal: mov eax,34; syscall. */
-const WAITING_PROGRAM: Buffer = program(Buffer.from("b8220000000f05", "hex"));
+export const WAITING_PROGRAM: Buffer = program(Buffer.from("b8220000000f05", "hex"));

@@ -112,7 +112,7 @@ test("a plan's hash names what is approved and nothing else", () => {
     hash,
     planHash(
       "switch",
-      hosts.map(({ copy: _, diff: __, ...rest }) => rest),
+      hosts.map(({ host, previous, system }) => ({ host, system, ...(previous !== undefined && { previous }) })),
     ),
     "not what was looked at",
   );

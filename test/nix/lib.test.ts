@@ -1,19 +1,19 @@
 /**
- * The Nix code in `nix/`, evaluated by our evaluator and, when `NIX_ORACLE` names a command prefix, by real Nix: its own tests
+ * The Nix code in `nix/`, evaluated by our evaluator or, when `NIX_ORACLE` names a command prefix, by real Nix: its own tests
  * (files that evaluate to a list of failures), what bad input is told, and, when `NIXPKGS_LIB` names a checkout, the same
  * values as nixpkgs' lib.
  */
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync, globSync } from "node:fs";
+import { globSync } from "node:fs";
 import { join, relative } from "node:path";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
+import { evaluate } from "../../src/realise/evaluate.ts";
 
 const run = promisify(execFile);
 const ROOT = join(import.meta.dirname, "../..");
-const EVALUATE = join(ROOT, "src/realise/evaluate.ts");
 
 interface Engine {
   readonly name: string;
@@ -21,40 +21,30 @@ interface Engine {
   readonly evaluate: (expression: string) => Promise<unknown>;
 }
 
-const engines: Engine[] = [];
+const pristine: Engine = {
+  name: "pristine",
+  evaluate: async (expression) => {
+    const request = { expression, baseDir: ROOT, output: "json", strict: true } as const;
+    return JSON.parse((await evaluate(request, AbortSignal.timeout(240_000))).text) as unknown;
+  },
+};
 
-if (existsSync(EVALUATE)) {
-  const { evaluate } = (await import(EVALUATE)) as typeof import("../../src/realise/evaluate.ts");
-  engines.push({
-    name: "pristine",
-    evaluate: async (expression) => {
-      const request = { expression, baseDir: ROOT, output: "json", strict: true } as const;
-      return JSON.parse((await evaluate(request, AbortSignal.timeout(240_000))).text) as unknown;
-    },
-  });
-}
-
-const oracle = process.env["NIX_ORACLE"]?.split(" ").filter((word) => word !== "");
-if (oracle !== undefined) {
-  const [command = "env", ...prefix] = oracle;
-  engines.push({
+/** Real Nix, started by a command that these words begin. */
+function realNix(words: string): Engine {
+  const [command = "env", ...prefix] = words.split(" ").filter((word) => word !== "");
+  const options = ["--eval", "--strict", "--json", "--read-write-mode"];
+  return {
     name: "nix",
     evaluate: async (expression) => {
-      const args = [
-        ...prefix,
-        "nix-instantiate",
-        "--eval",
-        "--strict",
-        "--json",
-        "--read-write-mode",
-        "-E",
-        expression,
-      ];
+      const args = [...prefix, "nix-instantiate", ...options, "-E", expression];
       const { stdout } = await run(command, args, { cwd: ROOT, timeout: 240_000, maxBuffer: 64 << 20 });
       return JSON.parse(stdout) as unknown;
     },
-  });
+  };
 }
+
+const oracle = process.env["NIX_ORACLE"];
+const engine = oracle === undefined ? pristine : realNix(oracle);
 
 /** Everything a failure says, for matching. */
 function messageOf(error: unknown): string {
@@ -169,43 +159,35 @@ const BAD_INPUT: readonly { readonly what: string; readonly expression: string; 
   },
 ];
 
-for (const engine of engines) {
-  describe(`nix/ in ${engine.name}`, () => {
-    for (const file of suites) {
-      test(relative("nix", file), async () => {
-        assert.deepEqual(await engine.evaluate(`import ${ROOT}/${file}`), []);
-      });
-    }
+describe(`nix/ in ${engine.name}`, () => {
+  for (const file of suites) {
+    test(relative("nix", file), async () => {
+      assert.deepEqual(await engine.evaluate(`import ${ROOT}/${file}`), []);
+    });
+  }
 
-    for (const { what, expression, says } of BAD_INPUT) {
-      test(`bad input: ${what}`, async () => {
-        const failure = await engine.evaluate(expression).then(
-          (value) => assert.fail(`evaluated to ${JSON.stringify(value)}`),
-          (error: unknown) => messageOf(error),
-        );
-        for (const pattern of says) assert.match(failure, pattern);
-      });
-    }
+  for (const { what, expression, says } of BAD_INPUT) {
+    test(`bad input: ${what}`, async () => {
+      const failure = await engine.evaluate(expression).then(
+        (value) => assert.fail(`evaluated to ${JSON.stringify(value)}`),
+        (error: unknown) => messageOf(error),
+      );
+      for (const pattern of says) assert.match(failure, pattern);
+    });
+  }
 
-    // What nixpkgs' own code needs of an evaluator is tested elsewhere.
-    if (engine.name !== "nix") return;
-    const nixpkgs = process.env["NIXPKGS_LIB"];
-    test(
-      "the cases have the same values in nixpkgs' lib",
-      { skip: nixpkgs === undefined && "NIXPKGS_LIB is not set" },
-      async () => {
-        for (const cases of ["function-cases", "module-cases"]) {
-          const with_ = (path: string): Promise<unknown> =>
-            engine.evaluate(`import ${ROOT}/nix/lib/tests/${cases}.nix { lib = import ${path}; }`);
-          assert.deepEqual(await with_(`${ROOT}/nix/lib`), await with_(`${nixpkgs ?? ""}`));
-        }
-      },
-    );
-  });
-}
-
-test(
-  "there is an engine to test with",
-  { skip: engines.length > 0 ? false : "neither our evaluator nor NIX_ORACLE" },
-  () => {},
-);
+  // What nixpkgs' own code needs of an evaluator is tested elsewhere.
+  if (engine.name !== "nix") return;
+  const nixpkgs = process.env["NIXPKGS_LIB"];
+  test(
+    "the cases have the same values in nixpkgs' lib",
+    { skip: nixpkgs === undefined && "NIXPKGS_LIB is not set" },
+    async () => {
+      for (const cases of ["function-cases", "module-cases"]) {
+        const with_ = (path: string): Promise<unknown> =>
+          engine.evaluate(`import ${ROOT}/nix/lib/tests/${cases}.nix { lib = import ${path}; }`);
+        assert.deepEqual(await with_(`${ROOT}/nix/lib`), await with_(`${nixpkgs ?? ""}`));
+      }
+    },
+  );
+});

@@ -5,6 +5,7 @@ import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { mapConcurrently } from "../fleet/concurrency.ts";
 import { deployFleet } from "../fleet/deploy.ts";
+import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
 import { exitCodeOfOutcomes, type HostOutcome } from "../fleet/outcome.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
@@ -78,22 +79,7 @@ export async function planRollback(
     const open = [...sessions.values()][0];
     if (open === undefined) throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${name}'`);
     const facts = await (await open.kit(session.signal)).facts({ signal: session.signal });
-    const wanted =
-      flags.to === undefined
-        ? facts.generations.findLast((generation) => generation.path !== facts.systems.activated)
-        : facts.generations.find((generation) => String(generation.number) === flags.to);
-    if (wanted === undefined) {
-      const known = facts.generations.map((generation) => generation.number).join(", ");
-      throw new OperationError(
-        "GENERATION_UNKNOWN",
-        flags.to === undefined
-          ? `${open.host.name} has no other generation`
-          : `${open.host.name} has no generation ${flags.to}`,
-        {
-          hint: `it keeps: ${known}`,
-        },
-      );
-    }
+    const wanted = chooseGeneration(open.host.name, facts, flags.to);
     const plan = await planFleet([{ session: open, system: wanted.path }], {
       goal: flags.goal,
       localStore: context.store,

@@ -51,10 +51,11 @@ export function action<Args extends unknown[]>(
       const { renderError, errorRecord } = await import("./render/error.ts");
       const { exitCodeOf } = await import("./exit-codes.ts");
       const { nixDirectory } = await import("../fleet/inventory.ts");
-      if (options.json) terminal.out(JSON.stringify({ error: errorRecord(error, { nixDirectory: nixDirectory() }) }));
+      const own = { nixDirectory: nixDirectory(), isLocking: this.name() === "lock" };
+      if (options.json) terminal.out(JSON.stringify({ error: errorRecord(error, own) }));
       renderError(terminal, error, {
+        ...own,
         verbose: options.verbose,
-        nixDirectory: nixDirectory(),
         showTrace: this.opts<{ showTrace?: boolean }>().showTrace ?? false,
       });
       process.exitCode = abort.signal.aborted ? 130 : exitCodeOf(error);

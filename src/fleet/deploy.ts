@@ -138,7 +138,9 @@ const TITLES = new Map(TRANSACTION_STEPS.map((step) => [step.name, step.title]))
 const MAJOR_STEPS: ReadonlySet<StepName> = new Set(["flip", "health", "revert-flip"]);
 
 /** A journal record as a line of the timeline, or `undefined` when it says nothing new to people. */
-export function describeRecord(record: JournalRecord): { readonly text: string; readonly isMinor: boolean } | undefined {
+export function describeRecord(
+  record: JournalRecord,
+): { readonly text: string; readonly isMinor: boolean } | undefined {
   const major = (text: string): { text: string; isMinor: boolean } => ({ text, isMinor: false });
   switch (record.kind) {
     case "step":

@@ -144,7 +144,7 @@ export class SshConnection {
       "HOST_UNREACHABLE",
       `${host} cannot be reached: ${said === "" ? "ssh ended without a word" : said}`,
       {
-        hint: "check that it is up and that its address is right; nothing was changed on it",
+        hint: "check that it is up and that its address is right",
         retryable: true,
       },
     );

@@ -20,7 +20,10 @@ export interface ErrorRecord {
 }
 
 /** The record of an error for `--json`. */
-export function errorRecord(error: unknown, options: { readonly nixDirectory: string }): ErrorRecord {
+export function errorRecord(
+  error: unknown,
+  options: { readonly nixDirectory: string; readonly isLocking?: boolean },
+): ErrorRecord {
   const { code, hint } = (error ?? {}) as Shown;
   const record = {
     code: isInterruption(error) ? "INTERRUPTED" : typeof code === "string" ? code : "INTERNAL",
@@ -28,7 +31,7 @@ export function errorRecord(error: unknown, options: { readonly nixDirectory: st
     ...(hint === undefined ? {} : { hint: safeText(hint) }),
   };
   if (!(error instanceof EvalDiagnostic)) return record;
-  const own = { ownDirectory: options.nixDirectory };
+  const own = { ownDirectory: options.nixDirectory, isLocking: options.isLocking ?? false };
   const place = placeOfError(error.data, own);
   const evaluationHint = describeEvaluationError(error.data, own).hint;
   const host = hostOfError(error.data);
@@ -48,6 +51,7 @@ export function renderError(
     readonly verbose: boolean;
     /** Where Pristine's own Nix code lies. */
     readonly nixDirectory: string;
+    readonly isLocking?: boolean;
     /** Show an evaluation's whole trace, as Nix does. */
     readonly showTrace?: boolean;
   },
@@ -59,7 +63,10 @@ export function renderError(
     return;
   }
   if (error instanceof EvalDiagnostic) {
-    const described = describeEvaluationError(error.data, { ownDirectory: options.nixDirectory });
+    const described = describeEvaluationError(error.data, {
+      ownDirectory: options.nixDirectory,
+      isLocking: options.isLocking ?? false,
+    });
     if (options.verbose || options.showTrace === true)
       terminal.err(safeText(error.rendered).replace(/^error:/, red("error:")));
     else {

@@ -24,7 +24,12 @@ export function hostOfError(data: EvalDiagnosticData): string | undefined {
 
 export function describeEvaluationError(
   data: EvalDiagnosticData,
-  options: { /** Where Pristine's own Nix code lies. */ readonly ownDirectory: string },
+  options: {
+    /** Where Pristine's own Nix code lies. */
+    readonly ownDirectory: string;
+    /** Packages are looked up in the suite's index, not in a lock. */
+    readonly isLocking?: boolean;
+  },
 ): EvaluationErrorText {
   const [headline = "", ...rest] = data.message.split("\n");
   const place = placeToShow(data, options.ownDirectory);
@@ -42,7 +47,7 @@ export function describeEvaluationError(
     ...(host === undefined ? [] : [`host '${host}'`]),
   ];
   if (within.length > 0) details.push(`  … while evaluating ${within.join(" of ")}`);
-  const hint = hintOf(data, place);
+  const hint = hintOf(data, place, options.isLocking ?? false);
   return { headline, details, ...(hint === undefined ? {} : { hint }) };
 }
 
@@ -64,9 +69,11 @@ function placeToShow(data: EvalDiagnosticData, ownDirectory: string): Diagnostic
   return data.trace.map((frame) => frame.place).find((place) => place !== undefined && isTheirs(place));
 }
 
-function hintOf(data: EvalDiagnosticData, place: DiagnosticPlace | undefined): string | undefined {
+function hintOf(data: EvalDiagnosticData, place: DiagnosticPlace | undefined, isLocking: boolean): string | undefined {
   if (data.code === "EVAL_ATTR_MISSING") {
     const name = /^attribute '([^']+)' missing/.exec(data.message)?.[1];
+    if (name !== undefined && namesPackage(place, name) && isLocking)
+      return `the Debian suite has no package '${name}': 'apt-cache search' finds names`;
     if (name !== undefined && namesPackage(place, name))
       return `pristine.lock has no Debian package '${name}': run 'pristine lock' if it is newly named, else check its name`;
   }

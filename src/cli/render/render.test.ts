@@ -279,6 +279,8 @@ test("the record of an error is what a person is told", () => {
   const record = errorRecord(missing, { nixDirectory: "/pristine/nix" });
   assert.equal(record.code, "EVAL_ATTR_MISSING");
   assert.match(record.hint ?? "", /run 'pristine lock'/);
+  const locking = errorRecord(missing, { nixDirectory: "/pristine/nix", isLocking: true });
+  assert.match(locking.hint ?? "", /the Debian suite has no package 'htoop'/);
   assert.deepEqual(record.place, { file: "/fleet/web.nix", line: 3, column: 9 });
   const abort = new DOMException("This operation was aborted", "AbortError");
   assert.equal(errorRecord(abort, { nixDirectory: "/" }).code, "INTERRUPTED");

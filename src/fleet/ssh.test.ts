@@ -1,0 +1,93 @@
+/** The way to a host, with a program in ssh's place that writes down what it was asked. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, before, test } from "node:test";
+import { SshConnection } from "./ssh.ts";
+
+const signal = AbortSignal.timeout(60_000);
+const scratch = mkdtempSync(join(tmpdir(), "pristine-ssh-"));
+const variables = ["PATH", "XDG_RUNTIME_DIR"] as const;
+const saved = variables.map((name) => process.env[name]);
+
+before(() => {
+  // The last argument is the remote command, which a shell of the host would read.
+  const script = `#!/bin/sh
+for last; do :; done
+case $last in
+  args) printf '%s\\n' "$@" ;;
+  say*) eval "set -- $last"; echo "$2" >&2; exit 255 ;;
+  *) exec sh -c "$last" ;;
+esac
+`;
+  writeFileSync(join(scratch, "ssh"), script, { mode: 0o755 });
+  process.env["PATH"] = `${scratch}:${process.env["PATH"] ?? ""}`;
+  process.env["XDG_RUNTIME_DIR"] = scratch;
+});
+after(() => {
+  variables.forEach((name, index) => {
+    if (saved[index] === undefined) delete process.env[name];
+    else process.env[name] = saved[index];
+  });
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+test("arguments arrive as they are, whatever the host's shell would make of them", async () => {
+  const words = ["", "a b", "it's", '"', "$HOME", "`id`", "*", "~", "a\nb", "\\", "-x", ";rm", "é"];
+  const { stdout } = await new SshConnection({ host: "web" }).run({ argv: ["printf", "%s\\0", ...words] }, { signal });
+  assert.deepEqual(stdout.toString().split("\0").slice(0, -1), words);
+});
+
+test("a fresh connection shares nothing with those that are open", async () => {
+  const connection = new SshConnection(
+    { host: "web", user: "root", port: 2222 },
+    { configFile: "/c", identityFile: "/k" },
+  );
+  const asked = async (fresh: boolean): Promise<string[]> =>
+    (await connection.run({ argv: ["args"] }, { signal, fresh })).stdout.toString().trimEnd().split("\n");
+  const [shared, fresh] = [await asked(false), await asked(true)];
+  assert.ok(shared.includes("-oControlMaster=auto"));
+  assert.ok(fresh.includes("-oControlMaster=no") && fresh.includes("-oControlPath=none"));
+  for (const argv of [shared, fresh]) {
+    assert.equal(argv.slice(0, 3).join(" "), "-F /c -oBatchMode=yes", "nothing asks on a terminal");
+    assert.equal(argv.slice(-3).join(" "), "-- web args", "a host that looks like an option is none");
+    assert.match(argv.join(" "), /-oIdentityFile=\/k -l root -p 2222/);
+  }
+});
+
+const SAID: Readonly<Record<string, string>> = {
+  "Host key verification failed.": "HOST_KEY_MISMATCH",
+  "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @": "HOST_KEY_MISMATCH",
+  "root@web: Permission denied (publickey,password).": "HOST_PERMISSION_DENIED",
+  "Received disconnect: 2: Too many authentication failures": "HOST_PERMISSION_DENIED",
+  "ssh: connect to host web port 22: Connection refused": "HOST_UNREACHABLE",
+  "ssh: connect to host web port 22: No route to host": "HOST_UNREACHABLE",
+  "client_loop: send disconnect: Broken pipe": "HOST_UNREACHABLE",
+  "": "HOST_UNREACHABLE",
+};
+for (const [text, code] of Object.entries(SAID)) {
+  test(`ssh says '${text}'`, async () => {
+    const retryable = code === "HOST_UNREACHABLE";
+    await assert.rejects(new SshConnection({ host: "web" }).run({ argv: ["say", text] }, { signal }), {
+      code,
+      retryable,
+    });
+  });
+}
+
+test("a command that fails is an outcome, and with runChecked an error with its last words", async () => {
+  const connection = new SshConnection({ host: "web" });
+  const command = { argv: ["sh", "-c", "echo no >&2; exit 3"] } as const;
+  assert.equal((await connection.run(command, { signal })).code, 3);
+  await assert.rejects(connection.runChecked(command, { signal }), { code: "HOST_COMMAND_FAILED", message: /no$/ });
+});
+
+test("a command that never ends is given up", async () => {
+  const command = { argv: ["sleep", "60"] } as const;
+  await assert.rejects(new SshConnection({ host: "web" }).run(command, { signal, deadlineMs: 300 }), {
+    code: "HOST_TIMEOUT",
+    retryable: true,
+  });
+});

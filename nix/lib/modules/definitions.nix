@@ -60,6 +60,11 @@ let
   # mkMerge and mkIf are taken apart; what is left carries its priority and its order.
   flattenDefinition =
     loc: definition:
+    # By far the most definitions are plain values.
+    if definition.value._type or null == null then [ definition ] else flattenWrapped loc definition;
+
+  flattenWrapped =
+    loc: definition:
     let
       go =
         here: value:
@@ -86,8 +91,7 @@ let
         else
           [ (here // { inherit value; }) ];
     in
-    # By far the most definitions are plain values.
-    if kindOf definition.value == null then [ definition ] else go definition definition.value;
+    go definition definition.value;
 
   resolveDefinitions =
     loc: definitions:

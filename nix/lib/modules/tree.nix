@@ -112,13 +112,22 @@ let
 
   mergeNode =
     loc: declarations: definitions:
+    # By far the most options are declared once.
+    if tail declarations == [ ] && isOption (head declarations).options then
+      asOption (evalOption loc (mergeDeclarations loc declarations) definitions)
+    else
+      mergeShared loc declarations definitions;
+
+  asOption = declared: {
+    options = declared;
+    config = declared.value;
+    unmatched = [ ];
+  };
+
+  mergeShared =
+    loc: declarations: definitions:
     let
       split = partition (declaration: isOption declaration.options) declarations;
-      asOption = declared: {
-        options = declared;
-        config = declared.value;
-        unmatched = [ ];
-      };
       notSubmodule = filter (declaration: !(acceptsSubOptions declaration.options)) split.right;
       acceptsSubOptions = option: (option.type or types.unspecified).name or null == "submodule";
     in

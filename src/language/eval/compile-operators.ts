@@ -49,7 +49,16 @@ export function compileBinary(node: Binary, unit: Unit): Run {
       const right = unit.compile(node.right);
       const isWanted = node.op === BinaryOp.Eq;
       const { state } = unit;
-      return (env) => areEqual(state, left(env), right(env), place) === isWanted;
+      return (env) => {
+        const leftValue = left(env);
+        const rightValue = right(env);
+        // Mostly a plain string or null is compared with another.
+        if (typeof leftValue === "string" && typeof rightValue === "string") {
+          return (leftValue === rightValue) === isWanted;
+        }
+        if (leftValue === null || rightValue === null) return (leftValue === rightValue) === isWanted;
+        return areEqual(state, leftValue, rightValue, place) === isWanted;
+      };
     }
     case BinaryOp.And: {
       const left = compileCondition(node.left, node.position, "in the left operand of the AND (&&) operator", unit);

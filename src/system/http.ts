@@ -107,7 +107,7 @@ export function downloadFailure(url: string, error: unknown): OperationError {
   const { code, message } = cause as { readonly code?: string; readonly message: string };
   if (code === "ENOENT") return notFound(url);
   if (code === "ENOSPC" || code === "EDQUOT" || code === "EACCES") return fileError(`downloading ${url}`, cause);
-  const reason = [code, message].filter((part) => part !== undefined && part !== "").join(": ");
+  const reason = code === undefined || message.includes(code) ? message : `${code}: ${message}`.replace(/: $/, "");
   return new OperationError("DOWNLOAD_FAILED", `${url}: ${reason}`, {
     retryable: !HOPELESS.has(code ?? ""),
     hint:

@@ -1,0 +1,62 @@
+/** Measuring programs: processor time, wall time and memory of a whole process tree, the best of several runs. */
+
+import { spawnSync } from "node:child_process";
+
+export interface Measurement {
+  readonly wallSeconds: number;
+  readonly userSeconds: number;
+  readonly systemSeconds: number;
+  readonly maxRssMb: number;
+}
+
+export interface Program {
+  readonly argv: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+/** Runs a program once under GNU time; its standard output is returned. */
+export function measure({ argv, env }: Program): Measurement & { readonly stdout: string } {
+  const result = spawnSync("time", ["--format=%e %U %S %M", ...argv], {
+    env: env ?? process.env,
+    encoding: "utf8",
+    maxBuffer: 1 << 28,
+  });
+  if (result.error !== undefined) throw new Error("GNU time is missing: apt-get install time", { cause: result.error });
+  if (result.status !== 0) throw new Error(`${argv.join(" ")} failed:\n${result.stderr}`);
+  const [wall = NaN, user = NaN, system = NaN, rssKb = NaN] = result.stderr
+    .trimEnd()
+    .split("\n")
+    .at(-1)!
+    .split(" ")
+    .map(Number);
+  return {
+    wallSeconds: wall,
+    userSeconds: user,
+    systemSeconds: system,
+    maxRssMb: Math.round(rssKb / 1024),
+    stdout: result.stdout,
+  };
+}
+
+/**
+ * Runs programs in turn, so that what else the machine does hits all of them, and keeps the run of each that took the
+ * least processor time: noise only ever adds.
+ */
+export function measureInTurn<Name extends string>(
+  programs: Readonly<Record<Name, Program>>,
+  runs: number,
+): Record<Name, Measurement> {
+  const best: Partial<Record<Name, Measurement>> = {};
+  for (let run = 0; run < runs; run++) {
+    for (const name of Object.keys(programs) as Name[]) {
+      const { stdout: _, ...measured } = measure(programs[name]);
+      const before = best[name];
+      if (before === undefined || processorTime(measured) < processorTime(before)) best[name] = measured;
+    }
+  }
+  return best as Record<Name, Measurement>;
+}
+
+function processorTime({ userSeconds, systemSeconds }: Measurement): number {
+  return userSeconds + systemSeconds;
+}

@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { LocalStore } from "../../src/store/local-store.ts";
-import { findProgram } from "../../src/system/process.ts";
+
+import { unmetNeed } from "../support/needs.ts";
 import { openMirror, WAITING_PROGRAM } from "../support/story.ts";
 import { writeStubLock } from "../support/stub-lock.ts";
 
@@ -37,22 +38,23 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   "while evaluating a fleet": { args: ["build"], mirror: "good", at: /evaluate/, afterMs: 200 },
   "while instantiating": { args: ["build"], mirror: "good", at: /instantiating/, afterMs: 0 },
-  "while fetching": { args: ["build"], mirror: "silent", at: /files to fetch/, afterMs: 500, needs: "bwrap" },
-  "while building": { args: ["build"], mirror: "good", at: /files to fetch/, afterMs: 1_500, needs: "bwrap" },
+  "while fetching": { args: ["build"], mirror: "silent", at: /files to fetch/, afterMs: 500, needs: "sandbox" },
+  "while building": { args: ["build"], mirror: "good", at: /files to fetch/, afterMs: 1_500, needs: "sandbox" },
   "by a terminal that closes": {
     args: ["build"],
     mirror: "good",
     at: /files to fetch/,
     afterMs: 700,
-    needs: "bwrap",
+    needs: "sandbox",
     signal: "SIGHUP",
   },
   "while locking": { args: ["lock"], mirror: "silent", at: /^/, afterMs: 700 },
 };
 
 for (const [name, given] of Object.entries(CASES)) {
-  const lacks = given.needs !== undefined && (await findProgram(given.needs)) === undefined;
-  test(`interrupted ${name}`, { skip: lacks && `needs ${given.needs ?? ""}` }, () => interrupted(given));
+  test(`interrupted ${name}`, { skip: unmetNeed(...(given.needs === undefined ? [] : [given.needs])) }, () =>
+    interrupted(given),
+  );
 }
 
 async function interrupted(given: Case): Promise<void> {

@@ -1,15 +1,44 @@
-/** What a test needs of the machine it runs on: `root`, `user` (not root), or programs. */
+/**
+ * What a test needs of the machine it runs on: `root`, `user` (not root), `sandbox` (builders can run), `mounts` (a mount
+ * namespace of one's own), `open-checkout` (other users can read it), or programs.
+ */
 
-import { accessSync, constants } from "node:fs";
-import { join } from "node:path";
+import { spawnSync } from "node:child_process";
+import { accessSync, constants, statSync } from "node:fs";
+import { dirname, join } from "node:path";
 
 /** Why a test cannot run here, or `false`, as `skip` of a test takes it. */
 export function unmetNeed(...needs: readonly string[]): string | false {
+  const unmet = needs.find((need) => !isMet(need));
+  return unmet === undefined ? false : `needs ${unmet}`;
+}
+
+function isMet(need: string): boolean {
   const isRoot = process.getuid?.() === 0;
-  for (const need of needs) {
-    if (need === "root" ? !isRoot : need === "user" ? isRoot : !isProgram(need)) return `needs ${need}`;
+  switch (need) {
+    case "root":
+      return isRoot;
+    case "user":
+      return !isRoot;
+    case "sandbox":
+      return succeeds("bwrap", "--unshare-all", "--ro-bind", "/", "/", "true");
+    case "mounts":
+      return isRoot && succeeds("unshare", "-m", "mount", "-t", "tmpfs", "none", "/mnt");
+    case "open-checkout":
+      return !isRoot || isOpen(import.meta.dirname);
+    default:
+      return isProgram(need);
   }
-  return false;
+}
+
+/** Whether every user may enter a directory. */
+function isOpen(directory: string): boolean {
+  const isEntered = (statSync(directory).mode & 0o001) !== 0;
+  return isEntered && (directory === "/" || isOpen(dirname(directory)));
+}
+
+function succeeds(program: string, ...args: readonly string[]): boolean {
+  return spawnSync(program, args, { stdio: "ignore" }).status === 0;
 }
 
 function isProgram(name: string): boolean {

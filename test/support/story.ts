@@ -39,7 +39,7 @@ const DIRECTIVES = new Set([
   "@as-user",
   /** `@errors-only`: leave out what is printed on standard error before the first error. */
   "@errors-only",
-  /** `@needs root|user|PROGRAM`: else the story is skipped. */
+  /** `@needs sandbox|mounts|PROGRAM…`: else the story is skipped. */
   "@needs",
 ]);
 

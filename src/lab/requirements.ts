@@ -4,7 +4,7 @@ import { OperationError } from "../base/errors.ts";
 import { missingPackages, type PackageOf } from "../system/debian-packages.ts";
 import { isRoot } from "../system/identity.ts";
 
-export const LAB_PROGRAMS: PackageOf = {
+export const LAB_PROGRAMS: PackageOf & { readonly ip: string } = {
   "systemd-nspawn": "systemd-container",
   ip: "iproute2",
   tc: "iproute2",

@@ -21,6 +21,7 @@ export async function evaluateMany(requests: readonly EvaluationRequest[]): Prom
     input: requests,
     stackMb: 256,
     heapMb: 4096,
+    youngHeapMb: 64,
     onMessage: (message) => void (outcomes = message as readonly Outcome[]),
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });

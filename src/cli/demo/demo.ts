@@ -64,7 +64,9 @@ export async function runDemo(
     );
     if (!options.dryRun) await labDown(LAB, { signal });
   }
-  await checkSubnetFree(LAB, SUBNET);
+  // A machine without iproute2 is looked at when it has it: after the first screen.
+  const canSeeNetworks = !missing.includes(LAB_PROGRAMS.ip);
+  if (canSeeNetworks) await checkSubnetFree(LAB, SUBNET);
   const free = await freeBytes("/var/lib");
   if (free < DISK_BYTES_NEEDED) {
     throw new OperationError(
@@ -73,7 +75,11 @@ export async function runDemo(
       { hint: "make room and run it again" },
     );
   }
-  terminal.out("  collisions  none: the names and addresses are free");
+  terminal.out(
+    canSeeNetworks
+      ? "  collisions  none: the names and addresses are free"
+      : "  collisions  none of names; the addresses are checked as soon as iproute2 is installed, before anything is made",
+  );
   if (options.dryRun) return EXIT.ok;
 
   const startedMs = performance.now();
@@ -81,6 +87,7 @@ export async function runDemo(
     await installPackages(missing, { signal, onStep: (step) => session.progress.update("install", step) });
     session.progress.done("install", missing.join(", "));
   }
+  if (!canSeeNetworks) await checkSubnetFree(LAB, SUBNET);
   await removeTree(directory);
   await ensureDirectory(directory);
   const story = new Story({

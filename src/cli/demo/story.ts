@@ -44,6 +44,7 @@ export class Story {
   readonly signal: AbortSignal;
   readonly #program: string;
   #figures: Record<string, Figure> = {};
+  #lastFaint: string | undefined;
 
   constructor(options: { terminal: Terminal; directory: string; program: string; signal: AbortSignal }) {
     this.terminal = options.terminal;
@@ -139,9 +140,9 @@ export class Story {
 
   /** Runs a `pristine` command in the fleet's directory, showing it and what it says. */
   async pristine(args: readonly string[], options: PristineOptions = {}): Promise<ProcessOutcome> {
-    const { bold, dim } = this.terminal.colors;
+    const { dim } = this.terminal.colors;
     const show = options.show ?? "all";
-    if (show !== "none") this.terminal.out(`${dim("$")} ${bold(renderArgv(["pristine", ...args]))}`);
+    this.#showCommand(["pristine", ...args], show === "none");
     const outcome = await run([this.#program, ...args], {
       cwd: this.directory,
       deadlineMs: COMMAND_DEADLINE_MS,
@@ -169,6 +170,15 @@ export class Story {
     // The option stands before the command, where `--` cannot hide it.
     const outcome = await this.pristine(["--json", ...args], { show: "none", ...options });
     return JSON.parse(outcome.stdout.toString("utf8")) as T;
+  }
+
+  /** Every command is shown, so that it can be pasted; those that only gather evidence faintly, and once in a row. */
+  #showCommand(argv: readonly string[], isFaint: boolean): void {
+    const { bold, dim } = this.terminal.colors;
+    const text = renderArgv(argv);
+    if (isFaint && text === this.#lastFaint) return;
+    this.#lastFaint = isFaint ? text : undefined;
+    this.terminal.out(isFaint ? dim(`$ ${text}`) : `${dim("$")} ${bold(text)}`);
   }
 
   #lines(shown: boolean, indent: string, onLine: ((line: string) => void) | undefined): (chunk: Uint8Array) => void {

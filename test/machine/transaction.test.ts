@@ -1,7 +1,7 @@
 /**
  * The transaction on real hosts: its process is killed, and the host is cut from power, at every journal record; the
- * cases are generated from the list of steps. By default right after each record (right before the next one is the same
- * place); SLOW=1 adds the places right before each record.
+ * cases are generated from the list of steps. By default before a step's effect, between the effect and its record, and
+ * after the record; SLOW=1 adds the place right before a step begins, which is that after the step before it.
  */
 
 import assert from "node:assert/strict";
@@ -38,8 +38,12 @@ const CASES: readonly Case[] = (["begin", "activate", "confirm", "revert"] as co
   stepsOf(phase, "switch")
     // The journal has ended when these run.
     .filter((step) => !["confirm-disarm", "confirm-prune", "revert-disarm"].includes(step))
-    .flatMap((step) => [`${step}.begin`, `${step}.end`])
-    .flatMap((record) => (isSlow ? [`before ${record}`, `after ${record}`] : [`after ${record}`]))
+    .flatMap((step) => [
+      ...(isSlow ? [`before ${step}.begin`] : []),
+      `after ${step}.begin`,
+      `before ${step}.end`,
+      `after ${step}.end`,
+    ])
     .map((fault): Case => ({ phase, fault })),
 );
 

@@ -6,6 +6,7 @@
  */
 
 import { closeSync, fstatSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
+import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { systemErrorCode } from "./files.ts";
 import { tryFlock, unflock } from "./native.ts";
@@ -47,7 +48,7 @@ export async function lockFile(path: string, options: LockOptions = {}): Promise
         retryable: true,
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await systemClock.sleep(pauseMs, options.signal);
   }
 }
 

@@ -1,5 +1,6 @@
 /** The chapters of the demo: each makes claims and prints the evidence for them. */
 
+import { systemClock } from "../../base/clock.ts";
 import type { HostOutcome } from "../../fleet/outcome.ts";
 import type { HostStatus } from "../../fleet/status.ts";
 import type { EphemeralAnswer } from "../../machine/facts.ts";
@@ -93,7 +94,7 @@ export class Chapters {
     const first = outcomes.find((outcome) => outcome.host === "web1");
     this.#firstGeneration = first?.status === "activated" ? (first.receipt.generation ?? 0) : 0;
     const load = new Load(this.#page);
-    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    await systemClock.sleep(1_500, this.#story.signal);
     const report = await load.stop();
     const seen = ["web1", "web2"].filter((host) =>
       [...report.bodies.keys()].some((body) => body.includes(`Served by ${host}`)),
@@ -108,7 +109,7 @@ export class Chapters {
     await story.pristine(["plan", "--lab"]);
     const load = new Load(this.#page);
     const outcomes = await this.#deployAll();
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await systemClock.sleep(500, this.#story.signal);
     const report = await load.stop();
     const changed = outcomes.filter((outcome) => outcome.status === "activated");
     const unchanged = outcomes.filter((outcome) => outcome.status === "unchanged").map((outcome) => outcome.host);
@@ -412,7 +413,7 @@ export class Chapters {
   /** What the page says now: both backends are asked. */
   async #bodies(): Promise<string[]> {
     const load = new Load(this.#page);
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await systemClock.sleep(500, this.#story.signal);
     return [...(await load.stop()).bodies.keys()];
   }
 
@@ -420,7 +421,7 @@ export class Chapters {
     const endMs = performance.now() + deadlineMs;
     while (performance.now() < endMs) {
       if (await holds()) return;
-      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      await systemClock.sleep(1_000, this.#story.signal);
     }
     throw new ClaimError(`waited ${deadlineMs / 1000} s in vain`);
   }

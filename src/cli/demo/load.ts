@@ -1,5 +1,6 @@
 /** Steady requests against the demo's page, counted, so that a chapter can say how many were lost and for how long. */
 
+import { systemClock } from "../../base/clock.ts";
 import { httpGet } from "../../system/http-get.ts";
 
 export interface LoadReport {
@@ -56,7 +57,7 @@ export class Load {
         const key = answer.body.trim();
         this.#bodies.set(key, (this.#bodies.get(key) ?? 0) + 1);
       }
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await systemClock.sleep(PAUSE_MS);
     }
   }
 }

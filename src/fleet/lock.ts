@@ -41,12 +41,18 @@ export async function lockFleet(fleetFile: string, options: FleetLockOptions): P
     });
   }
   const lockPath = join(dirname(file), "pristine.lock");
+  const architectures = await architecturesOf(file, options.architectures, options.signal);
   const outcome = await lockNames({
     lockPath,
+    architectures,
     signal: options.signal,
     onEvent: options.onEvent,
     offline: options.offline ?? false,
-    namesOf: (versions, signal) => namesOf(file, versions, options.architectures, signal),
+    namesOf: async (versions, signal) => {
+      const names = await askNames<Record<string, string[]>>(file, versions, "names", signal);
+      for (const architecture of architectures) names[architecture] ??= Object.values(names)[0] ?? [];
+      return names;
+    },
   });
   const packages: Record<string, number> = {};
   const bytes: Record<string, number> = {};
@@ -58,33 +64,39 @@ export async function lockFleet(fleetFile: string, options: FleetLockOptions): P
   return { lockPath, packages, bytes, changes: outcome.changes };
 }
 
-/** The names each architecture needs: the fleet evaluated with packages that are only names. */
-async function namesOf(
+/** The architectures of the fleet's hosts and those asked for besides; learnt without any index. */
+async function architecturesOf(
   fleetFile: string,
-  versions: Record<string, Record<string, string>>,
   extra: readonly string[],
   signal: AbortSignal,
-): Promise<Record<string, readonly string[]>> {
+): Promise<DebianArchitecture[]> {
+  const nothing = Object.fromEntries(ARCHITECTURES.map((architecture) => [architecture, {}]));
+  const hosts = await askNames<string[]>(fleetFile, nothing, "builtins.attrNames names", signal);
+  return [...new Set([...hosts, ...extra])].map((wanted) => {
+    const known = ARCHITECTURES.find((architecture) => architecture === wanted);
+    if (known !== undefined) return known;
+    throw new OperationError("LOCK_NO_ARCHITECTURE", `'${wanted}' is not an architecture that can be locked`, {
+      hint: `one of: ${ARCHITECTURES.join(", ")}`,
+    });
+  });
+}
+
+/** Evaluates the fleet with packages that are only names; `answer` is an expression over what each architecture needs. */
+async function askNames<T>(
+  fleetFile: string,
+  versions: Readonly<Record<string, Readonly<Record<string, string>>>>,
+  answer: string,
+  signal: AbortSignal,
+): Promise<T> {
   const directory = await makeTemporaryDirectory(join(temporaryDirectory(), "pristine-lock-"));
   try {
     const index = join(directory, "index.json");
     await writeFileAtomic(index, JSON.stringify(versions));
-    const expression = `(import (/. + ${nixString(nixDirectory())}) { }).lockNames { fleet = /. + ${nixString(fleetFile)}; index = /. + ${nixString(index)}; }`;
+    const pristine = `import (/. + ${nixString(nixDirectory())}) { }`;
+    const inputs = `{ fleet = /. + ${nixString(fleetFile)}; index = /. + ${nixString(index)}; }`;
+    const expression = `let names = (${pristine}).lockNames ${inputs}; in ${answer}`;
     const { text } = await evaluate({ expression, baseDir: dirname(fleetFile), output: "json", strict: true }, signal);
-    const names = JSON.parse(text) as Record<string, string[]>;
-    for (const architecture of extra) {
-      if (!ARCHITECTURES.some((known) => known === architecture)) {
-        throw new OperationError(
-          "LOCK_NO_ARCHITECTURE",
-          `'${architecture}' is not an architecture that can be locked`,
-          {
-            hint: `one of: ${ARCHITECTURES.join(", ")}`,
-          },
-        );
-      }
-      names[architecture] ??= Object.values(names)[0] ?? [];
-    }
-    return names;
+    return JSON.parse(text) as T;
   } finally {
     await removeTree(directory);
   }

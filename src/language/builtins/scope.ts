@@ -109,8 +109,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     ...absentBuiltins(),
   };
   for (const [name, [arity, body]] of Object.entries(functions)) {
-    const run = (args: readonly Slot[]): ReturnType<typeof body> => body(state, args);
-    entries.push([name, new PrimOp(name, arity, run, { isTraced: !UNTRACED.has(name) })]);
+    entries.push([name, new PrimOp(name, arity, body, { isTraced: !UNTRACED.has(name) })]);
   }
   const { settings, host } = state;
   entries.push(

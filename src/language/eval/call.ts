@@ -49,7 +49,7 @@ export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Pla
     } else if (current instanceof PrimOp && current.arity > 1 && current.arity <= count - index) {
       // All arguments are at hand: no partial application needs to be made.
       const { arity } = current;
-      current = runPrimOp(current, index === 0 && arity === count ? args : args.slice(index, index + arity), at);
+      current = runPrimOp(state, current, index === 0 && arity === count ? args : args.slice(index, index + arity), at);
       index += arity;
     } else {
       current = apply(state, current, args[index]!, at);
@@ -77,11 +77,11 @@ export function suspendCallTwo(state: EvalState, fn: Slot, first: Slot, second: 
 function apply(state: EvalState, fn: Value, arg: Slot, at: Place | undefined): Value {
   if (fn instanceof Lambda) return callLambda(state, fn, arg, at);
   if (fn instanceof PrimOp) {
-    return fn.arity === 1 ? runPrimOp(fn, [arg], at) : new PartialPrimOp(fn, [arg]);
+    return fn.arity === 1 ? runPrimOp(state, fn, [arg], at) : new PartialPrimOp(fn, [arg]);
   }
   if (fn instanceof PartialPrimOp) {
     const args = [...fn.args, arg];
-    return args.length === fn.primOp.arity ? runPrimOp(fn.primOp, args, at) : new PartialPrimOp(fn.primOp, args);
+    return args.length === fn.primOp.arity ? runPrimOp(state, fn.primOp, args, at) : new PartialPrimOp(fn.primOp, args);
   }
   if (fn instanceof Attrs) {
     const functor = fn.get("__functor");
@@ -97,9 +97,9 @@ function apply(state: EvalState, fn: Value, arg: Slot, at: Place | undefined): V
   throw typeError(`attempt to call something which is not a function but ${describeType(fn)}: ${showValue(fn)}`, at);
 }
 
-function runPrimOp(primOp: PrimOp, args: readonly Slot[], at: Place | undefined): Value {
+function runPrimOp(state: EvalState, primOp: PrimOp, args: readonly Slot[], at: Place | undefined): Value {
   try {
-    return primOp.run(args);
+    return primOp.run(state, args);
   } catch (error) {
     throw primOp.isTraced ? withFrame(error, `while calling the '${primOp.name}' builtin`, at) : error;
   }

@@ -9,7 +9,7 @@ import { Attrs } from "./attrs.ts";
 import { invalidError, typeError, withFrame } from "./eval-error.ts";
 import { showValue } from "./print-value.ts";
 import { force } from "./thunk.ts";
-import { contextOf, describeType, isFunction, isInteger, isList, isString, textOf } from "./type-name.ts";
+import { describeType, isFunction, isInteger, isList, isString } from "./type-name.ts";
 import { Float, type NixInteger, type NixList, type NixString, type Place, type Slot, type Value } from "./value.ts";
 
 function mismatch(wanted: string, value: Value, at: Place | undefined): Error {
@@ -88,21 +88,23 @@ export function expectString(slot: Slot, at: Place | undefined, frame: string): 
 /** The text of a string whose context is added to `context`. */
 export function expectText(slot: Slot, context: Set<string>, at: Place | undefined, frame: string): string {
   const value = expectString(slot, at, frame);
-  for (const element of contextOf(value)) context.add(element);
-  return textOf(value);
+  if (typeof value === "string") return value;
+  for (const element of value.context) context.add(element);
+  return value.text;
 }
 
 /** The text of a string that must not refer to store paths. */
 export function expectPlainText(slot: Slot, at: Place | undefined, frame: string): string {
   const value = expectString(slot, at, frame);
-  const [first] = contextOf(value);
+  if (typeof value === "string") return value;
+  const [first] = value.context;
   if (first !== undefined) {
     const error = invalidError(
-      `the string '${textOf(value)}' is not allowed to refer to a store path (such as '${showContextElement(first)}')`,
+      `the string '${value.text}' is not allowed to refer to a store path (such as '${showContextElement(first)}')`,
     );
     throw withFrame(error, frame, at);
   }
-  return textOf(value as NixString);
+  return value.text;
 }
 
 /** A context element as messages show it: `DRV^OUTPUT` for an output. */

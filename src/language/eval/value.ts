@@ -9,6 +9,7 @@
 import type { Attrs } from "./attrs.ts";
 import type { LambdaCode } from "./code.ts";
 import type { Source } from "../syntax/source.ts";
+import type { EvalState } from "./state.ts";
 import type { Thunk } from "./thunk.ts";
 
 /** A 64-bit IEEE float; boxed, because a plain number is an integer. */
@@ -60,14 +61,14 @@ export class Lambda {
 export class PrimOp {
   readonly name: string;
   readonly arity: number;
-  readonly run: (args: readonly Slot[]) => Value;
+  readonly run: (state: EvalState, args: readonly Slot[]) => Value;
   /** Whether an error inside gets the frame "while calling the '…' builtin". */
   readonly isTraced: boolean;
 
   constructor(
     name: string,
     arity: number,
-    run: (args: readonly Slot[]) => Value,
+    run: (state: EvalState, args: readonly Slot[]) => Value,
     options: { readonly isTraced?: boolean } = {},
   ) {
     this.name = name;

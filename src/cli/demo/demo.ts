@@ -20,8 +20,8 @@ import { Story } from "./story.ts";
 const LAB = "shop";
 const SUBNET = "10.77.7.0/24";
 const DISK_BYTES_NEEDED = 3 * 1024 ** 3;
-/** Measured: Debian's indexes of both architectures, and the packages of the shop. */
-const DOWNLOADS = "about 20 MB of Debian's package indexes and 75 MB of packages, kept for the next time";
+/** Measured: Debian's index of one architecture, and the packages of the shop and of the builders. */
+const DOWNLOADS = "about 10 MB of Debian's package index and 55 MB of packages, kept for the next time";
 
 const NEEDED = {
   ...LAB_PROGRAMS,

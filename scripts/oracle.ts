@@ -29,7 +29,8 @@ export function setUpOracle(suite: string = SUITE): string {
   const unfinished = `${tree}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(dirname(tree), { recursive: true });
-  const packages = "nix-bin,git,ca-certificates,openssh-client";
+  // debootstrap knows nothing of virtual packages: libdbi-perl is the perl-dbdabi that nix-bin needs in the end.
+  const packages = "nix-bin,libdbi-perl,git,ca-certificates,openssh-client";
   const made = spawnSync(
     "debootstrap",
     ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror()],

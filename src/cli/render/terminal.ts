@@ -1,6 +1,7 @@
 /** What the terminal can do, and the few styles that are used. */
 
 import picocolors from "picocolors";
+import { OperationError } from "../../base/errors.ts";
 
 export interface Terminal {
   /** Writes a whole line to standard output. */
@@ -37,7 +38,8 @@ export function guardOutput(): void {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
     if (error.code === "EPIPE" || told) return;
     told = true;
-    process.stderr.write(`error: cannot write to standard output: ${error.message} [OUTPUT_FAILED]\n`);
+    const failure = new OperationError("OUTPUT_FAILED", `cannot write to standard output: ${error.message}`);
+    process.stderr.write(`error: ${failure.message} [${failure.code}]\n`);
     process.once("exit", () => {
       if (process.exitCode === undefined || process.exitCode === 0) process.exitCode = 1;
     });

@@ -12,7 +12,7 @@ export interface WorkerOptions {
   readonly input: unknown;
   readonly stackMb: number;
   readonly heapMb: number;
-  /** For new objects: a larger one is collected less often, which pays when nearly everything survives. */
+  /** For new objects: a larger one is collected less often, and takes more memory at the peak. */
   readonly youngHeapMb: number;
   readonly onMessage: (message: unknown, worker: WorkerHandle) => void;
   readonly signal: AbortSignal;

@@ -1,48 +1,10 @@
-/** `nix-instantiate`, for scripts and test suites written for Nix. */
+/** `nix-instantiate`, for scripts and test suites written for Nix. Tiny, so that what it loads profits from the compile cache. */
 
 import { enableCompileCache } from "node:module";
 import { join } from "node:path";
-import { parseArguments, USAGE, UsageError } from "./nix-instantiate-arguments.ts";
-import { runNixInstantiate, writeError } from "./nix-instantiate-run.ts";
 
 // From a checkout's sources there is nothing worth caching.
 if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
 
-/** The Nix whose behaviour this follows. */
-const VERSION = "2.34.8";
-
-async function main(): Promise<number> {
-  const abort = new AbortController();
-  process.once("SIGINT", () => abort.abort());
-  process.once("SIGTERM", () => abort.abort());
-  try {
-    const parsed = parseArguments(process.argv.slice(2));
-    if (parsed.help) process.stdout.write(`${USAGE}\n`);
-    else if (parsed.version) process.stdout.write(`nix-instantiate (Nix) ${VERSION}\n`);
-    else await runNixInstantiate(parsed, abort.signal);
-    return 0;
-  } catch (error) {
-    if (abort.signal.aborted) {
-      writeError("error: interrupted by the user");
-      return 130;
-    }
-    writeError(renderFailure(error));
-    return error instanceof UsageError ? 2 : 1;
-  }
-}
-
-function renderFailure(error: unknown): string {
-  const { name, rendered, message, hint } = error as {
-    readonly name?: string;
-    readonly rendered?: string;
-    readonly message?: string;
-    readonly hint?: string;
-  };
-  if (rendered !== undefined) return rendered;
-  if (name === "InvariantError" || name === "TypeError" || name === "ReferenceError") {
-    return `error: this is a bug in Pristine; please report it\n${(error as Error).stack ?? String(error)}`;
-  }
-  return `error: ${message ?? String(error)}${hint === undefined ? "" : `\nhint: ${hint}`}`;
-}
-
+const { main } = await import("./nix-instantiate-main.ts");
 process.exitCode = await main();

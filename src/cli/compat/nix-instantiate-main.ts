@@ -1,0 +1,41 @@
+/** What `nix-instantiate` does: parse, run, report. */
+
+import { parseArguments, USAGE, UsageError } from "./nix-instantiate-arguments.ts";
+import { runNixInstantiate, writeError } from "./nix-instantiate-run.ts";
+
+/** The Nix whose behaviour this follows. */
+const VERSION = "2.34.8";
+
+export async function main(): Promise<number> {
+  const abort = new AbortController();
+  process.once("SIGINT", () => abort.abort());
+  process.once("SIGTERM", () => abort.abort());
+  try {
+    const parsed = parseArguments(process.argv.slice(2));
+    if (parsed.help) process.stdout.write(`${USAGE}\n`);
+    else if (parsed.version) process.stdout.write(`nix-instantiate (Nix) ${VERSION}\n`);
+    else await runNixInstantiate(parsed, abort.signal);
+    return 0;
+  } catch (error) {
+    if (abort.signal.aborted) {
+      writeError("error: interrupted by the user");
+      return 130;
+    }
+    writeError(renderFailure(error));
+    return error instanceof UsageError ? 2 : 1;
+  }
+}
+
+function renderFailure(error: unknown): string {
+  const { name, rendered, message, hint } = error as {
+    readonly name?: string;
+    readonly rendered?: string;
+    readonly message?: string;
+    readonly hint?: string;
+  };
+  if (rendered !== undefined) return rendered;
+  if (name === "InvariantError" || name === "TypeError" || name === "ReferenceError") {
+    return `error: this is a bug in Pristine; please report it\n${(error as Error).stack ?? String(error)}`;
+  }
+  return `error: ${message ?? String(error)}${hint === undefined ? "" : `\nhint: ${hint}`}`;
+}

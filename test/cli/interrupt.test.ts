@@ -2,10 +2,11 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
+import { removeTree } from "../../src/system/files.ts";
 import { LocalStore } from "../../src/store/local-store.ts";
 
 import { unmetNeed } from "../support/needs.ts";
@@ -76,7 +77,7 @@ async function interrupted(given: Case): Promise<void> {
   } finally {
     mirror.server?.closeAllConnections();
     mirror.server?.close();
-    rmSync(scratch, { recursive: true, force: true });
+    await removeTree(scratch);
   }
 }
 

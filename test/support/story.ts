@@ -7,11 +7,12 @@
  */
 
 import { spawn } from "node:child_process";
-import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { removeTree } from "../../src/system/files.ts";
 import { stubPackage, writeStubLock } from "./stub-lock.ts";
 
 const CHECKOUT = join(import.meta.dirname, "../..");
@@ -92,7 +93,7 @@ export async function tellStory(story: Story): Promise<string> {
   } finally {
     mirror.server?.close();
     mirror.server?.closeAllConnections();
-    rmSync(scratch, { recursive: true, force: true });
+    await removeTree(scratch);
   }
 }
 

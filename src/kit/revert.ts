@@ -23,6 +23,8 @@ export interface RevertOptions {
 /** Takes an unfinished transaction of this boot back; a finished one stays as it is. */
 export function revert(host: Host, opened: TransactionRecord, options: RevertOptions): Receipt | undefined {
   let record = opened;
+  // The executor that runs now may be another transaction's.
+  if (isFinal(record.state)) return record.receipt;
   if (options.isExecutor !== true) {
     host.units.halt(EXECUTOR_UNIT);
     // The executor may have written more before it was stopped.
@@ -116,8 +118,12 @@ function writeReceipt(activation: Activation, failures: readonly string[]): bool
 
 /** Asks for a return: recorded at once, done by a supervised unit, so that the asker's session may die of it. */
 export function requestRevert(host: Host, id: string): TransactionRecord {
-  host.units.halt(EXECUTOR_UNIT);
-  const record = TransactionRecord.openKnown(host, id);
+  let record = TransactionRecord.openKnown(host, id);
+  if (!isFinal(record.state)) {
+    // The executor may write more before it is stopped. What has ended has none: the one that runs is another's.
+    host.units.halt(EXECUTOR_UNIT);
+    record = TransactionRecord.openKnown(host, id);
+  }
   if (record.state === "reverted" || record.state === "reverted-by-reboot" || record.state === "revert-failed")
     return record;
   if (isFinal(record.state) || isCommitted(host, record)) {

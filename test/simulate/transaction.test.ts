@@ -210,6 +210,19 @@ suite("a transaction goes its way", () => {
     assert.equal(receiptOf(machine)?.reason?.kind, "requested");
   });
 
+  test("a return asked for too late leaves the next transaction's executor alone", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(BAD));
+    settle(machine);
+    begin(processOn(machine), planOf(NEW, "switch", "t2"));
+    requestRevert(processOn(machine), "t1");
+    revert(processOn(machine), TransactionRecord.openKnown(processOn(machine), "t1"), {});
+    assert.throws(() => requestRevert(processOn(machine), "t0"), { name: "KitError", message: /knows no transaction/ });
+    settle(machine);
+    assertRuns(machine, NEW);
+    assert.equal(confirm(processOn(machine), "t2").outcome, "confirmed");
+  });
+
   test("test keeps the boot default for good", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(NEW, "test"));

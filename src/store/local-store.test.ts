@@ -90,6 +90,20 @@ test("what this process uses is kept, and what was left behind is removed", asyn
   assert.deepEqual((await namesIn(store.layout.realStoreDir)).sort(), [pathOf("a").baseName, pathOf("z").baseName]);
 });
 
+test("temporary roots of a process that was killed are dropped, by a collector and by a process with the same id", async () => {
+  await addObject("a");
+  await addObject("b");
+  await reopen();
+  const rootsOf = (pid: number, letter: string): void =>
+    writeFileSync(`${store.layout.tempRootsDir}/${pid}`, `${pathOf(letter).render("/nix/store")}\0`);
+  rootsOf(2 ** 22 + 1, "a");
+  rootsOf(process.pid, "b");
+  await store.addTempRoots([pathOf("z")], signal);
+  const { deleted } = await store.collect({ signal });
+  assert.deepEqual([...deleted].sort(), [pathOf("a").baseName, pathOf("b").baseName]);
+  assert.deepEqual(await namesIn(store.layout.tempRootsDir), [String(process.pid)]);
+});
+
 test("links of users keep objects for as long as they exist, and profiles do", async () => {
   await addObject("a");
   await addObject("b");

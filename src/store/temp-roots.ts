@@ -4,7 +4,7 @@
  * Each process has one file, locked for as long as it lives; a file whose lock is free belongs to nobody any more.
  */
 
-import { appendFile, namesIn, ensureDirectory, readBytesIfPresent } from "../system/files.ts";
+import { appendFile, emptyFile, namesIn, ensureDirectory, readBytesIfPresent } from "../system/files.ts";
 import { type FileLock, lockFile, tryLockFile } from "../system/flock.ts";
 import { StorePath } from "../format/store-path.ts";
 import type { StoreLayout } from "./store-layout.ts";
@@ -56,7 +56,10 @@ export class TempRoots {
 
   async #openFile(): Promise<FileLock> {
     await ensureDirectory(this.#layout.tempRootsDir);
-    return await lockFile(`${this.#layout.tempRootsDir}/${process.pid}`);
+    const lock = await lockFile(`${this.#layout.tempRootsDir}/${process.pid}`);
+    // A process that was killed may have had the same id: its roots are nobody's.
+    emptyFile(lock.fd);
+    return lock;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { closeSync, constants, openSync, writeSync } from "node:fs";
+import { closeSync, constants, ftruncateSync, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { OperationError } from "../base/errors.ts";
 import { syncFileSystem } from "./native.ts";
@@ -165,6 +165,11 @@ export async function writeFileAtomic(
 
 export async function appendFile(path: string, contents: Uint8Array | string): Promise<void> {
   await fs.appendFile(path, contents);
+}
+
+/** Takes the contents of an open file away. */
+export function emptyFile(fd: number): void {
+  ftruncateSync(fd);
 }
 
 /** Points a symbolic link elsewhere in one step, making it when absent. */

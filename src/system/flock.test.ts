@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { test } from "node:test";
 import { lockFile, tryLockFile } from "./flock.ts";
@@ -27,6 +27,19 @@ test("a lock excludes others, is waited for, and may be removed with its file", 
     using other = tryLockFile(path, "shared");
     assert.notEqual(other, undefined);
     assert.equal(tryLockFile(path, "exclusive"), undefined);
+  } finally {
+    rmSync(directory, { recursive: true });
+  }
+});
+
+test("a file that is not empty can be locked: whoever wrote it was killed", () => {
+  const directory = mkdtempSync(`${tmpdir()}/flock-`);
+  try {
+    const path = `${directory}/1234`;
+    writeFileSync(path, "roots of a process that was killed");
+    using lock = tryLockFile(path);
+    assert.notEqual(lock, undefined);
+    assert.equal(tryLockFile(path), undefined);
   } finally {
     rmSync(directory, { recursive: true });
   }

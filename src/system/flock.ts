@@ -61,8 +61,9 @@ export function tryLockFile(path: string, mode: LockMode = "exclusive"): FileLoc
         closeSync(fd);
         return undefined;
       }
-      // A holder that removed the file wrote to it first: what we hold is then no longer the lock of this path.
-      if (fstatSync(fd).size === 0) return heldLock(path, fd);
+      // A holder that removed the file did so before it let go: what we hold is then no longer the lock of this path.
+      // (The size says nothing: a file of temporary roots whose process was killed is not empty.)
+      if (fstatSync(fd).nlink > 0) return heldLock(path, fd);
     } catch (error) {
       closeSync(fd);
       throw error;
@@ -79,7 +80,7 @@ function heldLock(path: string, fd: number): FileLock {
     if (options.remove === true) {
       try {
         unlinkSync(path);
-        // Any size but zero is the mark; unlike writing, this works on a full disk.
+        // Nix takes any size but zero as the mark of a removed lock; unlike writing, this works on a full disk.
         ftruncateSync(fd, 1);
       } catch (error) {
         if (systemErrorCode(error) !== "ENOENT") throw error;

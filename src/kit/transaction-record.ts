@@ -123,15 +123,18 @@ export class TransactionRecord {
       bootId: this.#host.bootId(),
       ...event,
     };
-    const line = `${this.#isTorn ? "\n" : ""}${JSON.stringify(record)}\n`;
+    const line = `${JSON.stringify(record)}\n`;
     try {
       useBallast(this.#host, () => {
-        this.#host.files.appendDurably(`${directoryOf(this.id)}/journal.jsonl`, line);
+        const text = this.#isTorn ? `\n${line}` : line;
+        // A full disk may take half of it; what follows, the second try too, begins on a line of its own.
+        this.#isTorn = true;
+        this.#host.files.appendDurably(`${directoryOf(this.id)}/journal.jsonl`, text);
+        this.#isTorn = false;
       });
     } catch (error) {
       // What cannot be written down must not keep the host from going back; a torn line is skipped when read.
       if (this.state !== "reverting" && !(event.kind === "state" && event.state === "reverting")) throw error;
-      this.#isTorn = true;
     }
     this.#records.push(record);
   }

@@ -219,9 +219,16 @@ class FakeFiles implements HostFiles {
   }
 
   appendDurably(path: string, text: string): void {
-    this.#takeSpace(path);
-    this.#effect(`append ${text.trim()}`);
     const before = this.readFile(path) ?? "";
+    try {
+      this.#takeSpace(path);
+    } catch (error) {
+      // What fits into the last block is written before the disk says that it is full.
+      const part = before + text.slice(0, text.length / 2);
+      this.#machine.files.set(path, { kind: "file", text: part });
+      throw error;
+    }
+    this.#effect(`append ${text.trim()}`);
     this.#machine.files.set(path, { kind: "file", text: before + text });
     this.#effect(`appended ${text.trim()}`);
   }

@@ -332,11 +332,13 @@ no setuid
 
     test("what is not there or not as declared is an error", async () => {
       const missing = await failure(await addFetch("missing", `${address}/missing`, Buffer.from("x")));
-      assert.match(missing.message, /\/missing: HTTP 404/);
+      assert.equal(missing.code, "DOWNLOAD_NOT_FOUND");
+      assert.match(missing.message, /\/missing does not exist/);
       const wrong = await failure(await addFetch("wrong", `${address}/wrong`, Buffer.from("y")));
       assert.equal(wrong.code, "HASH_MISMATCH");
       const nowhere = await failure(await addFetch("file", `file://${root}/nothing`, Buffer.from("z")));
-      assert.match(nowhere.message, /no such file/);
+      assert.equal(nowhere.code, "DOWNLOAD_NOT_FOUND");
+      assert.match(nowhere.message, /\/nothing does not exist/);
       requests.length = 0;
     });
 

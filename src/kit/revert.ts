@@ -95,6 +95,11 @@ function act(activation: Activation, step: StepName): void {
     case "revert-stop":
       actLive(activation, step, planUnits(activation));
       break;
+    case "revert-reload":
+      // Without a plan the units could not be listed before the flip: the new system's systemctl may not start.
+      if (record.unitPlan("back") === undefined) actLive(activation, "revert-stop", planUnits(activation));
+      actLive(activation, step, record.unitPlan("back") ?? EMPTY_UNIT_PLAN);
+      break;
     default:
       actLive(activation, step, record.unitPlan("back") ?? EMPTY_UNIT_PLAN);
   }

@@ -200,6 +200,18 @@ suite("a transaction goes its way", () => {
     assert.equal(machine.timers.size, 0);
   });
 
+  test("a system whose systemctl does not start sends the host back, and what was stopped is started", () => {
+    const machine = newMachine();
+    machine.withoutSystemctl.add(NEW);
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    assertRuns(machine, OLD);
+    const receipt = receiptOf(machine);
+    assert.equal(receipt?.outcome, "revert-failed");
+    assert.match(receipt.reason?.message ?? "", /shared object/);
+    assert.equal(machine.timers.size, 0);
+  });
+
   test("a return can be asked for", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(NEW));

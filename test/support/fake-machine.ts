@@ -51,6 +51,8 @@ export class FakeMachine {
   readonly processes: Map<string, readonly string[]> = new Map();
   /** What happened to units, in order, such as `restart nginx.service`. */
   readonly log: string[] = [];
+  /** Systems whose `systemctl` does not start. */
+  readonly withoutSystemctl: Set<string> = new Set();
   nowMs = 100_000;
   /** How many more writes the disk takes before it is full. */
   writesLeft: number = Number.POSITIVE_INFINITY;
@@ -267,7 +269,12 @@ class FakeUnits implements Units {
     this.#ownUnit = ownUnit;
   }
 
+  #hasSystemctl(): boolean {
+    return !this.#machine.withoutSystemctl.has(`/${this.#machine.readlink("/system") ?? ""}`);
+  }
+
   list(): UnitState[] {
+    if (!this.#hasSystemctl()) throw new Error("systemctl list-units: cannot open shared object file");
     return [...this.#machine.units].map(([name, { activeState }]) => ({
       name,
       activeState,
@@ -276,7 +283,8 @@ class FakeUnits implements Units {
   }
 
   #each(verb: string, units: readonly string[], action: (unit: string) => boolean): Outcome {
-    let ok = true;
+    let ok = this.#hasSystemctl();
+    if (!ok) return { ok, message: "cannot open shared object file" };
     for (const unit of units) {
       this.#effect(`${verb} ${unit}`);
       ok = action(unit) && ok;
@@ -316,6 +324,7 @@ class FakeUnits implements Units {
   }
 
   reloadManager(): Outcome {
+    if (!this.#hasSystemctl()) return { ok: false, message: "cannot open shared object file" };
     this.#effect("daemon-reload");
     this.#machine.loadUnits();
     this.#effect("daemon-reload done");

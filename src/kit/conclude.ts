@@ -21,8 +21,8 @@ export function peekUnfinished(host: Host): TransactionRecord | undefined {
 }
 
 /**
- * The transaction that holds the host, after those that no longer can were concluded: of an earlier boot, already
- * finished, or never recorded. Call it with the host's lock file held.
+ * The transaction that holds the host, after those that no longer can were concluded: of an earlier boot, confirmed
+ * or finished already, or never recorded. Call it with the host's lock file held.
  */
 export function openUnfinished(host: Host): TransactionRecord | undefined {
   const lock = readLock(host);
@@ -43,9 +43,11 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
     releaseLock(host, lock.id);
     return undefined;
   }
-  if (record.facts.bootId === host.bootId()) return record;
   if (isCommitted(host, record)) {
+    // Cut off after the boot default had moved; with the lock file held, no confirmation is at work.
     finishConfirm(host, record);
+  } else if (record.facts.bootId === host.bootId()) {
+    return record;
   } else {
     removeRoot(host, "pending");
     record.conclude("reverted-by-reboot", {

@@ -8,7 +8,7 @@ import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
 import { activatedSystem, isStorePath, profileSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
-import { EXECUTOR_UNIT, isTransactionId, layBallast, takeLock, TransactionRecord } from "./transaction-record.ts";
+import { EXECUTOR_UNIT, isTransactionId, layBallast, readLock, takeLock, TransactionRecord } from "./transaction-record.ts";
 
 /** Journals and links need little; this much keeps the host able to write them all. */
 const FREE_BYTES_MIN = 16 * 1024 * 1024;
@@ -20,7 +20,7 @@ const ESSENTIAL_PATHS = ["/usr/lib/systemd/systemd", "/usr/bin/systemctl", "/etc
 
 export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   const known = TransactionRecord.open(host, plan.id);
-  if (known !== undefined) return repeated(known, plan);
+  if (known !== undefined) return repeated(host, known, plan);
 
   const unfinished = openUnfinished(host);
   if (unfinished !== undefined && isAlive(host, unfinished)) throw locked(unfinished);
@@ -44,27 +44,33 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   }
 
   const record = writeRecord(host, plan, { previous, partial, superseded: unfinished });
-  const outcome = host.units.supervise({
-    unit: EXECUTOR_UNIT.slice(0, -".service".length),
-    description: `Activate ${plan.system}`,
-    command: [host.kitCommand, "run", plan.id],
-  });
-  if (!outcome.ok) {
-    const message = `the executor cannot be started: ${outcome.message}`;
-    removeRoot(host, "pending");
-    record.conclude("reverted", { reason: { kind: "step-failed", step: "record", message } });
-    throw new KitError("KIT_FAILED", message);
-  }
+  startExecutor(host, record);
   return { id: plan.id, state: record.state, previous, reused: false };
 }
 
+function startExecutor(host: Host, record: TransactionRecord): void {
+  const outcome = host.units.supervise({
+    unit: EXECUTOR_UNIT.slice(0, -".service".length),
+    description: `Activate ${record.plan.system}`,
+    command: [host.kitCommand, "run", record.id],
+  });
+  if (outcome.ok) return;
+  const message = `the executor cannot be started: ${outcome.message}`;
+  removeRoot(host, "pending");
+  record.conclude("reverted", { reason: { kind: "step-failed", step: "record", message } });
+  throw new KitError("KIT_FAILED", message);
+}
+
 /** The same plan sent again, because the deployer did not hear the answer. */
-function repeated(record: TransactionRecord, plan: TransactionPlan): BeginAnswer {
+function repeated(host: Host, record: TransactionRecord, plan: TransactionPlan): BeginAnswer {
   if (record.plan.system !== plan.system || record.plan.goal !== plan.goal) {
     throw new KitError("KIT_USAGE", `the transaction id ${plan.id} is taken by another plan`, {
       transaction: record.status(),
     });
   }
+  // Cut off between the record and the executor's start: nothing else would ever start it.
+  const isWaiting = record.state === "recorded" && record.facts.bootId === host.bootId();
+  if (isWaiting && readLock(host)?.id === record.id && !isAlive(host, record)) startExecutor(host, record);
   return { id: plan.id, state: record.state, previous: record.facts.previous, reused: true };
 }
 

@@ -469,6 +469,39 @@ for (const phase of PHASES) {
     }
   });
 
+  if (phase.name === "begin") {
+    suite("begin is killed, and the deployer sends the same plan again", () => {
+      for (const cut of cuts) {
+        test(`${cut.name} (${cut.index})`, () => {
+          const machine = phase.prepare();
+          phase.run(machine, killAt(cut));
+          begin(processOn(machine), planOf(NEW));
+          settle(machine);
+          assertRuns(machine, NEW);
+          assert.equal(confirm(processOn(machine), "t1").outcome, "confirmed");
+        });
+      }
+    });
+  }
+
+  if (phase.name === "confirm") {
+    suite("confirm is killed, and another deployment returns", () => {
+      for (const cut of cuts) {
+        test(`${cut.name} (${cut.index})`, () => {
+          const machine = phase.prepare();
+          phase.run(machine, killAt(cut));
+          const confirmed = profile(machine);
+          machine.timers.clear();
+          begin(processOn(machine), planOf(BAD, "switch", "t2"));
+          settle(machine);
+          assert.equal(receiptOf(machine, "t2")?.outcome, "reverted");
+          if (confirmed === NEW) assertRuns(machine, NEW);
+          assert.equal(profile(machine), confirmed);
+        });
+      }
+    });
+  }
+
   suite(`power is cut while ${phase.name}`, () => {
     for (const cut of cuts) {
       test(`${cut.name} (${cut.index})`, () => {

@@ -8,7 +8,14 @@ import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
 import { activatedSystem, isStorePath, profileSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
-import { EXECUTOR_UNIT, isTransactionId, layBallast, readLock, takeLock, TransactionRecord } from "./transaction-record.ts";
+import {
+  EXECUTOR_UNIT,
+  isTransactionId,
+  layBallast,
+  readLock,
+  takeLock,
+  TransactionRecord,
+} from "./transaction-record.ts";
 
 /** Journals and links need little; this much keeps the host able to write them all. */
 const FREE_BYTES_MIN = 16 * 1024 * 1024;

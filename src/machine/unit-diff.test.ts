@@ -127,6 +127,21 @@ const TABLE: readonly Row[] = [
     expected: { reload: ["srv.mount"] },
   },
   {
+    name: "a mount of something else is made anew: a remount would keep the old one",
+    old: { "srv.mount": "[Mount]\nWhat=/dev/a\nWhere=/srv\n" },
+    next: { "srv.mount": "[Mount]\nWhat=/dev/b\nWhere=/srv\n" },
+    expected: { restart: ["srv.mount"] },
+  },
+  {
+    name: "services whose names only begin like a session's or like ours are nothing special",
+    old: { "session-store.service": SERVICE, "userd@a.service": SERVICE, "pristine-shop.service": SERVICE },
+    next: { "session-store.service": OTHER, "userd@a.service": OTHER, "pristine-shop.service": OTHER },
+    expected: {
+      stop: ["pristine-shop.service", "session-store.service", "userd@a.service"],
+      start: ["pristine-shop.service", "session-store.service", "userd@a.service"],
+    },
+  },
+  {
     name: "the mounts the host lives on are left alone",
     old: { "nix.mount": "[Mount]\nWhat=a\n", "persist.mount": "[Mount]\nWhat=a\n" },
     next: { "nix.mount": "[Mount]\nWhat=b\n" },

@@ -43,8 +43,12 @@ export interface UnitDiffInput {
 
 const ACTIVE_STATES = new Set(["active", "activating", "reloading"]);
 
-/** Never touched: sessions, what systemd makes itself, our own units. */
-const UNTOUCHED = /^(?:session-.*|user-?.*@.*\.service|init\.scope|-\.(?:mount|slice)|pristine-.*)$/;
+/** Never touched: sessions, what systemd makes itself, the units that carry a transaction. */
+const UNTOUCHED =
+  /^(?:session-.*\.scope|user(?:-runtime-dir)?@.*\.service|init\.scope|-\.(?:mount|slice)|pristine-(?:transaction|rollback|revert|deadline)\..*)$/;
+
+/** What a mount is of: a remount would change none of these, and say nothing. */
+const MOUNTED_KEYS: readonly string[] = ["What", "Type"];
 
 /** Mounts whose loss would take the host down. */
 const ESSENTIAL_MOUNTS = new Set([
@@ -207,7 +211,7 @@ function planActive(plan: PlanBuilder, unit: ActiveUnit): void {
   switch (type) {
     case "mount":
       if (ESSENTIAL_MOUNTS.has(name)) plan.skip(name, `${reason}, the host needs it`);
-      else act(plan, "reload", name, reason);
+      else act(plan, keys.some((key) => MOUNTED_KEYS.includes(key)) ? "restart" : "reload", name, reason);
       return;
     case "service":
       planService(plan, unit, comparison?.kind === "reload" && !unit.isStale, reason);

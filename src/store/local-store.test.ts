@@ -104,6 +104,18 @@ test("temporary roots of a process that was killed are dropped, by a collector a
   assert.deepEqual(await namesIn(store.layout.tempRootsDir), [String(process.pid)]);
 });
 
+test("a process that ends without closing its store leaves no temporary roots behind", async () => {
+  const program = `
+    import { LocalStore } from ${JSON.stringify(new URL("local-store.ts", import.meta.url).href)};
+    import { StorePath } from ${JSON.stringify(new URL("../format/store-path.ts", import.meta.url).href)};
+    const store = await LocalStore.open(process.argv[1]);
+    await store.addTempRoots([StorePath.of("${pathOf("a").baseName}")], new AbortController().signal);
+    process.exit(7);`;
+  const { code } = await run([process.execPath, "--input-type=module", "-e", program, root]);
+  assert.equal(code, 7);
+  assert.deepEqual(await namesIn(store.layout.tempRootsDir), []);
+});
+
 test("links of users keep objects for as long as they exist, and profiles do", async () => {
   await addObject("a");
   await addObject("b");

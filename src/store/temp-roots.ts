@@ -16,7 +16,10 @@ export class TempRoots {
   readonly #layout: StoreLayout;
   readonly #known = new Set<string>();
   #lock: Promise<FileLock> | undefined;
+  #held: FileLock | undefined;
   #users = 0;
+  /** A process that ends without closing its store leaves no file behind either. */
+  readonly #giveUp = (): void => this.#held?.release({ remove: true });
 
   private constructor(layout: StoreLayout) {
     this.#layout = layout;
@@ -51,7 +54,9 @@ export class TempRoots {
   async close(): Promise<void> {
     if (--this.#users > 0) return;
     perDirectory.delete(this.#layout.tempRootsDir);
-    (await this.#lock)?.release({ remove: true });
+    await this.#lock;
+    this.#giveUp();
+    process.off("exit", this.#giveUp);
   }
 
   async #openFile(): Promise<FileLock> {
@@ -59,6 +64,8 @@ export class TempRoots {
     const lock = await lockFile(`${this.#layout.tempRootsDir}/${process.pid}`);
     // A process that was killed may have had the same id: its roots are nobody's.
     emptyFile(lock.fd);
+    this.#held = lock;
+    process.once("exit", this.#giveUp);
     return lock;
   }
 }

@@ -53,15 +53,19 @@ const FETCHES = 8;
 export async function realise(options: RealiseOptions): Promise<RealiseOutcome> {
   const { store, drvPaths, signal } = options;
   const onEvent = options.onEvent ?? ((): void => undefined);
-  const plan = await planGoals(options);
+  let plan = await planGoals(options);
+  if (options.dryRun !== true) {
+    // Outputs by what they are; derivations because what a build leaves in the store directory is named after them.
+    const drvPaths = [...plan.goals.values()].map((goal) => goal.drvPath);
+    await store.addTempRoots([...options.drvPaths, ...drvPaths, ...plan.touched], signal);
+    // A collector may have taken what was valid before it was protected: only now it counts.
+    plan = await planGoals(options);
+  }
   const goals = [...plan.goals.values()];
   const fetches = goals.filter((goal) => goal.activity === "fetch").length;
   onEvent({ kind: "planned", builds: goals.length - fetches, fetches });
   let fetchedBytes = 0;
-  if (goals.length > 0 && options.dryRun !== true) {
-    await store.addTempRoots([...drvPaths, ...plan.touched], signal);
-    fetchedBytes = await new Schedule(goals, options, onEvent).run();
-  }
+  if (goals.length > 0 && options.dryRun !== true) fetchedBytes = await new Schedule(goals, options, onEvent).run();
   const outputs = new Map<string, ReadonlyMap<string, StorePath>>();
   for (const drvPath of drvPaths) {
     const drv = await store.derivation(drvPath);
@@ -185,6 +189,8 @@ class Schedule {
     if (this.#running > 0) await idle;
     const [first] = this.#failures;
     if (first !== undefined) throw first;
+    // Interrupted between two goals, nothing has failed; but not everything is done.
+    this.#settings.signal.throwIfAborted();
     const stuck = this.#goals.find((goal) => goal.waitingFor > 0);
     if (stuck !== undefined) {
       throw new OperationError(

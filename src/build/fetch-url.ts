@@ -77,6 +77,8 @@ export async function fetchUrl(options: FetchOptions): Promise<FetchedObject> {
       } catch (error) {
         if (isLast || signal.aborted) throw error;
         options.onRetry((error as Error).message, 0);
+        // The next one may have other bytes: it starts anew.
+        await removeFile(partial);
         continue;
       }
       await rename(partial, file);

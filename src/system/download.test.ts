@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { download } from "./download.ts";
 import { fetchBytes } from "./fetch-bytes.ts";
+import { httpGet } from "./http-get.ts";
 
 const DATA = Buffer.alloc(300_000, "abc");
 const signal = AbortSignal.timeout(30_000);
@@ -17,6 +18,16 @@ suite("downloads", () => {
   let flakyRequests = 0;
   const answers: Readonly<Record<string, (request: IncomingMessage, response: ServerResponse) => void>> = {
     "/whole": (_, response) => response.end(DATA),
+    "/large": (_, response) => response.end(Buffer.alloc(4_000_000)),
+    // The first part, then the rest.
+    "/cut": ({ headers }, response) => {
+      if (headers.range !== undefined) {
+        response.writeHead(206, { "content-length": 200_000 });
+        return response.end(DATA.subarray(100_000));
+      }
+      response.writeHead(200, { "content-length": DATA.length });
+      response.write(DATA.subarray(0, 100_000), () => setTimeout(() => response.destroy(), 20));
+    },
     "/stalling": (_, response) => response.write("x"),
     // Too busy, then cut in the middle, then the rest.
     "/flaky": ({ headers }, response) => {
@@ -57,6 +68,22 @@ suite("downloads", () => {
     assert.deepEqual(readFileSync(file), DATA);
     assert.ok(fetchedBytes < DATA.length);
     assert.match(retries.join("\n"), /HTTP 503 Service Unavailable\n.*other side closed/);
+  });
+
+  test("what the last address gave before it failed is continued by the next run", async () => {
+    const part = join(directory, "part");
+    await assert.rejects(download({ urls: [`${address}/cut`], file: part, signal, attemptsMax: 1 }), {
+      code: "DOWNLOAD_FAILED",
+    });
+    assert.deepEqual(readFileSync(part), DATA.subarray(0, 100_000));
+    const { fetchedBytes } = await download({ urls: [`${address}/cut`], file: part, signal, attemptsMax: 1 });
+    assert.equal(fetchedBytes, 200_000);
+    assert.deepEqual(readFileSync(part), DATA);
+  });
+
+  test("an answer that is too large to be small is none", async () => {
+    assert.equal((await httpGet(`${address}/whole`, { timeoutMs: 5_000 }))?.body.length, DATA.length);
+    assert.equal(await httpGet(`${address}/large`, { timeoutMs: 5_000 }), undefined);
   });
 
   test("the next address is asked when one has nothing", async () => {

@@ -38,7 +38,7 @@ const RANGE_REFUSED = 416;
 export async function download(options: DownloadOptions): Promise<DownloadOutcome> {
   const { attemptsMax = ATTEMPTS_MAX, signal, onRetry, clock } = options;
   let failure = new OperationError("DOWNLOAD_FAILED", "there is no address to download from");
-  for (const url of options.urls) {
+  for (const [index, url] of options.urls.entries()) {
     try {
       const fetchedBytes = await retrying({ attemptsMax, signal, onRetry, clock }, () => downloadOnce(url, options));
       return { url, fetchedBytes };
@@ -46,9 +46,10 @@ export async function download(options: DownloadOptions): Promise<DownloadOutcom
       signal.throwIfAborted();
       failure = downloadFailure(url, error);
     }
-    // Another source may have other bytes: it starts anew.
-    await truncate(options.file, 0).catch(() => undefined);
-    if (failure.code === "DISK_FULL") break;
+    const isFull = failure.code === "DISK_FULL";
+    // Another source may have other bytes: it starts anew. What the last one gave is continued by the next run.
+    if (isFull || index + 1 < options.urls.length) await truncate(options.file, 0).catch(() => undefined);
+    if (isFull) break;
   }
   throw failure;
 }

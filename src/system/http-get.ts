@@ -22,6 +22,8 @@ export function httpGet(url: string, options: { readonly timeoutMs: number }): P
         else response.destroy();
       });
       response.on("error", fail);
+      // Ended by us, it says neither.
+      response.on("close", fail);
       response.on("end", () =>
         resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks).toString("utf8") }),
       );

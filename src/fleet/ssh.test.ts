@@ -1,11 +1,11 @@
 /** The way to a host, with a program in ssh's place that writes down what it was asked. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { SshConnection } from "./ssh.ts";
+import { privateDirectory, SshConnection } from "./ssh.ts";
 
 const signal = AbortSignal.timeout(60_000);
 const scratch = mkdtempSync(join(tmpdir(), "pristine-ssh-"));
@@ -55,6 +55,17 @@ test("a fresh connection shares nothing with those that are open", async () => {
     assert.equal(argv.slice(-3).join(" "), "-- web args", "a host that looks like an option is none");
     assert.match(argv.join(" "), /-oIdentityFile=\/k -l root -p 2222/);
   }
+});
+
+test("sockets of connections lie where nobody else can put one", async () => {
+  const parent = join(scratch, "runtime");
+  assert.equal(await privateDirectory(parent, "ssh"), `${parent}/ssh`);
+  assert.equal(statSync(`${parent}/ssh`).mode & 0o777, 0o700);
+  chmodSync(parent, 0o777);
+  await assert.rejects(privateDirectory(parent, "ssh"), { code: "DIRECTORY_NOT_PRIVATE" });
+  rmSync(parent, { recursive: true });
+  symlinkSync(mkdtempSync(join(scratch, "theirs-")), parent);
+  await assert.rejects(privateDirectory(parent, "ssh"), { code: "DIRECTORY_NOT_PRIVATE" });
 });
 
 const SAID: Readonly<Record<string, string>> = {

@@ -7,8 +7,9 @@
 
 import { OperationError } from "../base/errors.ts";
 import { quotePosix } from "../base/shell-words.ts";
-import { ensureDirectory } from "../system/files.ts";
+import { ensureDirectory, statusOf } from "../system/files.ts";
 import { runtimeDirectory } from "../system/directories.ts";
+import { userId } from "../system/identity.ts";
 import { type DuplexProcess, openDuplex, type ProcessOutcome, run, succeeded } from "../system/process.ts";
 import type { SshTarget } from "./inventory.ts";
 
@@ -155,10 +156,23 @@ let controls: Promise<string> | undefined;
 
 /** A private directory for connection sockets; its path must stay short, since a socket's name has at most 107 bytes. */
 function controlDirectory(): Promise<string> {
-  controls ??= (async () => {
-    const directory = `${runtimeDirectory()}/ssh`;
-    await ensureDirectory(directory, 0o700);
-    return directory;
-  })();
+  controls ??= privateDirectory(runtimeDirectory(), "ssh");
   return controls;
+}
+
+/**
+ * Makes `NAME` in `parent`. What lies in a directory that others may write to (`/tmp`) may have been put there by them:
+ * ssh would take their socket for a connection to the host.
+ */
+export async function privateDirectory(parent: string, name: string): Promise<string> {
+  const directory = `${parent}/${name}`;
+  for (const path of [parent, directory]) {
+    await ensureDirectory(path, 0o700);
+    const status = await statusOf(path);
+    if (status?.kind === "directory" && status.uid === userId() && (status.mode & 0o022) === 0) continue;
+    throw new OperationError("DIRECTORY_NOT_PRIVATE", `${path} is not a directory that only this user can write to`, {
+      hint: "remove it, or set XDG_RUNTIME_DIR to a directory of yours",
+    });
+  }
+  return directory;
 }

@@ -15,6 +15,10 @@ export function userName(): string {
   }
 }
 
+export function userId(): number | undefined {
+  return process.geteuid?.();
+}
+
 export function isRoot(): boolean {
-  return process.geteuid?.() === 0;
+  return userId() === 0;
 }

@@ -92,6 +92,7 @@ export class DaemonConnection {
     const stop = AbortSignal.any([options.signal, deadline]);
     const onStop = (): void => duplex.close();
     stop.addEventListener("abort", onStop, { once: true });
+    let isOpen = false;
     try {
       stop.throwIfAborted();
       duplex.writable.write(clientHello(options.minorOffered));
@@ -100,6 +101,7 @@ export class DaemonConnection {
       const peer = await source.read(readServerGreeting(minor, []));
       const connection = new DaemonConnection(uri, duplex, source, peer);
       await connection.#readFrames(undefined);
+      isOpen = true;
       return connection;
     } catch (error) {
       options.signal.throwIfAborted();
@@ -111,7 +113,8 @@ export class DaemonConnection {
       throw unreachable(uri, error instanceof Error ? error.message : String(error), error);
     } finally {
       stop.removeEventListener("abort", onStop);
-      if (stop.aborted) duplex.close();
+      // Whoever answered may wait for more: a program that is left would keep this process from ending.
+      if (!isOpen || stop.aborted) duplex.close();
     }
   }
 

@@ -1,7 +1,11 @@
 /** Opening a daemon store where no daemon is; what a real one does is in `test/oracle/daemon-store.test.ts`. */
 
 import assert from "node:assert/strict";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { setTimeout as sleep } from "node:timers/promises";
 import { suite, test } from "node:test";
+import { isProcessAlive } from "../system/process.ts";
 import { openCommandStore } from "./daemon-transport.ts";
 
 suite("what is not a daemon", () => {
@@ -25,4 +29,18 @@ suite("what is not a daemon", () => {
       await assert.rejects(store.greet(AbortSignal.timeout(10_000)), expected);
     });
   }
+
+  test("is not left running", async () => {
+    const directory = mkdtempSync(`${tmpdir()}/daemon-store-`);
+    try {
+      const program = ["sh", "-c", `echo $$ >${directory}/pid; echo Welcome to the machine; exec sleep 60`];
+      using store = openCommandStore("here", program);
+      await assert.rejects(store.greet(AbortSignal.timeout(10_000)), { code: "DAEMON_PROTOCOL" });
+      const pid = Number(readFileSync(`${directory}/pid`, "utf8"));
+      for (let i = 0; i < 100 && isProcessAlive(pid); i++) await sleep(50);
+      assert.equal(isProcessAlive(pid), false);
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
 });

@@ -83,12 +83,12 @@ export function registerBuild(program: Command): void {
           options: { expr?: string; file?: string; strict?: boolean; raw?: boolean; showTrace?: boolean },
         ) => {
           const { evaluate } = await import("../../realise/evaluate.ts");
-          const { fleetExpression } = await import("../../fleet/inventory.ts");
+          const { fleetExpression, nixString } = await import("../../fleet/inventory.ts");
           const expression =
             options.expr ??
             (options.file === undefined
               ? fleetExpression(session.fleetFile)
-              : `import (/. + "${resolve(options.file)}")`);
+              : `import (/. + ${nixString(resolve(options.file))})`);
           const result = await evaluate(
             {
               expression,

@@ -81,6 +81,8 @@ export class HostSession {
   async #placeKit(signal: AbortSignal): Promise<HostKit> {
     const { kitPath, localStore } = this.#options;
     const store = await this.store(signal);
+    // Until it has a root of its own, a collection on the host must not take it.
+    await store.addTempRoots([kitPath], signal);
     await copyClosure({ from: localStore, to: store, roots: [kitPath], signal });
     const rendered = kitPath.render(localStore.storeDir);
     const root = "/nix/var/nix/gcroots/pristine";
@@ -90,7 +92,8 @@ export class HostSession {
         argv: [
           "sh",
           "-c",
-          `mkdir -p ${root} && ln -sfn ${rendered} ${root}/.kit.new && mv -T ${root}/.kit.new ${root}/kit`,
+          // Several operators may do this at the same time.
+          `mkdir -p ${root} && ln -sfn ${rendered} ${root}/.kit.$$ && mv -T ${root}/.kit.$$ ${root}/kit`,
         ],
       },
       { signal },

@@ -22,8 +22,14 @@ const FREE_BYTES_MIN = 16 * 1024 * 1024;
 const FREE_INODES_MIN = 200;
 const CHECK_VALIDITY_TIMEOUT_SECONDS = 60;
 
-/** What a system must have to be switched to, as a host sees it. */
-const ESSENTIAL_PATHS = ["/usr/lib/systemd/systemd", "/usr/bin/systemctl", "/etc/passwd"];
+/** What a system must have to be switched to, as a host sees it: what boots it, and what the kit calls on it. */
+const ESSENTIAL_PATHS = [
+  "/usr/lib/systemd/systemd",
+  "/usr/bin/systemctl",
+  "/usr/bin/systemd-run",
+  "/usr/bin/flock",
+  "/etc/passwd",
+];
 
 export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   const known = TransactionRecord.open(host, plan.id);

@@ -35,6 +35,8 @@ const FOLLOW_SECONDS_MAX = 3600;
 /** A command that only asks does not wait longer than this for one that changes something. */
 const QUERY_LOCK_WAIT_SECONDS = 2;
 const LOCK_BUSY = 75;
+/** How an exec ends when there is no such program, or when its libraries are missing. */
+const NOT_STARTED = 127;
 
 /** Commands that change what is recorded run one at a time per host. */
 const EXCLUSIVE: ReadonlySet<string> = new Set(["begin", "confirm", "revert", "revert-run"]);
@@ -113,7 +115,6 @@ function argument(args: readonly string[]): string {
 
 /** Starts the command again under `flock`, whose lock goes with the process, however that ends. */
 function runLocked(host: Host, command: string, rest: readonly string[]): number {
-  if (host.which("flock") === undefined) throw new KitError("KIT_FAILED", "this host has no 'flock' (util-linux)");
   const isQuery = CONCLUDING.has(command);
   const seconds = isQuery ? QUERY_LOCK_WAIT_SECONDS : LOCK_WAIT_SECONDS;
   const kit = [host.kitCommand, command, ...rest];
@@ -125,9 +126,14 @@ function runLocked(host: Host, command: string, rest: readonly string[]): number
     LOCK_FILE,
     ...kit,
   ];
-  const status = runInherited(flock, "held");
-  if (status !== LOCK_BUSY) return status;
+  const status = host.which("flock") === undefined ? NOT_STARTED : runInherited(flock, "held");
+  if (status !== LOCK_BUSY && status !== NOT_STARTED) return status;
   if (isQuery) return runInherited(kit, "busy");
+  if (status === NOT_STARTED) {
+    // The way back must not need a program of the system that it leaves.
+    if (command === "revert-run") return runInherited(kit, "busy");
+    throw new KitError("KIT_FAILED", "this host has no 'flock' (util-linux) that starts");
+  }
   throw new KitError("KIT_LOCKED", `another command has been at work on this host for ${seconds} s`, {
     hint: "look at it with 'pristine status'",
   });

@@ -68,7 +68,7 @@ export class FakeMachine {
     const usr = `${path.replace("-system-", "-usr-")}`;
     this.files.set(`${path}/meta.json`, { kind: "file", text: JSON.stringify(meta) });
     this.files.set(`${path}/usr`, { kind: "link", target: `../${usr.slice(usr.lastIndexOf("/") + 1)}` });
-    for (const file of ["lib/systemd/systemd", "bin/systemctl"])
+    for (const file of ["lib/systemd/systemd", "bin/systemctl", "bin/systemd-run", "bin/flock"])
       this.files.set(`${usr}/${file}`, { kind: "file", text: "x" });
     this.files.set(`${path}/etc/passwd`, { kind: "file", text: "root:x:0:0::/root:/bin/sh\n" });
     const target = "[Unit]\nDescription=all\n";

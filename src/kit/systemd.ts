@@ -65,12 +65,15 @@ export class SystemdUnits implements Units {
 
   isActive(unit: string): boolean {
     const command = ["systemctl", "show", "--property=ActiveState", "--value", "--", unit];
-    const { stdout } = this.#tools.run(command, { timeoutSeconds: QUERY_TIMEOUT_SECONDS });
+    const { code, stdout, stderr } = this.#tools.run(command, { timeoutSeconds: QUERY_TIMEOUT_SECONDS });
+    // No answer is not "no": somebody may be at work.
+    if (code !== 0)
+      throw new Error(`systemctl show ${unit}: ${code === 124 ? "no answer in time" : lastLineOf(stderr)}`);
     return ["active", "activating", "deactivating", "reloading"].includes(stdout.trim());
   }
 
   halt(unit: string): void {
-    if (!this.isActive(unit)) return;
+    // Both fail for a unit that is not loaded, and are meant to.
     this.#tools.run(["systemctl", "kill", "--kill-whom=all", "--signal=SIGKILL", "--", unit], {
       timeoutSeconds: QUERY_TIMEOUT_SECONDS,
     });

@@ -6,6 +6,7 @@
 import { isFinal, stepsOf, type Receipt, type RevertReason, type StepName } from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import { actLive, backActivation, newlyFailed, planUnits, type Activation } from "./activation.ts";
+import { openUnfinished } from "./conclude.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
 import { disarmDeadlines } from "./deadline.ts";
 import type { Host } from "./host.ts";
@@ -124,14 +125,19 @@ function writeReceipt(activation: Activation, failures: readonly string[]): bool
 /** Asks for a return: recorded at once, done by a supervised unit, so that the asker's session may die of it. */
 export function requestRevert(host: Host, id: string): TransactionRecord {
   let record = TransactionRecord.openKnown(host, id);
-  if (!isFinal(record.state)) {
+  const isOfThisBoot = record.facts.bootId === host.bootId();
+  if (!isOfThisBoot) {
+    // The reboot has taken it back, or it had been confirmed.
+    openUnfinished(host);
+    record = TransactionRecord.openKnown(host, id);
+  } else if (!isFinal(record.state)) {
     // The executor may write more before it is stopped. What has ended has none: the one that runs is another's.
     host.units.halt(EXECUTOR_UNIT);
     record = TransactionRecord.openKnown(host, id);
   }
   if (record.state === "reverted" || record.state === "reverted-by-reboot" || record.state === "revert-failed")
     return record;
-  if (isFinal(record.state) || isCommitted(host, record)) {
+  if (isFinal(record.state) || isCommitted(host, record) || !isOfThisBoot) {
     throw new KitError("KIT_STATE", `transaction ${id} is ${record.state}; deploy the earlier system instead`, {
       transaction: record.status(),
       hint: `the previous system is ${record.facts.previous}; the boot default is ${profileSystem(host) ?? "not set"}`,

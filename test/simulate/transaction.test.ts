@@ -235,6 +235,17 @@ suite("a transaction goes its way", () => {
     assert.equal(confirm(processOn(machine), "t2").outcome, "confirmed");
   });
 
+  test("a return asked for after a reboot finds that the reboot was one", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    machine.powerCut();
+    assert.equal(requestRevert(processOn(machine), "t1").state, "reverted-by-reboot");
+    settle(machine);
+    assertRuns(machine, OLD);
+    assert.deepEqual(machine.processes, new Map());
+  });
+
   test("test keeps the boot default for good", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(NEW, "test"));

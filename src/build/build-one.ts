@@ -15,6 +15,7 @@ import {
   makeTemporaryDirectory,
   removeTree,
   setMode,
+  statusOf,
   systemErrorCode,
   writeFileAtomic,
 } from "../system/files.ts";
@@ -226,6 +227,7 @@ async function buildInSandbox(drvPath: StorePath, drv: Derivation, settings: Bui
     } finally {
       silence.end();
     }
+    await requireOwnStoreDir(rootDir, store.storeDir, shown);
     await registerOutputs({
       drv,
       drvPath,
@@ -259,6 +261,16 @@ async function prepareRoot(rootDir: string, chroot: string, storeDir: string, ne
   for (const [name, text] of files) await writeFileAtomic(`${rootDir}/${name}`, text, { durable: false });
   await setMode(`${rootDir}/etc`, 0o555);
   await setMode(rootDir, 0o750);
+}
+
+/** The root is the builder's: a link in the place of its store directory would lead us out of it. */
+async function requireOwnStoreDir(rootDir: string, storeDir: string, shown: string): Promise<void> {
+  let at = rootDir;
+  for (const name of storeDir.slice(1).split("/")) {
+    at += `/${name}`;
+    if ((await statusOf(at))?.kind === "directory") continue;
+    throw new OperationError("OUTPUT_REFUSED", `builder for '${shown}' replaced the store directory that it was given`);
+  }
 }
 
 /** Everything a builder may see of the store. */

@@ -248,6 +248,13 @@ no setuid
       ["true", "OUTPUT_MISSING"],
       ['echo "$b" > "$out"; echo "$out" > "$b"', "OUTPUT_REFUSED", ["out", "b"]],
       [
+        'mkdir -p /else/store; echo > "/else/store/${out##*/}"; old=/old${toolbox#/nix}; mv /nix /old; ' +
+          '"$old/loader" --library-path "$old" "$old/ln.bin" -s else /nix',
+        "OUTPUT_REFUSED",
+        ["out"],
+        { toolbox: toolbox.render("/nix/store") },
+      ],
+      [
         'echo "$toolbox" > "$out"',
         "OUTPUT_REFUSED",
         ["out"],

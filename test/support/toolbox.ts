@@ -6,7 +6,7 @@
 import { chmodSync, copyFileSync, mkdirSync, realpathSync } from "node:fs";
 import { runChecked } from "../../src/system/process.ts";
 
-const TOOLS = ["dash", "cat", "mkdir", "ln", "chmod", "env", "sleep", "touch", "id"];
+const TOOLS = ["dash", "cat", "mkdir", "ln", "mv", "chmod", "env", "sleep", "touch", "id"];
 
 /** Fills `directory` with the tools, their libraries and the loader, which is called `loader`. */
 export async function makeToolbox(directory: string): Promise<void> {

@@ -57,10 +57,9 @@ test("inputs and their derivations are kept from collectors while they are made"
   const { root } = store.layout;
   await store.close();
   store = await LocalStore.open(root);
-  let kept: readonly string[] = [];
+  const protectedThen: Promise<StorePath[]>[] = [];
   const onEvent = (event: BuildEvent): void => {
-    if (event.kind === "finished")
-      void readTempRoots(store.layout).then((roots) => (kept = roots.map((path) => path.name)));
+    if (event.kind === "finished") protectedThen.push(readTempRoots(store.layout));
   };
   const { fetched } = await realise({
     store,
@@ -70,7 +69,10 @@ test("inputs and their derivations are kept from collectors while they are made"
     onEvent,
   });
   assert.equal(fetched, 2);
-  assert.deepEqual([...new Set(kept)].sort(), ["first", "first.drv", "second", "second.drv"]);
+  for (const roots of await Promise.all(protectedThen)) {
+    const names = new Set(roots.map((path) => path.name));
+    assert.deepEqual([...names].sort(), ["first", "first.drv", "second", "second.drv"]);
+  }
   await store.close();
 });
 

@@ -12,6 +12,7 @@ export function armDeadline(host: Host, record: TransactionRecord, unit: Deadlin
     description: `Return to the previous system unless ${record.id} is confirmed`,
     command: [host.kitCommand, "revert-run", record.id, "deadline"],
     afterSeconds: seconds,
+    isLastResort: true,
   });
   if (!outcome.ok) throw new Error(`the timer that returns to the previous system cannot start: ${outcome.message}`);
   record.append({ kind: "deadline", atSeconds: Math.round(host.uptimeMs() / 1000 + seconds) });

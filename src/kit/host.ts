@@ -40,6 +40,8 @@ export interface SupervisedCommand {
   readonly command: readonly string[];
   /** Run it by a timer after this time instead of now. */
   readonly afterSeconds?: number;
+  /** Nobody comes after it: it is started again until it has ended well. */
+  readonly isLastResort?: boolean;
 }
 
 /** The service manager. Lists of units may be empty: nothing is called then. */

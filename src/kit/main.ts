@@ -146,7 +146,9 @@ function runInherited(command: readonly string[], lock: "held" | "busy"): number
 }
 
 function revertRun(host: Host, args: readonly string[]): void {
-  const record = TransactionRecord.openKnown(host, argument(args));
+  const record = TransactionRecord.open(host, argument(args));
+  // Removed by hand: there is nothing left to say where to return to, however often this is tried.
+  if (record === undefined) return;
   const { confirmTimeoutSeconds } = record.plan;
   const message =
     record.state === "awaiting-confirm"

@@ -150,6 +150,7 @@ export function requestRevert(host: Host, id: string): TransactionRecord {
     unit: ROLLBACK_UNIT.slice(0, -".service".length),
     description: `Return to the system before ${id}`,
     command: [host.kitCommand, "revert-run", id, "requested"],
+    isLastResort: true,
   });
   if (!outcome.ok) throw new KitError("KIT_FAILED", `the return cannot be started: ${outcome.message}`);
   return record;

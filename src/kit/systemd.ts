@@ -81,7 +81,7 @@ export class SystemdUnits implements Units {
     this.#tools.run(["systemctl", "stop", "--", unit], { timeoutSeconds: QUERY_TIMEOUT_SECONDS });
   }
 
-  supervise({ unit, description, command, afterSeconds }: SupervisedCommand): Outcome {
+  supervise({ unit, description, command, afterSeconds, isLastResort = false }: SupervisedCommand): Outcome {
     const names = [`${unit}.service`, ...(afterSeconds === undefined ? [] : [`${unit}.timer`])];
     const query = { timeoutSeconds: QUERY_TIMEOUT_SECONDS };
     this.#tools.run(["systemctl", "stop", "--", ...names], query);
@@ -93,11 +93,11 @@ export class SystemdUnits implements Units {
       "--collect",
       `--unit=${unit}`,
       `--description=${description}`,
-      // Killed, it goes on from the journal; it gives up only when it keeps dying.
+      // Killed, it goes on from the journal; it gives up only when it keeps dying and something else would go on.
       "--property=Restart=on-failure",
-      "--property=RestartSec=200ms",
-      "--property=StartLimitIntervalSec=60",
-      "--property=StartLimitBurst=8",
+      ...(isLastResort
+        ? ["--property=RestartSec=1s", "--property=StartLimitIntervalSec=0"]
+        : ["--property=RestartSec=200ms", "--property=StartLimitIntervalSec=60", "--property=StartLimitBurst=8"]),
       "--property=OOMScoreAdjust=-900",
       // The transaction is not a part of what it switches.
       "--property=IgnoreOnIsolate=yes",

@@ -73,7 +73,7 @@ let
 
   wrappers = builtins.filter (wrapper: wrapper.enable) (builtins.attrValues cfg);
 
-  # The directory is replaced as a whole, so that no moment is without them.
+  # The directory is replaced as a whole: what is in it is all of one generation. Between two renames there is none.
   script = ''
     new=/run/wrappers/bin.new
     rm -rf "$new"

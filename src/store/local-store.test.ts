@@ -8,6 +8,7 @@ import { encodeNar } from "../format/nar.ts";
 import { StorePath } from "../format/store-path.ts";
 import { linkTarget, namesIn, removeTree, statusOf } from "../system/files.ts";
 import { run } from "../system/process.ts";
+import { tryLockFile } from "../system/flock.ts";
 import { LocalStore } from "./local-store.ts";
 
 const signal = AbortSignal.timeout(30_000);
@@ -102,6 +103,16 @@ test("temporary roots of a process that was killed are dropped, by a collector a
   const { deleted } = await store.collect({ signal });
   assert.deepEqual([...deleted].sort(), [pathOf("a").baseName, pathOf("b").baseName]);
   assert.deepEqual(await namesIn(store.layout.tempRootsDir), [String(process.pid)]);
+});
+
+test("processes of several containers may have the same id", async () => {
+  await addObject("a");
+  await reopen();
+  using other = tryLockFile(`${store.layout.tempRootsDir}/${process.pid}`);
+  assert.notEqual(other, undefined);
+  writeFileSync(`${store.layout.tempRootsDir}/${process.pid}`, `${pathOf("a").render("/nix/store")}\0`);
+  await store.addTempRoots([pathOf("z")], signal);
+  assert.deepEqual((await store.collect({ signal })).deleted, []);
 });
 
 test("a process that ends without closing its store leaves no temporary roots behind", async () => {

@@ -17,6 +17,9 @@ const SCHEMA_VERSION = "10";
 /** Space that a collection on a full disk can give up first. */
 const RESERVED_BYTES = 8 * 1024 * 1024;
 
+/** How long a Nix that upgrades the schema is waited for. */
+const UPGRADE_WAIT_MS = 60_000;
+
 const SCHEMA = `
 create table if not exists ValidPaths (
   id integer primary key autoincrement not null,
@@ -79,7 +82,7 @@ export class StoreDatabase implements Disposable {
     const file = `${directory}/db.sqlite`;
     if (options.readOnly === true) return new StoreDatabase(layout, new Database(file, { readOnly: true }), undefined);
     await ensureDirectory(directory, 0o755);
-    const bigLock = await lockFile(`${directory}/big-lock`, { mode: "shared" });
+    const bigLock = await lockFile(`${directory}/big-lock`, { mode: "shared", waitMs: UPGRADE_WAIT_MS });
     try {
       const version = (await readTextIfPresent(`${directory}/schema`))?.trim();
       if (version !== undefined && version !== SCHEMA_VERSION) {

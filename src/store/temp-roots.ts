@@ -61,11 +61,19 @@ export class TempRoots {
 
   async #openFile(): Promise<FileLock> {
     await ensureDirectory(this.#layout.tempRootsDir);
-    const lock = await lockFile(`${this.#layout.tempRootsDir}/${process.pid}`);
+    const lock = this.#takeFile();
     // A process that was killed may have had the same id: its roots are nobody's.
     emptyFile(lock.fd);
     this.#held = lock;
     process.once("exit", this.#giveUp);
+    return lock;
+  }
+
+  /** Process ids are not unique where containers share a store: whoever comes later takes another name. */
+  #takeFile(): FileLock {
+    const path = `${this.#layout.tempRootsDir}/${process.pid}`;
+    let lock = tryLockFile(path);
+    for (let number = 2; lock === undefined; number++) lock = tryLockFile(`${path}-${number}`);
     return lock;
   }
 }
@@ -76,12 +84,10 @@ export async function readTempRoots(layout: StoreLayout): Promise<StorePath[]> {
   for (const name of await namesIn(layout.tempRootsDir)) {
     if (name.startsWith(".")) continue;
     const file = `${layout.tempRootsDir}/${name}`;
-    if (name !== String(process.pid)) {
-      const abandoned = tryLockFile(file);
-      if (abandoned !== undefined) {
-        abandoned.release({ remove: true });
-        continue;
-      }
+    const abandoned = tryLockFile(file);
+    if (abandoned !== undefined) {
+      abandoned.release({ remove: true });
+      continue;
     }
     const text = (await readBytesIfPresent(file))?.toString("latin1") ?? "";
     for (const path of text.split("\0")) {

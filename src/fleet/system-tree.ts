@@ -18,7 +18,7 @@ const FETCHED_BYTES_MAX = 192 * 1024 * 1024;
 export async function openSystemTree(
   system: string,
   localStore: LocalStore,
-  hostStore: ReadStore,
+  hostStore: Pick<ReadStore, "pathInfo" | "nar">,
   signal: AbortSignal,
 ): Promise<SystemTree> {
   const fetched = new Map<string, MemoryTree>();
@@ -31,7 +31,16 @@ export async function openSystemTree(
     budget -= info.narSize;
     if (budget < 0) return;
     const chunks: Uint8Array[] = [];
-    for await (const chunk of hostStore.nar(path, signal)) chunks.push(chunk);
+    let size = 0;
+    for await (const chunk of hostStore.nar(path, signal)) {
+      size += chunk.length;
+      if (size > info.narSize) {
+        throw new OperationError("NAR_HASH_MISMATCH", `${path.baseName} on the host is larger than it is said to be`, {
+          hint: "check that host's store: nix-store --verify --check-contents",
+        });
+      }
+      chunks.push(chunk);
+    }
     fetched.set(path.baseName, decodeNarTree(Buffer.concat(chunks)));
     // The system and its /usr are made of links; what these name is read too.
     if (isFarm(path)) for (const reference of info.references) await fetch(reference);

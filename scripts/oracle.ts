@@ -64,7 +64,7 @@ const ENTER = `
 set -e
 tree=$1 nix=$2 outside=$3 cwd=$4; shift 4
 mount --bind "$tree" "$tree"; cd "$tree"
-mkdir -p old nix work "./$outside"
+mkdir -p old nix "./$outside"
 mount -t proc proc proc; mount --rbind /dev dev; mount --rbind /sys sys
 mount --bind "$outside" "./$outside"; mount --bind "$nix" nix
 for extra in $ORACLE_BIND; do mkdir -p "./$extra"; mount --bind "$extra" "./$extra"; done

@@ -77,6 +77,18 @@ let
         file.extraConfig
       ]
     );
+  netdevText =
+    file:
+    join (
+      [
+        (section "NetDev" file.netdevConfig)
+        (section "VLAN" file.vlanConfig)
+        (section "Bridge" file.bridgeConfig)
+        (section "WireGuard" file.wireguardConfig)
+      ]
+      ++ map (section "WireGuardPeer") file.wireguardPeers
+      ++ [ file.extraConfig ]
+    );
 in
 {
   options.systemd.network = {
@@ -124,19 +136,7 @@ in
     {
       environment.etc = mkMerge [
         (render "network" networkText (enabled cfg.networks))
-        (render "netdev" (
-          file:
-          join (
-            [
-              (section "NetDev" file.netdevConfig)
-              (section "VLAN" file.vlanConfig)
-              (section "Bridge" file.bridgeConfig)
-              (section "WireGuard" file.wireguardConfig)
-            ]
-            ++ map (section "WireGuardPeer") file.wireguardPeers
-            ++ [ file.extraConfig ]
-          )
-        ) (enabled cfg.netdevs))
+        (render "netdev" netdevText (enabled cfg.netdevs))
         (render "link" (
           file:
           join [
@@ -147,10 +147,34 @@ in
         ) (enabled cfg.links))
       ];
     }
+    {
+      assertions = lib.concatLists (
+        lib.mapAttrsToList (
+          name: file:
+          map (setting: {
+            assertion = !(setting.section ? ${setting.key});
+            message = "systemd.network.netdevs.${lib.escapeNixIdentifier name}: ${setting.key} would be in the store, where everybody can read it. Use ${setting.key}File.";
+          }) (
+            [
+              {
+                section = file.wireguardConfig;
+                key = "PrivateKey";
+              }
+            ]
+            ++ map (section: {
+              inherit section;
+              key = "PresharedKey";
+            }) file.wireguardPeers
+          )
+        ) (enabled cfg.netdevs)
+      );
+    }
     (mkIf cfg.enable {
       systemd.services.systemd-networkd = {
         wantedBy = [ "multi-user.target" ];
-        reloadTriggers = map networkText (builtins.attrValues (enabled cfg.networks));
+        reloadTriggers =
+          map networkText (builtins.attrValues (enabled cfg.networks))
+          ++ map netdevText (builtins.attrValues (enabled cfg.netdevs));
       };
     })
   ];

@@ -48,6 +48,34 @@ let
   tests = {
     "a plain host has no failed assertions" = failed { } == [ ];
 
+    "a secret of WireGuard in the declaration is refused, and a file of one is not" =
+      let
+        module = wireguardConfig: wireguardPeers: {
+          systemd.network.netdevs.wg0 = {
+            netdevConfig = {
+              Kind = "wireguard";
+              Name = "wg0";
+            };
+            inherit wireguardConfig wireguardPeers;
+          };
+        };
+      in
+      fails "Use PrivateKeyFile" (module { PrivateKey = "x"; } [ ])
+      && fails "Use PresharedKeyFile" (module { } [ { PresharedKey = "x"; } ])
+      && failed (module { PrivateKeyFile = "/persist/wg"; } [ { PresharedKeyFile = "/persist/psk"; } ]) == [ ];
+    "a changed network device makes networkd reload" =
+      let
+        unitOf = name: text "systemd/system/systemd-networkd.service.d/overrides.conf" {
+          systemd.network.netdevs.br = {
+            netdevConfig = {
+              Kind = "bridge";
+              Name = name;
+            };
+          };
+        };
+      in
+      unitOf "br0" != unitOf "br1";
+
     ## Units
     "a service's text" =
       unit {

@@ -238,7 +238,12 @@ let
 
   ## Locks
 
-  lockOf = fleet: dirOf fleet + "/pristine.lock";
+  lockOf =
+    fleet:
+    if isAttrs fleet && !lib.isStringLike fleet then
+      throw "A fleet that is given as a value has no lock file beside it; write it to a file, and give evalFleet its path."
+    else
+      dirOf fleet + "/pristine.lock";
 
   packagesFromLock =
     lock:

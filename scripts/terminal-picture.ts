@@ -19,7 +19,7 @@ const PICTURE = join(docs, "demo.svg");
 const SHOWN: readonly { readonly title: RegExp; readonly lines: RegExp }[] = [
   {
     title: /Deploy /,
-    lines: /^\$ |^ {2}web1: .* → | (packages|reload|users|ports|copy) {2,}|hosts to switch|^ {2}[✓✗] /,
+    lines: /^\$ |^ {2}web1: .* → | (packages|start|reload|users|ports|copy) {2,}|hosts to switch|^ {2}[✓✗] /,
   },
   { title: /Change one thing/, lines: /^edit |^ {2}[-+] |^\$ .*deploy|^ {2}[✓✗] / },
   { title: /locks you out/, lines: /^edit |^ {2}\+ services|^\$ |^ {2}web1: .* → | (ports|LOCKOUT) {2,}|^ {2}[✓✗] / },

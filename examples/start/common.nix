@@ -24,7 +24,7 @@
     port = 22;
   };
 
-  # How many earlier generations a host keeps to return to.
+  # How many generations a host keeps, the running one among them: those before it can be returned to.
   deployment.keepGenerations = 10;
 
   # Programs to have at hand. Any Debian package can stand here; run `pristine lock` after naming a new one.

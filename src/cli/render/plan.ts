@@ -127,7 +127,7 @@ function renderDiff(diff: SystemDiff, terminal: Terminal): string[] {
   );
   styled(
     "ports",
-    diff.ports.map((port) => signed(port.kind, `${port.port}/${port.protocol}`)),
+    diff.ports.map((port) => signed(port.kind, safeText(`${port.port}/${port.protocol}`))),
   );
   styled(
     "persist",

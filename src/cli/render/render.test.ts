@@ -8,6 +8,7 @@ import { describeRecord } from "../../fleet/deploy.ts";
 import type { HostInventory } from "../../fleet/inventory.ts";
 import type { HostOutcome } from "../../fleet/outcome.ts";
 import { type FleetPlan, type HostPlan, planHash } from "../../fleet/plan.ts";
+import type { HostStatus } from "../../fleet/status.ts";
 import type { SystemDiff } from "../../machine/system-diff.ts";
 import type { JournalRecord, Receipt } from "../../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../../machine/unit-plan.ts";
@@ -18,6 +19,7 @@ import { renderOutcome, renderSummary } from "./outcome.ts";
 import { renderPlan } from "./plan.ts";
 import { Progress } from "./progress.ts";
 import { safeText } from "./safe-text.ts";
+import { renderStatuses } from "./status.ts";
 import { renderBytes, renderDuration, renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -103,6 +105,30 @@ db: db.example cannot be reached: \\x1b[2Jtimed out
 lb: unchanged
 1 host to switch, 2.0 KiB to copy, plan 0123456789ab`,
   );
+});
+
+test("what a host says of itself cannot move the cursor", () => {
+  const facts = {
+    systems: { activated: `${STORE}-system-\u001b[2J` },
+    transaction: { state: "\u001b[2J", operator: { user: "\u001b[2J", host: "desk" } },
+    failedUnits: ["\u001b[2J.service"],
+    lastReceipt: null,
+    uptimeSeconds: 60,
+  } as unknown as NonNullable<HostStatus["facts"]>;
+  const status: HostStatus = {
+    host: "web",
+    address: "web.example",
+    tags: [],
+    asDeclared: false,
+    declared: `${STORE}-system-web`,
+    facts,
+    differs: true,
+    health: [{ name: "\u001b[2J", healthy: false, message: "\u001b[2J", attempts: 1, milliseconds: 1 }],
+    drift: [],
+  };
+  const shown = renderStatuses([status], terminal()).join("\n");
+  assert.equal(shown.includes("\u001b"), false, shown);
+  assert.equal(shown.split("\\x1b[2J").length - 1, 7);
 });
 
 test("a plan's hash names what is approved and nothing else", () => {

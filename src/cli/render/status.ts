@@ -25,7 +25,7 @@ export function renderStatuses(statuses: readonly HostStatus[], terminal: Termin
     const generation = status.generation === undefined ? "-" : String(status.generation);
     const declared =
       facts.transaction !== null
-        ? yellow(facts.transaction.state)
+        ? yellow(safeText(facts.transaction.state))
         : status.differs
           ? yellow("differs")
           : green("as declared");
@@ -41,7 +41,7 @@ export function renderStatuses(statuses: readonly HostStatus[], terminal: Termin
     const { facts } = status;
     if (facts !== undefined && status.differs) {
       details.push(
-        `runs     ${basename(facts.systems.activated ?? "an unknown system")}`,
+        safeText(`runs     ${basename(facts.systems.activated ?? "an unknown system")}`),
         `declared ${basename(status.declared)}`,
       );
     }

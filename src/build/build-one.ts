@@ -293,7 +293,14 @@ function exportedGraphs(
   closure: ReadonlyMap<string, StorePath>,
   settings: BuildSettings,
 ): [string, Uint8Array][] {
-  if (drv.env.has("__json")) return [];
+  const structured = drv.env.get("__json");
+  if (structured !== undefined) {
+    if (!Object.hasOwn(JSON.parse(textOfByteString(structured)) as object, "exportReferencesGraph")) return [];
+    throw new OperationError(
+      "DERIVATION_UNSUPPORTED",
+      `'${drv.name}' has exportReferencesGraph among structured attributes, which is not supported`,
+    );
+  }
   const words = wordsOf(drv.env.get("exportReferencesGraph"));
   const { storeDir } = settings.store;
   const files: [string, Uint8Array][] = [];

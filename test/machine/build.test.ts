@@ -260,6 +260,8 @@ no setuid
         ["out"],
         { toolbox: toolbox.render("/nix/store"), allowedReferences: "" },
       ],
+      // What is not given to a builder that asks for it is refused, not left out.
+      ["true", "DERIVATION_UNSUPPORTED", ["out"], { __json: '{"exportReferencesGraph":{"graph":[]}}' }],
     ];
     for (const [index, [script, code, outputs, env]] of cases.entries()) {
       const error = await failure(

@@ -153,6 +153,8 @@ in
       ];
       wants = [ "network-pre.target" ];
       conflicts = [ "shutdown.target" ];
+      # Stopping opens the host until the start; loading the rules anew replaces them in one transaction.
+      reloadIfChanged = true;
       reloadTriggers = [ ruleset ];
       unitConfig.DefaultDependencies = false;
       serviceConfig = {

@@ -44,7 +44,7 @@ function runHealthCheck(host: Host, check: HealthCheck): HealthResult {
 function attempt(host: Host, check: HealthCheck): Attempt {
   switch (check.kind) {
     case "unit":
-      return unitAttempt(host, check.unit);
+      return unitAttempt(host, check.unit, check.timeoutSeconds);
     case "command":
       return commandAttempt(host, check.command, check.timeoutSeconds);
     case "tcp":
@@ -54,8 +54,8 @@ function attempt(host: Host, check: HealthCheck): Attempt {
   }
 }
 
-function unitAttempt(host: Host, unit: string): Attempt {
-  const { stdout } = host.run(["systemctl", "is-active", unit], { timeoutSeconds: 10 });
+function unitAttempt(host: Host, unit: string, timeoutSeconds: number): Attempt {
+  const { stdout } = host.run(["systemctl", "is-active", unit], { timeoutSeconds });
   const state = stdout.trim();
   return {
     healthy: state === "active" || state === "reloading",

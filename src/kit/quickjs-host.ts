@@ -189,17 +189,24 @@ function contentsOf(descriptor: number): string {
   return text;
 }
 
+/** How long a killed process is waited for. */
+const KILL_WAIT_MS = 5_000;
+
 function wait(pid: number, timeoutSeconds: number): number {
-  const deadline = nowMs() + timeoutSeconds * 1000;
+  let deadline = nowMs() + timeoutSeconds * 1000;
+  let isKilled = false;
   const quick = nowMs() + QUICK_WAIT_MS;
   for (let pause = 1; ; pause = Math.min(pause * 2, nowMs() < quick ? QUICK_PAUSE_MS_MAX : PAUSE_MS_MAX)) {
     const [found, status] = os.waitpid(pid, os.WNOHANG);
+    if (found === pid && isKilled) return 124;
     if (found === pid) return (status & 0x7f) === 0 ? (status >> 8) & 0xff : 128 + (status & 0x7f);
     if (found < 0) return 127;
     if (nowMs() >= deadline) {
+      // A process that waits for a disk does not end by a signal; it is left behind.
+      if (isKilled) return 124;
       os.kill(pid, SIGKILL);
-      os.waitpid(pid, 0);
-      return 124;
+      isKilled = true;
+      deadline = nowMs() + KILL_WAIT_MS;
     }
     os.sleep(pause);
   }

@@ -12,6 +12,7 @@ export interface RebootResult {
 }
 
 const RETRY_PAUSE_MS = 500;
+/** How long services may take to start once the host answers. */
 const SETTLE_MS = 60_000;
 
 export async function rebootHost(
@@ -28,6 +29,8 @@ export async function rebootHost(
   const before = await kit.facts({ signal });
   const startedMs = clock.nowMs();
   const deadlineMs = startedMs + options.timeoutMs;
+  /** When the new boot answered first. */
+  let answeredMs: number | undefined;
   options.onPhase("rebooting");
   // The connection may be gone before the command has answered.
   await session.connection
@@ -35,7 +38,7 @@ export async function rebootHost(
     .catch(ignoreConnectionLoss);
   await session.connection.close();
   for (;;) {
-    if (clock.nowMs() > deadlineMs) {
+    if (clock.nowMs() > deadlineMs + (answeredMs === undefined ? 0 : SETTLE_MS)) {
       throw new OperationError(
         "HOST_REBOOT_TIMEOUT",
         `${session.host.name} did not come back within ${Math.round(options.timeoutMs / 1000)} s`,
@@ -48,9 +51,12 @@ export async function rebootHost(
     try {
       const facts = await kit.facts({ signal, fresh: true, deadlineMs: 10_000 });
       if (facts.bootId === before.bootId) continue;
-      const downMs = clock.nowMs() - startedMs;
-      if (facts.systemState === "starting" && clock.nowMs() - startedMs - downMs < SETTLE_MS)
+      answeredMs ??= clock.nowMs();
+      if (facts.systemState === "starting" && clock.nowMs() - answeredMs < SETTLE_MS) {
         options.onPhase("back; services are starting");
+        continue;
+      }
+      const downMs = answeredMs - startedMs;
       const check = await kit.check({ signal });
       const problems = [
         ...check.results.filter((result) => !result.healthy).map((result) => `${result.name}: ${result.message}`),

@@ -50,6 +50,8 @@ export async function openSystemTree(
   await fetch(root);
 
   const nodeOf = (path: string): MemoryTree | "local" | undefined => {
+    // A link of the host's must not lead out of the store on this machine.
+    if (path.split("/").includes("..")) return undefined;
     const split = splitStorePath(path, localStore.storeDir);
     if (split === undefined) return undefined;
     const [object, below] = split;

@@ -12,7 +12,16 @@ export function renderStatuses(statuses: readonly HostStatus[], terminal: Termin
   const rows = statuses.map((status) => {
     const { facts } = status;
     if (facts === undefined)
-      return [status.host, red("unreachable"), "", "", "", safeText(status.error?.message ?? "")];
+      return [
+        status.host,
+        red(
+          status.error?.code === "HOST_UNREACHABLE" || status.error?.code === "HOST_TIMEOUT" ? "unreachable" : "failed",
+        ),
+        "",
+        "",
+        "",
+        safeText(status.error?.message ?? ""),
+      ];
     const unhealthy = status.health.filter((result) => !result.healthy).length;
     const health =
       unhealthy > 0

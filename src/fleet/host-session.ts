@@ -81,9 +81,11 @@ export class HostSession {
   async #placeKit(signal: AbortSignal): Promise<HostKit> {
     const { kitPath, localStore } = this.#options;
     const store = await this.store(signal);
-    // Until it has a root of its own, a collection on the host must not take it.
-    await store.addTempRoots([kitPath], signal);
-    await copyClosure({ from: localStore, to: store, roots: [kitPath], signal });
+    if (!(await store.validPaths([kitPath], signal)).has(kitPath.baseName)) {
+      // Until it has a root of its own, a collection on the host must not take it. A full disk has no room for this.
+      await store.addTempRoots([kitPath], signal);
+      await copyClosure({ from: localStore, to: store, roots: [kitPath], signal });
+    }
     const rendered = kitPath.render(localStore.storeDir);
     const root = "/nix/var/nix/gcroots/pristine";
     // The kit must outlive this command: the host may need it to return.

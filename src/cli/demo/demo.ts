@@ -2,6 +2,7 @@
 
 import { join } from "node:path";
 import { OperationError } from "../../base/errors.ts";
+import { quotePosix } from "../../base/shell-words.ts";
 import { labDown, labNames } from "../../lab/lab.ts";
 import { checkRoot, LAB_PROGRAMS } from "../../lab/requirements.ts";
 import { checkSubnetFree } from "../../lab/network.ts";
@@ -38,6 +39,7 @@ export async function runDemo(
   const { terminal, signal } = session;
   const { bold, dim } = terminal.colors;
   const directory = join(stateDirectory(), "demo", LAB);
+  const pasting = `export PATH=${quotePosix(programFile("bin"))}:$PATH; cd ${quotePosix(directory)}`;
   const missing = await missingPackages(NEEDED);
   terminal.out(
     bold("Pristine: three hosts, from nothing to deployed, broken, healed and rolled back, on this machine."),
@@ -54,6 +56,7 @@ export async function runDemo(
     `  network     ${SUBNET} behind the interface ${uplinkName(LAB)}, three hosts in namespaces of their own`,
   );
   terminal.out("  mounts      three loop devices with ext4, and tmpfs roots, all below /run/pristine/lab");
+  terminal.out(`  commands    are shown as they run; to paste them: ${pasting}`);
   terminal.out(
     "  afterwards  every trace of the hosts is removed (--keep leaves them up); the local store stays as a cache",
   );
@@ -118,7 +121,7 @@ export async function runDemo(
   );
   if (options.keep) {
     terminal.out(
-      `\nThe fleet is up. Look around:\n  cd ${directory}\n  pristine status --lab\n  pristine ssh web1 --lab\n  curl http://10.77.7.11/\n  pristine demo stop      # removes every trace`,
+      `\nThe fleet is up. Look around:\n  ${pasting}\n  pristine status --lab\n  pristine ssh web1 --lab\n  curl http://10.77.7.11/\n  pristine demo stop      # removes every trace`,
     );
   }
   if (complete) terminal.out(`\nNow your fleet: ${bold("pristine init")}`);

@@ -13,7 +13,10 @@ import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } fro
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
-const SUITE = "trixie";
+/** Debian's testing suite has the release of Nix that ours is compared with. */
+const SUITE = "forky";
+/** Serves every suite of Debian, also those younger than the debootstrap installed. */
+const BOOTSTRAP_SCRIPT = "/usr/share/debootstrap/scripts/sid";
 
 /** Where the oracle's tree of a suite lies. */
 export function oracleTree(suite: string = SUITE): string {
@@ -33,7 +36,7 @@ export function setUpOracle(suite: string = SUITE): string {
   const packages = "nix-bin,libdbi-perl,git,ca-certificates,openssh-client";
   const made = spawnSync(
     "debootstrap",
-    ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror()],
+    ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror(), BOOTSTRAP_SCRIPT],
     {
       stdio: ["ignore", "pipe", "inherit"],
       encoding: "utf8",

@@ -18,8 +18,18 @@ export type HashParseError =
   | { readonly kind: "no-algorithm" }
   | { readonly kind: "unknown-algorithm"; readonly algorithm: string }
   | { readonly kind: "algorithm-mismatch"; readonly expected: HashAlgorithm; readonly found: HashAlgorithm }
-  | { readonly kind: "bad-length"; readonly algorithm: HashAlgorithm; readonly chars: number }
-  | { readonly kind: "bad-digits"; readonly algorithm: HashAlgorithm };
+  | { readonly kind: "bad-length"; readonly algorithm: HashAlgorithm; readonly digits: string }
+  | {
+      readonly kind: "bad-digits";
+      readonly algorithm: HashAlgorithm;
+      readonly notation: HashNotation;
+      readonly digits: string;
+      /** How many bytes the digits stand for; none when one of them is no digit. */
+      readonly size: number;
+    };
+
+/** What Nix calls the ways to write a hash. */
+type HashNotation = "base16" | "nix32" | "Base64" | "SRI";
 
 /** A digest together with the algorithm that made it. */
 export class Hash {
@@ -144,29 +154,47 @@ export function describeHashError(text: string, error: HashParseError): string {
     case "algorithm-mismatch":
       return `hash '${text}' should have type '${error.expected}' but has type '${error.found}'`;
     case "bad-length":
-      return `hash '${text}' has wrong length for hash algorithm '${error.algorithm}'`;
+      return `hash '${error.digits}' has wrong length for hash algorithm '${error.algorithm}'`;
     case "bad-digits":
-      return `hash '${text}' has invalid characters for hash algorithm '${error.algorithm}'`;
+      return `invalid ${error.notation} hash '${error.digits}', length ${error.size} != expected length ${HASH_SIZES[error.algorithm]}`;
   }
 }
 
 const BASE16 = /^[0-9a-fA-F]*$/;
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/;
+const BASE64 = /^[A-Za-z0-9+/]*$/;
 
 function parseDigits(digits: string, algorithm: HashAlgorithm, isSri: boolean): Result<Hash, HashParseError> {
   const size = HASH_SIZES[algorithm];
-  let bytes: Uint8Array | undefined;
-  if (!isSri && digits.length === size * 2) {
-    bytes = BASE16.test(digits) ? Buffer.from(digits, "hex") : undefined;
-  } else if (!isSri && digits.length === base32Chars(size)) {
-    bytes = decodeBase32(digits, size);
-  } else if (digits.length === Math.ceil(size / 3) * 4) {
-    const decoded = BASE64.test(digits) ? Buffer.from(digits, "base64") : undefined;
-    bytes = decoded?.length === size ? decoded : undefined;
-  } else {
-    return err({ kind: "bad-length", algorithm, chars: digits.length });
+  const notation = isSri ? "SRI" : notationOf(digits.length, size);
+  if (notation === undefined) return err({ kind: "bad-length", algorithm, digits });
+  const bytes = decodeDigits(digits, notation, size);
+  if (bytes?.length === size) return ok(new Hash(algorithm, bytes));
+  return err({ kind: "bad-digits", algorithm, notation, digits, size: bytes?.length ?? 0 });
+}
+
+function notationOf(chars: number, size: number): HashNotation | undefined {
+  if (chars === size * 2) return "base16";
+  if (chars === base32Chars(size)) return "nix32";
+  return chars === Math.ceil(size / 3) * 4 ? "Base64" : undefined;
+}
+
+function decodeDigits(digits: string, notation: HashNotation, size: number): Uint8Array | undefined {
+  switch (notation) {
+    case "base16":
+      return BASE16.test(digits) ? Buffer.from(digits, "hex") : undefined;
+    case "nix32":
+      return decodeBase32(digits, size);
+    case "Base64":
+    case "SRI":
+      return decodeBase64(digits);
   }
-  return bytes === undefined ? err({ kind: "bad-digits", algorithm }) : ok(new Hash(algorithm, bytes));
+}
+
+/** As in Nix, `=` ends the digits and need not be there, and line ends do not count. */
+function decodeBase64(digits: string): Uint8Array | undefined {
+  const end = digits.indexOf("=");
+  const significant = (end < 0 ? digits : digits.slice(0, end)).replaceAll("\n", "");
+  return BASE64.test(significant) ? Buffer.from(significant, "base64") : undefined;
 }
 
 function bufferOf(bytes: Uint8Array): Buffer {

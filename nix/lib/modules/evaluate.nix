@@ -1,10 +1,20 @@
 # Whole configurations: modules in, options and their values out. Everything is lazy, so modules may read each other's results.
 { lib }:
 let
-  inherit (builtins) concatMap head length mapAttrs removeAttrs seq;
+  inherit (builtins)
+    all
+    concatMap
+    filter
+    head
+    isAttrs
+    length
+    mapAttrs
+    removeAttrs
+    seq
+    ;
   inherit (lib.options) isOption mkOption;
   inherit (lib.moduleErrors) unknownOption;
-  inherit (lib.modules) collect mergeDefinitions mergeTree;
+  inherit (lib.modules) collect kindOf mergeDefinitions mergeTree;
   inherit (lib) types;
 
   evalModules =
@@ -15,12 +25,12 @@ let
       class ? null,
     }:
     let
+      # The options below `_module`, and what every configuration defines there.
       internalModule = {
-        _file = "nix/lib/modules/evaluate.nix";
-        key = "nix/lib/modules/evaluate.nix#internal";
+        file = "nix/lib/modules/evaluate.nix";
         options._module = {
           args = mkOption {
-            type = types.lazyAttrsOf types.raw;
+            type = argsType;
             internal = prefix != [ ];
             description = "Additional arguments passed to each module beside `lib', `config' and `options'. Not usable in `imports'; see specialArgs.";
           };
@@ -42,16 +52,19 @@ let
             description = "The special arguments this configuration was evaluated with.";
           };
         };
-        config._module.args = {
-          inherit extendModules;
-          moduleType = type;
+        config._module = {
+          args = ownArgs;
+          inherit specialArgs;
         };
-        config._module.specialArgs = specialArgs;
+      };
+      argsType = types.lazyAttrsOf types.raw;
+      ownArgs = {
+        inherit extendModules;
+        moduleType = type;
       };
 
       loaded = collect {
-        inherit class;
-        modules = modules ++ [ internalModule ];
+        inherit class modules;
         modulesPath = specialArgs.modulesPath or "";
         args = {
           inherit lib config specialArgs;
@@ -62,12 +75,75 @@ let
         // specialArgs;
       };
 
-      tree = mergeTree prefix (map (module: { inherit (module) file options; }) loaded) (
+      ownTree = mergeTree prefix (map (module: { inherit (module) file options; }) loaded) (
         map (module: {
           inherit (module) file;
           value = module.config;
         }) loaded
       );
+
+      # What is declared and defined below `_module`, by the modules and by every configuration itself.
+      moduleDeclarations = ownTree.declared._module or [ ];
+      moduleDefinitions = ownTree.defined._module or [ ];
+      moduleTree = mergeTree prefix (
+        [ { inherit (internalModule) file options; } ]
+        ++ map (declaration: {
+          inherit (declaration) file;
+          options._module = declaration.options;
+        }) moduleDeclarations
+      ) (
+        [
+          {
+            inherit (internalModule) file;
+            value = internalModule.config;
+          }
+        ]
+        ++ map (definition: {
+          inherit (definition) file;
+          value._module = definition.value;
+        }) moduleDefinitions
+      );
+
+      # Most configurations are submodules, which define nothing there but arguments: their values need no options.
+      definesArgsOnly =
+        moduleDeclarations == [ ]
+        && all (
+          { value, ... }: kindOf value == null && isAttrs value && removeAttrs value [ "args" ] == { }
+        ) moduleDefinitions;
+      plainModuleConfig = {
+        args =
+          (mergeDefinitions (prefix ++ [ "_module" "args" ]) argsType (
+            [
+              {
+                inherit (internalModule) file;
+                value = ownArgs;
+              }
+            ]
+            ++ map (definition: {
+              inherit (definition) file;
+              value = definition.value.args;
+            }) (filter ({ value, ... }: value ? args) moduleDefinitions)
+          )).mergedValue;
+        check = true;
+        freeformType = null;
+        inherit specialArgs;
+      };
+
+      tree = {
+        options = ownTree.options // {
+          inherit (moduleTree.options) _module;
+        };
+        config = ownTree.config // {
+          _module = if definesArgsOnly then plainModuleConfig else moduleTree.config._module;
+        };
+        unmatched =
+          if moduleDeclarations == [ ] && moduleDefinitions == [ ] then
+            ownTree.unmatched
+          else
+            filter ({ loc, name, ... }: !isBelowModule (loc ++ [ name ])) ownTree.unmatched
+            ++ (if definesArgsOnly then [ ] else moduleTree.unmatched);
+      };
+      isBelowModule = loc: lib.take (length prefix + 1) loc == prefix ++ [ "_module" ];
 
       freeformType = tree.config._module.freeformType;
       freeform =

@@ -98,6 +98,7 @@ let
       nodes = mapAttrs (name: list: mergeNode (loc ++ [ name ]) list (defined.${name} or [ ])) declared;
     in
     {
+      inherit declared defined;
       options = mapAttrs (_: node: node.options) nodes;
       config = mapAttrs (_: node: node.config) nodes;
       # Definitions without a declaration: for the freeform type, or an error.

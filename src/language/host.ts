@@ -6,6 +6,9 @@
  * `HostError`; its message is what Nix would say.
  */
 
+import type { InputAttrs } from "../format/input/attributes.ts";
+import type { FetchClosureRequest, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
+
 export type FileKind = "regular" | "directory" | "symlink" | "unknown";
 
 export interface DirectoryEntry {
@@ -60,6 +63,15 @@ export interface Host {
   readDerivation(path: string): Uint8Array;
   /** Makes the outputs `drv!output` and other store paths exist, building them when needed. */
   realise(context: readonly string[]): void;
+  /**
+   * Fetches an input of any type but `indirect`; its tree can be read at its store path from then on. The attributes
+   * are those `format/input` has checked.
+   */
+  fetchTree(input: InputAttrs): FetchedTree;
+  /** Fetches a file or an archive's tree; the answer is its full store path. */
+  fetchFile(request: FetchFileRequest): string;
+  /** Copies a closure from a binary cache into the store; the answer is the path that is valid then. */
+  fetchClosure(request: FetchClosureRequest): string;
   /** Prints a line of `builtins.trace`. */
   trace(line: string): void;
   /** Prints a warning; `isFromExpression` when Nix code asked for it. */

@@ -1,5 +1,7 @@
 /** What the thread of an evaluation and its starter say to each other. */
 
+import type { InputAttrs } from "../format/input/attributes.ts";
+import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 import type {
   EvalDiagnosticData,
   EvaluationRequest,
@@ -22,9 +24,32 @@ export interface RealiseRequest {
   readonly sources: ReadonlyMap<string, SourcePath>;
 }
 
+/** Everything an evaluation waits for. */
+export type Question =
+  | ({ readonly kind: "realise" } & RealiseRequest)
+  | { readonly kind: "fetch-tree"; readonly input: InputAttrs }
+  | { readonly kind: "fetch-file"; readonly request: FetchFileRequest }
+  | { readonly kind: "fetch-closure"; readonly request: FetchClosureRequest };
+
+/** What the answer to a kind of question is. */
+export interface Answers {
+  readonly realise: undefined;
+  readonly "fetch-tree": FetchedObject & FetchedTree;
+  readonly "fetch-file": FetchedObject;
+  readonly "fetch-closure": FetchedObject;
+}
+
+export type Answer<Q extends Question = Question> = Answers[Q["kind"]];
+
+/** The answer as it crosses to the evaluation's thread, or why there is none. */
+export type AnswerMessage = { readonly answer: Answer } | { readonly failure: string };
+
+/** Asks and waits; a refusal is a `HostError`. The one way in which an evaluation waits for anything. */
+export type Ask = <Q extends Question>(question: Q) => Answer<Q>;
+
 export type WorkerMessage =
   | { readonly kind: "trace"; readonly line: string }
   | { readonly kind: "warning"; readonly text: string; readonly isFromExpression: boolean }
-  | ({ readonly kind: "realise"; readonly gate: SharedArrayBuffer } & RealiseRequest)
+  | { readonly kind: "question"; readonly question: Question; readonly gate: SharedArrayBuffer }
   | { readonly kind: "result"; readonly result: EvaluationResult }
   | { readonly kind: "diagnostic"; readonly data: EvalDiagnosticData };

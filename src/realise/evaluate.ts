@@ -7,8 +7,10 @@
 import { InvariantError } from "../base/errors.ts";
 import { programModule } from "../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
-import type { RealiseRequest, WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
+import type { AnswerMessage, Question, RealiseRequest, WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "./evaluation-request.ts";
+
+import { type FetchService, fetchForEvaluation } from "./fetch-for-evaluation.ts";
 
 export type {
   EvaluationArgument,
@@ -21,6 +23,8 @@ export { instantiate } from "./instantiate.ts";
 export interface EvaluationServices {
   /** Makes what evaluation needs exist. Without it, import from derivation is an error of the expression. */
   readonly realise?: (request: RealiseRequest, signal: AbortSignal) => Promise<void>;
+  /** Fetches what evaluation asks for; without it, a fetcher with this user's cache and the default settings does. */
+  readonly fetch?: FetchService;
   /** Told of each line of `builtins.trace` as it comes. */
   readonly onTrace?: (line: string) => void;
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
@@ -42,6 +46,10 @@ export async function evaluate(
 ): Promise<EvaluationResult> {
   const outcome: { result?: EvaluationResult; diagnostic?: EvalDiagnostic } = {};
   const start: WorkerStart = { request, canRealise: services.realise !== undefined };
+  const fetch =
+    services.fetch ??
+    fetchForEvaluation({ storeDir: request.storeDir ?? "/nix/store", env: request.env ?? process.env });
+  const answering = { ...services, fetch };
   const onMessage = (received: unknown, worker: WorkerHandle): void => {
     const message = received as WorkerMessage;
     switch (message.kind) {
@@ -49,8 +57,11 @@ export async function evaluate(
         return services.onTrace?.(message.line);
       case "warning":
         return services.onWarning?.(message.text, message.isFromExpression);
-      case "realise":
-        void answerRealise(message, services, worker, signal);
+      case "question":
+        void answer(message.question, answering, signal).then((reply) => {
+          worker.send(reply);
+          new Gate(message.gate).open();
+        });
         return;
       case "result":
         outcome.result = message.result;
@@ -73,20 +84,18 @@ export async function evaluate(
   return outcome.result;
 }
 
-/** Builds for the worker, which waits at the gate: the failure's text is there before the gate opens. */
-async function answerRealise(
-  message: Extract<WorkerMessage, { readonly kind: "realise" }>,
-  services: EvaluationServices,
-  worker: WorkerHandle,
-  signal: AbortSignal,
-): Promise<void> {
-  let failure = "";
+type Answering = Pick<EvaluationServices, "realise"> & { readonly fetch: FetchService };
+
+/** Does what evaluation asks for while it waits; never rejects. */
+async function answer(question: Question, services: Answering, signal: AbortSignal): Promise<AnswerMessage> {
   try {
-    await services.realise!(message, signal);
+    if (question.kind === "realise") {
+      await services.realise!(question, signal);
+      return { answer: undefined };
+    }
+    return { answer: await services.fetch(question, signal) };
   } catch (error) {
-    failure = error instanceof Error ? error.message : String(error);
-    if (failure === "") failure = "the build failed";
+    const failure = error instanceof Error ? error.message : String(error);
+    return { failure: failure === "" ? "what evaluation asked for failed" : failure };
   }
-  worker.send(failure);
-  new Gate(message.gate).open();
 }

@@ -5,9 +5,12 @@ import { OperationError } from "../base/errors.ts";
 import { fixedOutputPath, sourcePath } from "../format/content-address.ts";
 import { Hash, hashByteString } from "../format/hash.ts";
 import { narHash } from "../format/nar.ts";
+import { type InputAttrs, renderInputAttrs } from "../format/input/attributes.ts";
+import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
 import { kindOfSync, readDirectorySync, readFileSync, readLinkSync, realPathSync } from "../system/files-sync.ts";
 import { diskTree } from "../system/tree.ts";
+import type { Ask } from "./evaluate-messages.ts";
 import type { EvaluationRead, InstantiatedDerivation, SourcePath } from "./evaluation-request.ts";
 
 export interface EvaluationHostOptions {
@@ -18,8 +21,10 @@ export interface EvaluationHostOptions {
   readonly readsTargetStore: boolean;
   readonly baseDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Makes store paths and outputs exist; absent when nothing can be built. */
-  readonly realise?: (context: readonly string[]) => void;
+  /** Asks the thread that can wait; absent where nothing can be fetched or built. */
+  readonly ask: Ask | undefined;
+  /** Whether it can make outputs exist. */
+  readonly canRealise: boolean;
   readonly onTrace: (line: string) => void;
   readonly onWarning: (text: string, isFromExpression: boolean) => void;
 }
@@ -260,7 +265,11 @@ export class EvaluationHost implements Host {
     // What this evaluation itself added is read where it came from; derivations are known.
     const wanted = context.filter((element) => element.startsWith("!") || !this.#isAtHand(element.replace(/^=/, "")));
     if (wanted.length === 0) return;
-    if (this.#options.realise !== undefined) return this.#options.realise(wanted);
+    const { ask, canRealise } = this.#options;
+    if (ask !== undefined && canRealise) {
+      const { derivations, sources } = this;
+      return ask({ kind: "realise", context: wanted, derivations, sources });
+    }
     const output = wanted.find((element) => element.startsWith("!"));
     if (output === undefined) throw new HostError(`path '${wanted[0]!}' is not valid`);
     const drvPath = output.slice(output.indexOf("!", 1) + 1);
@@ -268,6 +277,54 @@ export class EvaluationHost implements Host {
     throw new HostError(
       `cannot build '${drvPath}^${name}' during evaluation: building during evaluation (import from derivation) is not possible here`,
     );
+  }
+
+  fetchTree(input: InputAttrs): FetchedTree {
+    const fetched = this.#fetched(this.#asker()({ kind: "fetch-tree", input }));
+    const { storePath, narHash, attrs } = fetched;
+    this.#record("fetch", renderInputAttrs(input), `${narHash}\0${renderInputAttrs(attrs)}`);
+    return { storePath, narHash, attrs };
+  }
+
+  fetchFile(request: FetchFileRequest): string {
+    const { url, name, unpack, sha256 } = request;
+    if (sha256 !== undefined) {
+      const hash = new Hash("sha256", sha256);
+      const { storeDir } = this.#options;
+      const expected = fixedOutputPath(storeDir, name, unpack ? "nar" : "flat", hash).render(storeDir);
+      if (this.isValidPath(expected)) {
+        if (!this.#options.readsTargetStore) this.#noteStored(expected, unpack);
+        return expected;
+      }
+    }
+    const { storePath } = this.#fetched(this.#asker()({ kind: "fetch-file", request }));
+    this.#record("fetch", `${unpack ? "tarball" : "file"} ${name} ${url}`, storePath);
+    return storePath;
+  }
+
+  fetchClosure(request: FetchClosureRequest): string {
+    return this.#fetched(this.#asker()({ kind: "fetch-closure", request })).storePath;
+  }
+
+  #asker(): Ask {
+    if (this.#options.ask === undefined) throw new HostError("nothing can be fetched here");
+    return this.#options.ask;
+  }
+
+  /** An object that lies in a store which is not the one that is written to: it may have to be copied from there. */
+  #noteStored(path: string, recursive: boolean): void {
+    if (this.sources.has(path)) return;
+    this.sources.set(path, { kind: "path", localPath: textOfByteString(this.#options.storeRoot + path), recursive });
+  }
+
+  /** Takes up what was fetched: it is read where it is, and belongs to what this evaluation adds to the store. */
+  #fetched<T extends FetchedObject>(fetched: T): T {
+    const { storePath, localPath, isFlat, warnings } = fetched;
+    for (const warning of warnings) this.#options.onWarning(warning, false);
+    if (localPath !== undefined && !this.sources.has(storePath)) {
+      this.sources.set(storePath, { kind: "path", localPath, recursive: isFlat !== true });
+    }
+    return fetched;
   }
 
   #isAtHand(path: string): boolean {

@@ -68,7 +68,7 @@ export interface InstantiatedDerivation {
 
 /** Something evaluation learnt from the world. */
 export interface EvaluationRead {
-  readonly kind: "file" | "directory" | "stat" | "link" | "environment" | "time" | "source" | "store";
+  readonly kind: "file" | "directory" | "stat" | "link" | "environment" | "time" | "source" | "store" | "fetch";
   readonly subject: string;
   /** A digest of the answer, to tell whether it is still the same. */
   readonly digest: string;

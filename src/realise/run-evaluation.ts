@@ -22,6 +22,7 @@ import { renderJson } from "../language/eval/value-json.ts";
 import { renderXml } from "../language/eval/value-xml.ts";
 import { renderExpression } from "../language/print/expression.ts";
 import { Source } from "../language/syntax/source.ts";
+import type { Ask } from "./evaluate-messages.ts";
 import { EvaluationHost } from "./evaluation-host.ts";
 import {
   type DiagnosticPlace,
@@ -33,8 +34,10 @@ import {
 
 /** How an evaluation reaches the thread that can wait. */
 export interface EvaluationBridge {
-  /** Makes store paths and outputs exist; returns when they do. Absent when nothing can be built. */
-  readonly realise?: (context: readonly string[], host: EvaluationHost) => void;
+  /** Asks the thread that can wait for what evaluation needs: the one way in which evaluation waits for anything. */
+  readonly ask?: Ask;
+  /** Whether outputs can be built when they are asked for. */
+  readonly canRealise?: boolean;
   readonly onTrace?: (line: string) => void;
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
 }
@@ -52,14 +55,14 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
   const traces: string[] = [];
   const env = request.env ?? process.env;
   const storeDir = request.storeDir ?? "/nix/store";
-  const { realise } = bridge;
-  const host: EvaluationHost = new EvaluationHost({
+  const host = new EvaluationHost({
     storeDir,
     storeRoot: request.storeRoot ?? "",
     readsTargetStore: request.storeRoot !== undefined,
     baseDir: request.baseDir,
     env,
-    ...(realise === undefined ? {} : { realise: (context: readonly string[]) => realise(context, host) }),
+    ask: bridge.ask,
+    canRealise: bridge.canRealise ?? false,
     onTrace: (line) => {
       traces.push(line);
       bridge.onTrace?.(line);

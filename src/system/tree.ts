@@ -20,6 +20,8 @@ export type DiskNode =
 export interface DiskTree {
   node(path: string): DiskNode;
   read(path: string, size: number): Iterable<Uint8Array>;
+  /** When the object itself was last modified, in whole seconds. */
+  modifiedAt(path: string): number;
 }
 
 const READ_BYTES = 256 * 1024;
@@ -34,6 +36,9 @@ export function diskTree(root: string): DiskTree {
       if (status.isDirectory()) return { type: "directory", names: fs.readdirSync(at, "latin1") };
       if (status.isSymbolicLink()) return { type: "symlink", target: fs.readlinkSync(at, "latin1") };
       return { type: "unknown" };
+    },
+    modifiedAt(path) {
+      return Math.floor(fs.lstatSync(pathOnDisk(root, path)).mtimeMs / 1000);
     },
     *read(path, size) {
       const fd = fs.openSync(pathOnDisk(root, path), fs.constants.O_RDONLY | fs.constants.O_NOFOLLOW);

@@ -15,14 +15,10 @@ import { evaluateMany } from "../support/evaluate-many.ts";
 const source = process.env["NIX_UPSTREAM_SRC"];
 
 const LINTS = "lints of literals are not there yet";
-const FLAKES = "flake references are not there yet";
 const FETCHERS = "fetchers are not there yet";
 
 /** Cases of `eval-okay` that do not come out right yet. */
-const OKAY_EXCEPTIONS: Readonly<Record<string, string>> = {
-  "eval-okay-flake-ref-to-string": FLAKES,
-  "eval-okay-parse-flake-ref": FLAKES,
-};
+const OKAY_EXCEPTIONS: Readonly<Record<string, string>> = {};
 
 /** Cases of `eval-fail` that do not fail yet. */
 const FAIL_EXCEPTIONS: Readonly<Record<string, string>> = {
@@ -42,7 +38,6 @@ const MESSAGE_EXCEPTIONS: Readonly<Record<string, string>> = {
   "eval-fail-fetchurl-baseName": FETCHERS,
   "eval-fail-fetchurl-baseName-attrs": FETCHERS,
   "eval-fail-fetchurl-baseName-attrs-name": FETCHERS,
-  "eval-fail-flake-ref-to-string-negative-integer": FLAKES,
   "eval-fail-memoised-error-trace-not-mutated": "Nix remembers the first trace of a failed value, too",
 };
 

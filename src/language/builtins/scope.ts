@@ -13,6 +13,7 @@ import { controlBuiltins } from "./control.ts";
 import { dataBuiltins } from "./data.ts";
 import { derivationBuiltins } from "./derivations.ts";
 import { fileBuiltins } from "./files.ts";
+import { flakeReferenceBuiltins } from "./flake-references.ts";
 import { hashBuiltins } from "./hashes.ts";
 import { importBuiltins } from "./imports.ts";
 import { DERIVATION_FILE, INTERNAL_FILES } from "./internal-files.ts";
@@ -105,6 +106,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     ...dataBuiltins,
     ...derivationBuiltins,
     ...environmentBuiltins,
+    ...flakeReferenceBuiltins,
     ...importBuiltins(program),
     ...absentBuiltins(),
   };

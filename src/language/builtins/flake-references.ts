@@ -1,0 +1,65 @@
+/** `parseFlakeRef` and `flakeRefToString`. */
+
+import { FormatError } from "../../base/errors.ts";
+import {
+  flakeReferenceAttributes,
+  flakeReferenceOfAttributes,
+  parseFlakeReference,
+  renderFlakeReference,
+} from "../../format/flake-reference.ts";
+import type { InputAttribute, InputAttributes } from "../../format/input-attributes.ts";
+import { type Attrs, attrsOfEntries } from "../eval/attrs.ts";
+import { invalidError } from "../eval/eval-error.ts";
+import { expectAttrs, expectPlainText } from "../eval/expect.ts";
+import { force } from "../eval/thunk.ts";
+import { describeType, isInteger, isString } from "../eval/type-name.ts";
+import { ContextString, type Slot } from "../eval/value.ts";
+import type { Builtins } from "./builtin.ts";
+
+/** What a format refuses is an error of the expression, in the format's own words. */
+export function refusing<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof FormatError) throw invalidError(error.reason);
+    throw error;
+  }
+}
+
+/** The attributes of an input as a set. */
+export function attrsOfInput(input: InputAttributes): Attrs {
+  return attrsOfEntries([...input]);
+}
+
+function inputAttribute(name: string, slot: Slot): InputAttribute {
+  const value = force(slot);
+  if (isInteger(value)) {
+    if (value < 0) throw invalidError(`negative value given for flake ref attr ${name}: ${value}`);
+    return value;
+  }
+  if (typeof value === "boolean") return value;
+  if (isString(value)) return value instanceof ContextString ? value.text : value;
+  throw invalidError(
+    `flake reference attribute sets may only contain integers, Booleans, and strings, but attribute '${name}' is ${describeType(value)}`,
+  );
+}
+
+export const flakeReferenceBuiltins: Builtins = {
+  parseFlakeRef: [
+    1,
+    (_state, [reference]) => {
+      const frame = "while evaluating the argument passed to builtins.parseFlakeRef";
+      const text = expectPlainText(reference!, undefined, frame);
+      return attrsOfInput(refusing(() => flakeReferenceAttributes(parseFlakeReference(text))));
+    },
+  ],
+  flakeRefToString: [
+    1,
+    (_state, [attrs]) => {
+      const frame = "while evaluating the argument passed to builtins.flakeRefToString";
+      const { keys, values } = expectAttrs(attrs!, undefined, frame);
+      const input = new Map(keys.map((name, index) => [name, inputAttribute(name, values[index]!)]));
+      return refusing(() => renderFlakeReference(flakeReferenceOfAttributes(input)));
+    },
+  ],
+};

@@ -6,8 +6,8 @@ import {
   flakeReferenceOfAttributes,
   parseFlakeReference,
   renderFlakeReference,
-} from "../../format/flake-reference.ts";
-import type { InputAttribute, InputAttributes } from "../../format/input-attributes.ts";
+} from "../../format/input/flake-reference.ts";
+import type { InputAttribute, InputAttrs } from "../../format/input/attributes.ts";
 import { type Attrs, attrsOfEntries } from "../eval/attrs.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { expectAttrs, expectPlainText } from "../eval/expect.ts";
@@ -27,7 +27,7 @@ export function refusing<T>(work: () => T): T {
 }
 
 /** The attributes of an input as a set. */
-export function attrsOfInput(input: InputAttributes): Attrs {
+export function attrsOfInput(input: InputAttrs): Attrs {
   return attrsOfEntries([...input]);
 }
 

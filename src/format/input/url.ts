@@ -3,7 +3,7 @@
  * that flake references have always had. Text is byte strings.
  */
 
-import { FormatError } from "../base/errors.ts";
+import { FormatError } from "../../base/errors.ts";
 
 /** A URL that cannot be read, or that does not say what its scheme needs. */
 export class UrlError extends FormatError {

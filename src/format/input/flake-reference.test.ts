@@ -1,8 +1,8 @@
 /** Flake references, against what Nix 2.34 says to each (`test/oracle/flake-references.test.ts` asks it again). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import rows from "../../test/vectors/flake-references.json" with { type: "json" };
-import { FormatError } from "../base/errors.ts";
+import rows from "../../../test/vectors/flake-references.json" with { type: "json" };
+import { FormatError } from "../../base/errors.ts";
 import {
   flakeReferenceAttributes,
   flakeReferenceOfAttributes,

@@ -3,12 +3,12 @@
  * attributes. Reading and printing agree with Nix to the byte, since lock files hold both. Text is byte strings.
  */
 
-import { inputOfAttributes, inputOfUrl, renderInput } from "./fetch-input.ts";
-import { type InputAttributes, InputError, sameAttributes, textAttribute, withAttributes } from "./input-attributes.ts";
+import { inputOfAttributes, inputOfUrl, renderInput } from "./input.ts";
+import { type InputAttrs, InputError, sameAttributes, textAttribute, withAttributes } from "./attributes.ts";
 import { decodeQuery, parseUrl, pathOfSegments, percentDecode, renderUrl, segmentsOfPath, UrlError } from "./url.ts";
 
 export interface FlakeReference {
-  readonly input: InputAttributes;
+  readonly input: InputAttrs;
   /** Where in the tree `flake.nix` is; empty for its root. */
   readonly subdir: string;
 }
@@ -43,13 +43,13 @@ export function renderFlakeReference(reference: FlakeReference): string {
 }
 
 /** The attributes of a reference, `dir` included. */
-export function flakeReferenceAttributes(reference: FlakeReference): InputAttributes {
+export function flakeReferenceAttributes(reference: FlakeReference): InputAttrs {
   const { input, subdir } = reference;
   return subdir === "" || input.has("dir") ? input : withAttributes(input, { dir: subdir });
 }
 
 /** Throws `InputError` and `UrlError`. */
-export function flakeReferenceOfAttributes(attrs: InputAttributes): FlakeReference {
+export function flakeReferenceOfAttributes(attrs: InputAttrs): FlakeReference {
   const input = inputOfAttributes(withAttributes(attrs, { dir: undefined }));
   return { input, subdir: textAttribute(attrs, "dir") ?? "" };
 }

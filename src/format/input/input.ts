@@ -12,32 +12,32 @@ import {
   inputRevision,
   integerAttribute,
   type InputAttribute,
-  type InputAttributes,
+  type InputAttrs,
   parseRevision,
-  renderAttributes,
+  renderInputAttrs,
   requiredText,
   textAttribute,
   withAttributes,
-} from "./input-attributes.ts";
+} from "./attributes.ts";
 import { GIT_REVISION, isLegalRefName } from "./git-names.ts";
 import { parseUrl, pathOfSegments, renderUrl, splitScheme, type Url, UrlError } from "./url.ts";
 
 interface Scheme {
   readonly allowed: ReadonlySet<string>;
   /** The attributes a URL stands for; `undefined` when the URL is of another scheme. */
-  readonly ofUrl: (url: Url, isTree: boolean) => InputAttributes | undefined;
+  readonly ofUrl: (url: Url, isTree: boolean) => InputAttrs | undefined;
   /** Checks attributes; answers them in canonical form. */
-  readonly check: (attrs: InputAttributes) => InputAttributes;
-  readonly toUrl: (attrs: InputAttributes) => Url;
+  readonly check: (attrs: InputAttrs) => InputAttrs;
+  readonly toUrl: (attrs: InputAttrs) => Url;
   /** Whether the attributes name one tree for all time. */
-  readonly isLocked: (attrs: InputAttributes) => boolean;
-  readonly withRevision: (attrs: InputAttributes, ref: string | undefined, rev: string | undefined) => InputAttributes;
+  readonly isLocked: (attrs: InputAttrs) => boolean;
+  readonly withRevision: (attrs: InputAttrs, ref: string | undefined, rev: string | undefined) => InputAttrs;
 }
 
 const NO_QUERY: ReadonlyMap<string, string> = new Map();
 const FLAKE_ID = /^[a-zA-Z][a-zA-Z0-9_-]*$/;
 
-function keepRevision(attrs: InputAttributes, ref: string | undefined, rev: string | undefined): InputAttributes {
+function keepRevision(attrs: InputAttrs, ref: string | undefined, rev: string | undefined): InputAttrs {
   if (ref !== undefined) {
     throw new InputError(`don't know how to set branch/tag name of input '${renderInput(attrs)}' to '${ref}'`);
   }
@@ -47,7 +47,7 @@ function keepRevision(attrs: InputAttributes, ref: string | undefined, rev: stri
   return attrs;
 }
 
-function setRevision(attrs: InputAttributes, ref: string | undefined, rev: string | undefined): InputAttributes {
+function setRevision(attrs: InputAttrs, ref: string | undefined, rev: string | undefined): InputAttrs {
   return withAttributes(attrs, { ...(rev === undefined ? {} : { rev }), ...(ref === undefined ? {} : { ref }) });
 }
 
@@ -281,7 +281,7 @@ function forgeScheme(type: string): Scheme {
       requiredText(attrs, "repo");
       const ref = textAttribute(attrs, "ref");
       const rev = textAttribute(attrs, "rev");
-      const shown = renderAttributes(attrs);
+      const shown = renderInputAttrs(attrs);
       if (ref !== undefined && rev !== undefined) {
         throw new UrlError(`input ${shown} contains both a commit hash ('${rev}') and a branch/tag name ('${ref}')`);
       }
@@ -378,7 +378,7 @@ const SCHEMES: ReadonlyMap<string, Scheme> = new Map([
 // Inputs.
 
 /** The input a URL stands for; `isTree` when it must be a directory. Throws `InputError` and `UrlError`. */
-export function inputOfUrl(url: Url, options: { readonly isTree: boolean }): InputAttributes {
+export function inputOfUrl(url: Url, options: { readonly isTree: boolean }): InputAttrs {
   for (const scheme of SCHEMES.values()) {
     const attrs = scheme.ofUrl(url, options.isTree);
     if (attrs !== undefined) return checkedCommon(attrs);
@@ -389,7 +389,7 @@ export function inputOfUrl(url: Url, options: { readonly isTree: boolean }): Inp
 }
 
 /** Checks attributes and makes them canonical; a type that is not known passes as it is. */
-export function inputOfAttributes(attrs: InputAttributes): InputAttributes {
+export function inputOfAttributes(attrs: InputAttrs): InputAttrs {
   const type = textAttribute(attrs, "type");
   if (type === undefined) throw new InputError("'type' attribute to specify input scheme is required but not provided");
   const scheme = SCHEMES.get(type);
@@ -402,52 +402,48 @@ export function inputOfAttributes(attrs: InputAttributes): InputAttributes {
   return checkedCommon(scheme.check(attrs));
 }
 
-function checkedCommon(attrs: InputAttributes): InputAttributes {
+function checkedCommon(attrs: InputAttrs): InputAttrs {
   textAttribute(attrs, "ref");
   integerAttribute(attrs, "revCount");
   integerAttribute(attrs, "lastModified");
   return attrs;
 }
 
-function schemeOf(attrs: InputAttributes): Scheme | undefined {
+function schemeOf(attrs: InputAttrs): Scheme | undefined {
   return SCHEMES.get(textAttribute(attrs, "type") ?? "");
 }
 
 /** The URL of an input, with more parameters in its query where it has none of that name. */
-export function renderInput(attrs: InputAttributes, extraQuery: ReadonlyMap<string, string> = NO_QUERY): string {
+export function renderInput(attrs: InputAttrs, extraQuery: ReadonlyMap<string, string> = NO_QUERY): string {
   const scheme = schemeOf(attrs);
-  if (scheme === undefined) throw new InputError(`cannot show unsupported input '${renderAttributes(attrs)}'`);
+  if (scheme === undefined) throw new InputError(`cannot show unsupported input '${renderInputAttrs(attrs)}'`);
   const url = scheme.toUrl(attrs);
   return renderUrl({ ...url, query: new Map([...extraQuery, ...url.query]) });
 }
 
 /** Whether an input is of a type that can be fetched as it is, without asking the registries. */
-export function isDirectInput(attrs: InputAttributes): boolean {
+export function isDirectInput(attrs: InputAttrs): boolean {
   return textAttribute(attrs, "type") !== "indirect";
 }
 
-export function isLockedInput(attrs: InputAttributes): boolean {
+export function isLockedInput(attrs: InputAttrs): boolean {
   return schemeOf(attrs)?.isLocked(attrs) ?? false;
 }
 
 /** The path of a `path:` input that is relative to the flake it stands in. */
-export function relativeInputPath(attrs: InputAttributes): string | undefined {
+export function relativeInputPath(attrs: InputAttrs): string | undefined {
   if (textAttribute(attrs, "type") !== "path") return undefined;
   const path = requiredText(attrs, "path");
   return path.startsWith("/") ? undefined : path;
 }
 
 /** The input at another branch or revision (base 16), as a registry's answer takes those of the question. */
-export function inputAtRevision(
-  attrs: InputAttributes,
-  ref: string | undefined,
-  rev: string | undefined,
-): InputAttributes {
+export function inputAtRevision(attrs: InputAttrs, ref: string | undefined, rev: string | undefined): InputAttrs {
   return schemeOf(attrs)?.withRevision(attrs, ref, rev) ?? attrs;
 }
 
 /** The directory of a local input that can be written to: a path, or a git work tree at no particular revision. */
-export function localSourcePath(attrs: InputAttributes): string | undefined {
+export function localSourcePath(attrs: InputAttrs): string | undefined {
   const type = textAttribute(attrs, "type");
   if (type === "path") return relativeInputPath(attrs) === undefined ? requiredText(attrs, "path") : undefined;
   if (type !== "git" || attrs.has("ref") || attrs.has("rev")) return undefined;
@@ -456,7 +452,7 @@ export function localSourcePath(attrs: InputAttributes): string | undefined {
 }
 
 /** The input for a local directory. */
-export function pathInput(path: string): InputAttributes {
+export function pathInput(path: string): InputAttrs {
   return new Map([
     ["type", "path"],
     ["path", path],

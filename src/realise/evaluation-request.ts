@@ -3,7 +3,8 @@
 /** An argument of a function at the top of an expression: Nix code, or a string as it is. */
 export type EvaluationArgument = { readonly expr: string } | { readonly string: string };
 
-export type EvaluationOutput = "json" | "value" | "xml" | "raw" | "drv" | "parse";
+/** `printed` evaluates what it prints, as `nix eval` does; `value` shows what has been evaluated. */
+export type EvaluationOutput = "json" | "value" | "printed" | "xml" | "raw" | "drv" | "parse" | "tree";
 
 export interface EvaluationRequest {
   /** The expression; ordinary text. Exactly one of `expression`, `file` and `findFile` is given. */
@@ -18,7 +19,13 @@ export interface EvaluationRequest {
   /** The attribute to take, `a.b."c.d".0`; of several, the results follow each other. */
   readonly attrPath?: string | readonly string[];
   readonly output: EvaluationOutput;
-  /** Evaluate the result deeply before showing it (`value`, `xml`). */
+  /** A function, as an expression, that is called with what was selected; its result is shown. */
+  readonly apply?: string;
+  /** Leave a function at the end of the path as it is, also when there are arguments for it. */
+  readonly keepFunction?: boolean;
+  /** What an error of `raw` says it happened in; `nix-instantiate`'s words when absent. */
+  readonly rawFrame?: string;
+  /** Evaluate the result deeply before showing it (`value`, `printed`, `xml`). */
   readonly strict?: boolean;
   /** Elements as `-I` takes them; `NIX_PATH` of `env` comes after them. */
   readonly searchPath?: readonly string[];
@@ -84,7 +91,12 @@ export interface EvaluationResult {
   readonly reads: readonly EvaluationRead[];
   readonly warnings: readonly string[];
   readonly traces: readonly string[];
+  /** For `tree`: the value as files and directories. */
+  readonly tree?: TextTree;
 }
+
+/** A string as the bytes of a file, a set as a directory by byte-string names. */
+export type TextTree = Uint8Array | ReadonlyMap<string, TextTree>;
 
 /** Where in a file, with the lines around it and a caret. */
 export interface DiagnosticPlace {

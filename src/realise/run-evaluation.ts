@@ -7,10 +7,12 @@ import { parseLookupElement, parseNixPath, findFile, type LookupElement } from "
 import { openScope } from "../language/builtins/scope.ts";
 import { Attrs, attrsOfEntries } from "../language/eval/attrs.ts";
 import { canonicalPath } from "../language/eval/canonical-path.ts";
+import { callOne } from "../language/eval/call.ts";
 import { coerceToText, COPY } from "../language/eval/coerce.ts";
 import { collectDerivations } from "../language/eval/derivations-of.ts";
 import { EvalError } from "../language/eval/eval-error.ts";
 import { renderExcerpt } from "../language/eval/place-text.ts";
+import { printForced } from "../language/eval/print-forced.ts";
 import { printValue } from "../language/eval/print-value.ts";
 import type { Program } from "../language/eval/program.ts";
 import { renderError } from "../language/eval/render-error.ts";
@@ -24,12 +26,14 @@ import { renderExpression } from "../language/print/expression.ts";
 import { Source } from "../language/syntax/source.ts";
 import type { Ask } from "./evaluate-messages.ts";
 import { EvaluationHost } from "./evaluation-host.ts";
+import { textTreeOf } from "./text-tree.ts";
 import {
   type DiagnosticPlace,
   EvalDiagnostic,
   type EvalDiagnosticData,
   type EvaluationRequest,
   type EvaluationResult,
+  type TextTree,
 } from "./evaluation-request.ts";
 
 /** How an evaluation reaches the thread that can wait. */
@@ -49,8 +53,16 @@ export function currentSystem(): string {
   return SYSTEMS[process.arch] ?? `${process.arch}-linux`;
 }
 
-/** Evaluates; throws `EvalDiagnostic` for an error of the expression. */
-export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBridge = {}): EvaluationResult {
+/** The evaluator of a request, before anything is evaluated. */
+export interface OpenEvaluation {
+  readonly state: EvalState;
+  readonly host: EvaluationHost;
+  readonly warnings: string[];
+  readonly traces: string[];
+}
+
+/** Makes the evaluator that a request asks for. */
+export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBridge = {}): OpenEvaluation {
   const warnings: string[] = [];
   const traces: string[] = [];
   const env = request.env ?? process.env;
@@ -87,21 +99,29 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
     },
     host,
   );
+  return { state, host, warnings, traces };
+}
+
+/** Evaluates; throws `EvalDiagnostic` for an error of the expression. */
+export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBridge = {}): EvaluationResult {
+  const { state, host, warnings, traces } = openEvaluation(request, bridge);
   try {
-    const text = textOfByteString(render(state, request, host));
-    return { text, derivations: host.derivations, sources: host.sources, reads: host.reads, warnings, traces };
+    const shown = render(state, request, host);
+    const text = typeof shown === "string" ? textOfByteString(shown) : "";
+    const made = { derivations: host.derivations, sources: host.sources, reads: host.reads, warnings, traces };
+    return { text, ...made, ...(typeof shown === "string" ? {} : { tree: shown }) };
   } catch (error) {
     throw diagnosticOf(error, request.showTrace ?? false);
   }
 }
 
-function searchPathOf(request: EvaluationRequest, host: EvaluationHost): readonly LookupElement[] {
+export function searchPathOf(request: EvaluationRequest, host: EvaluationHost): readonly LookupElement[] {
   if (request.pure === true) return [];
   const given = (request.searchPath ?? []).map((element) => parseLookupElement(byteStringOfText(element)));
   return [...given, ...parseNixPath(host.environment("NIX_PATH") ?? "")];
 }
 
-function render(state: EvalState, request: EvaluationRequest, host: EvaluationHost): string {
+function render(state: EvalState, request: EvaluationRequest, host: EvaluationHost): string | TextTree {
   const searchPath = searchPathOf(request, host);
   const program = openScope(state, searchPath);
   if (request.findFile !== undefined) {
@@ -112,9 +132,16 @@ function render(state: EvalState, request: EvaluationRequest, host: EvaluationHo
   const root = rootValue(program, request, searchPath, baseDir);
   const autoArgs = autoArgsOf(program, request, baseDir);
   const paths = typeof request.attrPath === "object" ? request.attrPath : [request.attrPath ?? ""];
+  const applied = (value: Value): Value => {
+    if (request.apply === undefined) return value;
+    return callOne(state, program.evaluateText(byteStringOfText(request.apply), { baseDir }), value, undefined);
+  };
+  if (request.output === "tree") {
+    return textTreeOf(state, applied(selectPath(state, root, byteStringOfText(paths[0] ?? ""), autoArgs)));
+  }
   return paths
     .map((path) => {
-      const value = selectPath(state, root, byteStringOfText(path), autoArgs);
+      const value = applied(selectPath(state, root, byteStringOfText(path), autoArgs));
       return renderSelected(state, value, autoArgs, request);
     })
     .join(request.output === "raw" ? "" : "\n");
@@ -127,7 +154,8 @@ function renderSelected(state: EvalState, value: Value, autoArgs: Attrs, request
       .map(({ drvPath, outputName }) => `${drvPath}${outputName === "out" ? "" : `!${outputName}`}`)
       .join("\n");
   }
-  return renderValue(state, autoArgs.size === 0 ? value : autoCall(state, value, autoArgs), request);
+  const isKept = autoArgs.size === 0 || request.keepFunction === true;
+  return renderValue(state, isKept ? value : autoCall(state, value, autoArgs), request);
 }
 
 function renderValue(state: EvalState, value: Value, request: EvaluationRequest): string {
@@ -141,12 +169,20 @@ function renderValue(state: EvalState, value: Value, request: EvaluationRequest)
         places: request.hidePlaces !== true,
       });
     case "raw":
-      return coerceToText(state, value, context, undefined, "while generating the nix-instantiate output", COPY);
+      return coerceToText(state, value, context, undefined, request.rawFrame ?? RAW_FRAME, COPY);
+    case "printed": {
+      if (request.strict === true) forceDeep(state, value);
+      const parts: string[] = [];
+      printForced(state, value, { write: (part) => parts.push(part) });
+      return parts.join("");
+    }
     default:
       if (request.strict === true) forceDeep(state, value);
       return printValue(value);
   }
 }
+
+const RAW_FRAME = "while generating the nix-instantiate output";
 
 function rootValue(
   program: Program,
@@ -161,7 +197,12 @@ function rootValue(
 }
 
 /** A file named on the command line: a path, or `<name>`. */
-function fileArgument(program: Program, file: string, searchPath: readonly LookupElement[], baseDir: string): string {
+export function fileArgument(
+  program: Program,
+  file: string,
+  searchPath: readonly LookupElement[],
+  baseDir: string,
+): string {
   const text = byteStringOfText(file);
   if (text.startsWith("<") && text.endsWith(">")) {
     return (findFile(program.state, searchPath, text.slice(1, -1)) as Path).path;
@@ -188,7 +229,7 @@ function renderParsed(
   return renderExpression(program.parseSource(source, path.slice(0, path.lastIndexOf("/")) || "/", undefined).root);
 }
 
-function autoArgsOf(program: Program, request: EvaluationRequest, baseDir: string): Attrs {
+export function autoArgsOf(program: Program, request: EvaluationRequest, baseDir: string): Attrs {
   return attrsOfEntries(
     Object.entries(request.args ?? {}).map(([name, argument]): [string, Slot] => {
       if ("string" in argument) return [byteStringOfText(name), byteStringOfText(argument.string)];
@@ -199,7 +240,7 @@ function autoArgsOf(program: Program, request: EvaluationRequest, baseDir: strin
 }
 
 /** What is thrown to the caller for any error of an evaluation; our own mistakes stay as they are. */
-function diagnosticOf(error: unknown, showTrace: boolean): unknown {
+export function diagnosticOf(error: unknown, showTrace: boolean): unknown {
   let shown = error;
   if (error instanceof RangeError && /call stack/.test(error.message)) {
     shown = new EvalError({ kind: "stack-overflow", by: "stack" }, undefined);

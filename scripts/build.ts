@@ -21,6 +21,7 @@ const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8"))
 /** Each program by the name of its bundle. */
 const PROGRAMS: Readonly<Record<string, string>> = {
   cli: "src/cli/main.ts",
+  nix: "src/cli/compat/nix.ts",
   "nix-instantiate": "src/cli/compat/nix-instantiate.ts",
   "evaluate-worker": "src/realise/evaluate-worker.ts",
   "delay-relay": "src/lab/delay-relay.ts",
@@ -58,6 +59,7 @@ rmSync(former, { recursive: true, force: true });
 // The first start of each program shows that it works, and fills V8's compile cache, which lies beside the bundles.
 const starts = {
   cli: { args: ["--version"], answer: version },
+  nix: { args: ["eval", "--expr", "1 + 1"], answer: "2" },
   "nix-instantiate": { args: ["--eval", "-E", "1 + 1"], answer: "2" },
 };
 for (const [program, { args, answer }] of Object.entries(starts)) {

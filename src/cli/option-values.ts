@@ -1,6 +1,8 @@
 /** Values of options that are more than text, checked before anything is done. */
 
+import { Option } from "commander";
 import { OperationError } from "../base/errors.ts";
+import type { EvaluationArgument } from "../realise/evaluation-request.ts";
 
 /** A time in seconds, as milliseconds. */
 export function durationMsOf(option: string, text: string): number {
@@ -32,4 +34,51 @@ export function requireApproval(answer: boolean | undefined, nothingDone: string
         hint: "approve with --yes",
       })
     : new OperationError("NOT_APPROVED", `not approved; ${nothingDone}`);
+}
+
+/** Options with two values; the parser knows only those with one, so these are joined by what no argument can hold. */
+const PAIRS = new Set(["--arg", "--argstr"]);
+const JOINT = "\0";
+
+/** Joins the two values of each option that has two. */
+export function joinPairs(argv: readonly string[]): string[] {
+  const joined: string[] = [];
+  for (let at = 0; at < argv.length; at++) {
+    const word = argv[at]!;
+    if (word === "--") return [...joined, ...argv.slice(at)];
+    joined.push(word);
+    if (!PAIRS.has(word) || at + 2 >= argv.length) continue;
+    joined.push(`${argv[at + 1]!}${JOINT}${argv[at + 2]!}`);
+    at += 2;
+  }
+  return joined;
+}
+
+/** An option with two values that may be given more than once. */
+export function pair(flags: string, description: string): Option {
+  return new Option(flags, description)
+    .argParser((value, former: readonly string[]) => [...former, value])
+    .default([], "none");
+}
+
+/** Arguments for functions of an evaluation, from `--arg` and `--argstr`. */
+export function argumentsOf(options: {
+  readonly arg: readonly string[];
+  readonly argstr: readonly string[];
+}): Readonly<Record<string, EvaluationArgument>> {
+  const split = (flag: string, value: string): readonly [string, string] => {
+    const at = value.indexOf(JOINT);
+    if (at < 0) throw new OperationError("USAGE", `${flag} takes a name and a value`);
+    return [value.slice(0, at), value.slice(at + 1)];
+  };
+  const args: Record<string, EvaluationArgument> = {};
+  for (const given of options.arg) {
+    const [name, expr] = split("--arg", given);
+    args[name] = { expr };
+  }
+  for (const given of options.argstr) {
+    const [name, string] = split("--argstr", given);
+    args[name] = { string };
+  }
+  return args;
 }

@@ -2,13 +2,14 @@
 
 import { CommanderError } from "commander";
 import { EXIT } from "./exit-codes.ts";
+import { joinPairs } from "./option-values.ts";
 import { makeProgram } from "./program.ts";
 import { guardOutput } from "./render/terminal.ts";
 
 export async function run(): Promise<void> {
   guardOutput();
   try {
-    await makeProgram().parseAsync();
+    await makeProgram().parseAsync(joinPairs(process.argv));
   } catch (error) {
     if (!(error instanceof CommanderError)) throw error;
     process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;

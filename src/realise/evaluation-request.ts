@@ -1,5 +1,7 @@
 /** What is asked of an evaluation, and what comes of it. Everything here crosses a thread boundary by copying. */
 
+import type { TextTree } from "../system/text-tree.ts";
+
 /** An argument of a function at the top of an expression: Nix code, or a string as it is. */
 export type EvaluationArgument = { readonly expr: string } | { readonly string: string };
 
@@ -94,9 +96,6 @@ export interface EvaluationResult {
   /** For `tree`: the value as files and directories. */
   readonly tree?: TextTree;
 }
-
-/** A string as the bytes of a file, a set as a directory by byte-string names. */
-export type TextTree = Uint8Array | ReadonlyMap<string, TextTree>;
 
 /** Where in a file, with the lines around it and a caret. */
 export interface DiagnosticPlace {

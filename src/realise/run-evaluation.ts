@@ -26,6 +26,7 @@ import { renderExpression } from "../language/print/expression.ts";
 import { Source } from "../language/syntax/source.ts";
 import type { Ask } from "./evaluate-messages.ts";
 import { EvaluationHost } from "./evaluation-host.ts";
+import type { TextTree } from "../system/text-tree.ts";
 import { textTreeOf } from "./text-tree.ts";
 import {
   type DiagnosticPlace,
@@ -33,7 +34,6 @@ import {
   type EvalDiagnosticData,
   type EvaluationRequest,
   type EvaluationResult,
-  type TextTree,
 } from "./evaluation-request.ts";
 
 /** How an evaluation reaches the thread that can wait. */
@@ -134,7 +134,9 @@ function render(state: EvalState, request: EvaluationRequest, host: EvaluationHo
   const paths = typeof request.attrPath === "object" ? request.attrPath : [request.attrPath ?? ""];
   const applied = (value: Value): Value => {
     if (request.apply === undefined) return value;
-    return callOne(state, program.evaluateText(byteStringOfText(request.apply), { baseDir }), value, undefined);
+    const fn = program.evaluateText(byteStringOfText(request.apply), { baseDir });
+    const isKept = autoArgs.size === 0 || request.keepFunction === true;
+    return callOne(state, fn, isKept ? value : autoCall(state, value, autoArgs), undefined);
   };
   if (request.output === "tree") {
     return textTreeOf(state, applied(selectPath(state, root, byteStringOfText(paths[0] ?? ""), autoArgs)));

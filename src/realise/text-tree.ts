@@ -8,7 +8,7 @@ import type { EvalState } from "../language/eval/state.ts";
 import { force } from "../language/eval/thunk.ts";
 import { isString, textOf } from "../language/eval/type-name.ts";
 import type { Place, Slot } from "../language/eval/value.ts";
-import type { TextTree } from "./evaluation-request.ts";
+import type { TextTree } from "../system/text-tree.ts";
 
 /** How Nix shows that a value comes from nowhere in particular. */
 const NOWHERE = "\u00c2\u00abnone\u00c2\u00bb:0";

@@ -1,10 +1,10 @@
-/** `pristine lock`, `eval` and `build`: from the fleet file to store paths, without touching a host. */
+/** `pristine lock` and `build`: from the fleet file to store paths, without touching a host. */
 
-import { resolve } from "node:path";
 import { type Command, Option } from "commander";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action } from "../session.ts";
 import { collect, onOption } from "../host-option.ts";
+import { registerEval } from "./eval.ts";
 
 /** More changes than this are only counted. */
 const LISTED_MAX = 30;
@@ -59,52 +59,7 @@ export function registerBuild(program: Command): void {
       }),
     );
 
-  program
-    .command("eval")
-    .summary("evaluate a Nix expression, or look into the fleet")
-    .description(
-      "Evaluates an expression and prints its value. Without --expr or --file the expression is the fleet, which has the attributes hosts.NAME.config, hosts.NAME.options, hosts.NAME.system, inventory and meta. A value is printed as far as it has been evaluated; --strict evaluates all of it.",
-    )
-    .argument("[attribute]", "an attribute path")
-    .option("-E, --expr <expression>", "evaluate this expression")
-    .option("-f, --file <path>", "evaluate this file")
-    .option("--strict", "evaluate the whole value")
-    .option("--raw", "print a string without quotes")
-    .option("--show-trace", "show the whole trace of an error")
-    .addHelpText(
-      "after",
-      `${exitCodesHelp({ ok: "evaluated", usage: "the expression is wrong" })}\n\nExample:\n  pristine eval hosts.web1.config.networking.hostName`,
-    )
-    .action(
-      action(
-        async (
-          session,
-          attribute: string | undefined,
-          options: { expr?: string; file?: string; strict?: boolean; raw?: boolean; showTrace?: boolean },
-        ) => {
-          const { evaluate } = await import("../../realise/evaluate.ts");
-          const { fleetExpression, nixString } = await import("../../fleet/inventory.ts");
-          const expression =
-            options.expr ??
-            (options.file === undefined
-              ? fleetExpression(session.fleetFile)
-              : `import (/. + ${nixString(resolve(options.file))})`);
-          const result = await evaluate(
-            {
-              expression,
-              baseDir: process.cwd(),
-              ...(attribute === undefined ? {} : { attrPath: attribute }),
-              output: session.options.json ? "json" : options.raw === true ? "raw" : "value",
-              strict: options.strict ?? session.options.json,
-              showTrace: options.showTrace ?? false,
-            },
-            session.signal,
-          );
-          session.terminal.out(result.text);
-          return EXIT.ok;
-        },
-      ),
-    );
+  registerEval(program);
 
   program
     .command("build")

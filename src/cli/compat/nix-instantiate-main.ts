@@ -1,7 +1,8 @@
 /** What `nix-instantiate` does: parse, run, report. */
 
 import { parseArguments, USAGE, UsageError } from "./nix-instantiate-arguments.ts";
-import { runNixInstantiate, writeError } from "./nix-instantiate-run.ts";
+import { renderFailure, writeError } from "./failure.ts";
+import { runNixInstantiate } from "./nix-instantiate-run.ts";
 
 /** The Nix whose behaviour this follows. */
 const VERSION = "2.34.8";
@@ -24,18 +25,4 @@ export async function main(): Promise<number> {
     writeError(renderFailure(error));
     return error instanceof UsageError ? 2 : 1;
   }
-}
-
-function renderFailure(error: unknown): string {
-  const { name, rendered, message, hint } = error as {
-    readonly name?: string;
-    readonly rendered?: string;
-    readonly message?: string;
-    readonly hint?: string;
-  };
-  if (rendered !== undefined) return rendered;
-  if (name === "InvariantError" || name === "TypeError" || name === "ReferenceError") {
-    return `error: this is a bug in Pristine; please report it\n${(error as Error).stack ?? String(error)}`;
-  }
-  return `error: ${message ?? String(error)}${hint === undefined ? "" : `\nhint: ${hint}`}`;
 }

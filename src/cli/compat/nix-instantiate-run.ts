@@ -1,11 +1,11 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
-import { stripVTControlCharacters } from "node:util";
 import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
 import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
 import { openLocalStore, openStore, resolveStoreAddress } from "../../store/open-store.ts";
 import type { WriteStore } from "../../store/store.ts";
+import { writeError } from "./failure.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
 
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
@@ -39,7 +39,7 @@ export async function runNixInstantiate(args: ParsedArguments, signal: AbortSign
 }
 
 /** `NIX_REMOTE` as a store address; `undefined` when nothing is to be written. */
-function storeOfEnvironment(remote: string | undefined): string | undefined {
+export function storeOfEnvironment(remote: string | undefined): string | undefined {
   if (remote === undefined || remote === "") return "auto";
   return remote.startsWith("dummy://") ? undefined : remote;
 }
@@ -104,10 +104,4 @@ function print(result: EvaluationResult, args: ParsedArguments): void {
   const hasNewline = args.output === "xml" || (args.output === "raw" && !args.findFile);
   if (result.text === "" && args.output === "drv") return;
   process.stdout.write(hasNewline ? result.text : `${result.text}\n`);
-}
-
-/** Writes a line to standard error, without the terminal's control sequences when it is not one, as Nix does. */
-export function writeError(text: string): void {
-  const shown = process.stderr.isTTY ? text : stripVTControlCharacters(text);
-  process.stderr.write(`${shown}\n`);
 }

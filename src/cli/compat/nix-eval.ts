@@ -1,0 +1,95 @@
+/** `nix eval`. */
+
+import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
+import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
+import { openLocalStore, openStore, resolveStoreAddress } from "../../store/open-store.ts";
+import { exists } from "../../system/files.ts";
+import { writeTextTree } from "../../system/text-tree.ts";
+import { indentJson } from "../render/json.ts";
+import { type CommandLine, lastValue, NixUsageError, type FlagTable } from "./nix-command-line.ts";
+import { EVALUATION_FLAGS, evaluationOf, reporting, sourceOf } from "./nix-evaluation.ts";
+import { storeOfEnvironment } from "./nix-instantiate-run.ts";
+
+export const EVAL_FLAGS: FlagTable = {
+  ...EVALUATION_FLAGS,
+  "--apply": 1,
+  "--json": 0,
+  "--no-pretty": 0,
+  "--pretty": 0,
+  "--raw": 0,
+  "--write-to": 1,
+};
+
+export async function runNixEval(line: CommandLine, signal: AbortSignal): Promise<void> {
+  const { flags, words } = line;
+  const [isRaw, isJson] = [flags.has("--raw"), flags.has("--json")];
+  if (flags.has("--file") && flags.has("--expr")) throw new NixUsageError("'--file' and '--expr' are exclusive");
+  if (words.length > 1) throw new NixUsageError(`unexpected argument '${words[1]!}'`);
+  if (isRaw && isJson) throw new NixUsageError("--raw and --json are mutually exclusive");
+  const writeTo = lastValue(line, "--write-to");
+  if (writeTo !== undefined && (await exists(writeTo))) throw new Error(`path '${writeTo}' already exists`);
+  const apply = lastValue(line, "--apply");
+  const result = await evaluateInStore(
+    line,
+    {
+      ...(await evaluationOf(line, { isPure: true })),
+      ...(await whatToEvaluate(line)),
+      ...(apply === undefined ? {} : { apply }),
+      output: writeTo !== undefined ? "tree" : isRaw ? "raw" : isJson ? "json" : "printed",
+      keepFunction: true,
+      rawFrame: "while generating the eval command output",
+    },
+    signal,
+  );
+  if (writeTo !== undefined) writeTextTree(writeTo, result.tree!);
+  else if (isRaw) process.stdout.write(result.text);
+  else process.stdout.write(`${isJson && isPretty(line) ? indentJson(result.text) : result.text}\n`);
+}
+
+function isPretty({ flags }: CommandLine): boolean {
+  return flags.has("--pretty") || (process.stdout.isTTY && !flags.has("--no-pretty"));
+}
+
+type Evaluated = Pick<EvaluationRequest, "expression" | "file" | "attrPath">;
+
+async function whatToEvaluate(line: CommandLine): Promise<Evaluated> {
+  const source = await sourceOf(line);
+  const word = line.words[0] ?? ".";
+  if (source === undefined) throw new NixUsageError(`a flake ('${word}') cannot be evaluated; use --file or --expr`);
+  return word === "." ? source : { ...source, attrPath: word };
+}
+
+/** Evaluates; what the expression adds to the store is written there unless `--read-only` is given. */
+async function evaluateInStore(
+  line: CommandLine,
+  request: EvaluationRequest,
+  signal: AbortSignal,
+): Promise<EvaluationResult> {
+  const storeText = lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"]);
+  const canWrite = storeText !== undefined && !line.flags.has("--read-only");
+  const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
+  const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
+  const result = await evaluate(
+    { ...request, readWrite: canWrite, ...(storeRoot === "" ? {} : { storeRoot }) },
+    signal,
+    {
+      ...reporting(),
+      ...(canWrite
+        ? {
+            realise: async (wanted, abort) =>
+              await buildForEvaluation(await openLocalStore(storeText, signal))(wanted, abort),
+          }
+        : {}),
+    },
+  );
+  const made = [...result.derivations.keys(), ...result.sources.keys()];
+  if (canWrite && made.length > 0) {
+    const store = await openStore(storeText, signal);
+    try {
+      await instantiate(result, made, store, signal);
+    } finally {
+      await store.close();
+    }
+  }
+  return result;
+}

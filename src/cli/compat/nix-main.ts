@@ -1,0 +1,87 @@
+/** What `nix` does: find the subcommand, run it, report. */
+
+import { guardOutput } from "../render/terminal.ts";
+import { renderFailure, writeError } from "./failure.ts";
+import { joinCommandLines, NixUsageError, parseCommandLine } from "./nix-command-line.ts";
+
+/** The Nix whose behaviour this follows. */
+const VERSION = "2.34.8";
+
+const USAGE = `Usage: nix [OPTION]... COMMAND [ARGUMENT]...
+
+The part of the nix program that Pristine's evaluator serves.
+
+  eval [ATTRIBUTE]   print the value of --expr EXPR or --file PATH
+  hash COMMAND       convert, file, path, to-base16, to-base32, to-base64, to-sri
+  repl               evaluate expressions interactively
+
+Options of eval and repl:
+  --expr EXPR, -f, --file PATH       what to evaluate
+  --arg NAME EXPR, --argstr NAME TEXT, --arg-from-file NAME PATH, --arg-from-stdin NAME
+                                     an argument for functions on the way
+  -I, --include PATH                 add to the search path
+  --impure                           see the environment and all files
+  --read-only                        write nothing to the store
+  --show-trace                       show the whole trace of an error
+Options of eval:
+  --json, --raw, --pretty            the form of the output
+  --apply EXPR                       call this function with the value
+  --write-to PATH                    write a string, or a set of strings, as files
+
+Exit status: 0 on success, 1 for an error.
+`;
+
+/** Commands of nix that are not here, and what to use. */
+const ELSEWHERE: Readonly<Record<string, string>> = {
+  build: "'pristine build' builds systems, 'nix-instantiate' makes derivations",
+  copy: "'pristine deploy' copies what it deploys",
+  log: "':log' of 'pristine repl' shows the log of a build",
+  "path-info": "use a real nix on the same store",
+  store: "use a real nix on the same store",
+};
+
+const KNOWN = new Set([
+  ..."app bundle config daemon derivation develop dump-path edit env flake fmt formatter help key nar".split(" "),
+  ..."print-dev-env profile realisation registry run search shell upgrade-nix why-depends".split(" "),
+]);
+
+export async function main(): Promise<number> {
+  guardOutput();
+  const abort = new AbortController();
+  process.once("SIGTERM", () => abort.abort());
+  const argv = process.argv.slice(2);
+  try {
+    const outer = parseCommandLine(argv, {}, { stopsAtWord: true });
+    const command = outer.words[0];
+    if (command !== "repl") process.once("SIGINT", () => abort.abort());
+    if (outer.flags.has("--version")) process.stdout.write(`nix (Nix) ${VERSION}\n`);
+    else if (outer.flags.has("--help")) process.stdout.write(USAGE);
+    else if (command === "eval") {
+      const { EVAL_FLAGS, runNixEval } = await import("./nix-eval.ts");
+      const line = joinCommandLines(outer, parseCommandLine(outer.rest, EVAL_FLAGS));
+      if (line.flags.has("--help")) process.stdout.write(USAGE);
+      else await runNixEval(line, abort.signal);
+    } else if (command === "hash") {
+      const { runNixHash } = await import("./nix-hash.ts");
+      await runNixHash(outer.rest);
+    } else refuse(command);
+    return 0;
+  } catch (error) {
+    if (abort.signal.aborted) {
+      writeError("error: interrupted by the user");
+      return 130;
+    }
+    writeError(renderFailure(error));
+    if (error instanceof NixUsageError) writeError("Try 'nix --help' for more information.");
+    return 1;
+  }
+}
+
+function refuse(command: string | undefined): never {
+  if (command === undefined) throw new NixUsageError("no subcommand specified");
+  const instead = ELSEWHERE[command];
+  if (instead === undefined && !KNOWN.has(command)) {
+    throw new NixUsageError(`'${command}' is not a recognised command`);
+  }
+  throw new Error(`'nix ${command}' is not part of Pristine${instead === undefined ? "" : `: ${instead}`}`);
+}

@@ -50,7 +50,7 @@ export interface EvaluationRequest {
   /** Stop at the first warning of the expression; `NIX_ABORT_ON_WARN` of `env` when absent. */
   readonly abortOnWarn?: boolean;
   readonly callDepthMax?: number;
-  /** Nix's experimental features that are switched on. */
+  /** Nix's experimental features that are switched on; without it those that concern fetching and flakes. */
   readonly experimentalFeatures?: readonly string[];
   /** Leave source positions out of XML. */
   readonly hidePlaces?: boolean;

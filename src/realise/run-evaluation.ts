@@ -46,6 +46,9 @@ export interface EvaluationBridge {
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
 }
 
+/** The experimental features of Nix that are no experiment here. */
+const OWN_FEATURES: readonly string[] = ["fetch-closure", "fetch-tree", "flakes"];
+
 const SYSTEMS: Readonly<Record<string, string>> = { x64: "x86_64-linux", arm64: "aarch64-linux" };
 
 /** The system derivations are built for by default: this machine's. */
@@ -95,6 +98,8 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
       homeDir: home === undefined ? undefined : byteStringOfText(home),
       traceVerbose: request.traceVerbose ?? false,
       abortOnWarn: request.abortOnWarn ?? /^(1|yes|true)$/.test(env["NIX_ABORT_ON_WARN"] ?? ""),
+      features: new Set(request.experimentalFeatures ?? OWN_FEATURES),
+      allowedUris: undefined,
       tomlTimestamps: request.experimentalFeatures?.includes("parse-toml-timestamps") ?? false,
     },
     host,

@@ -15,7 +15,6 @@ import { evaluateMany } from "../support/evaluate-many.ts";
 const source = process.env["NIX_UPSTREAM_SRC"];
 
 const LINTS = "lints of literals are not there yet";
-const FETCHERS = "fetchers are not there yet";
 
 /** Cases of `eval-okay` that do not come out right yet. */
 const OKAY_EXCEPTIONS: Readonly<Record<string, string>> = {};
@@ -33,11 +32,7 @@ const MESSAGE_EXCEPTIONS: Readonly<Record<string, string>> = {
   "eval-fail-deepseq-stack-overflow": "Nix knows the place of a value that is too deep",
   "eval-fail-derivation-name": "the trace shows our own source of `derivation`",
   "eval-fail-derivation-structuredAttrs-stack-overflow": "the trace shows our own source of `derivation`",
-  "eval-fail-fetchTree-negative": FETCHERS,
-  "eval-fail-fetchTree-relative-path": FETCHERS,
-  "eval-fail-fetchurl-baseName": FETCHERS,
-  "eval-fail-fetchurl-baseName-attrs": FETCHERS,
-  "eval-fail-fetchurl-baseName-attrs-name": FETCHERS,
+  "eval-fail-fetchTree-relative-path": "archives are not fetched yet",
   "eval-fail-memoised-error-trace-not-mutated": "Nix remembers the first trace of a failed value, too",
 };
 
@@ -57,7 +52,9 @@ function caseOf(file: string, directory: string): EvaluationRequest {
   const flags = isOkay ? standard : ["--eval", "--strict", "--show-trace", ...standard];
   const request = requestOf(parseArguments(flags), { baseDir: directory, storeRoot: "" });
   const env = { HOME: "/fake-home", NIX_PATH: "lang/dir3:lang/dir4", TEST_VAR: "foo" };
-  return { ...request, env, file: `lang/${basename(file)}` };
+  // As the suite's configuration has it.
+  const experimentalFeatures = [...(request.experimentalFeatures ?? []), "flakes"];
+  return { ...request, env, experimentalFeatures, file: `lang/${basename(file)}` };
 }
 
 function readExpected(path: string): string | undefined {

@@ -123,7 +123,7 @@ const PATH: Scheme = {
   toUrl: (attrs) => {
     const query = new Map<string, string>();
     for (const [name, value] of attrs) {
-      if (name === "path" || name === "type") continue;
+      if (name === "path" || name === "type" || name === "__final") continue;
       query.set(name, typeof value === "boolean" ? (value ? "1" : "0") : String(value));
     }
     return { scheme: "path", path: requiredText(attrs, "path").split("/"), query, fragment: "" };
@@ -395,7 +395,7 @@ export function inputOfAttributes(attrs: InputAttrs): InputAttrs {
   const scheme = SCHEMES.get(type);
   if (scheme === undefined) return checkedCommon(attrs);
   for (const name of [...attrs.keys()].sort()) {
-    if (name !== "type" && !scheme.allowed.has(name)) {
+    if (name !== "type" && name !== "__final" && !scheme.allowed.has(name)) {
       throw new InputError(`input attribute '${name}' not supported by scheme '${type}'`);
     }
   }

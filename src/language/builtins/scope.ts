@@ -12,6 +12,8 @@ import { contextBuiltins } from "./contexts.ts";
 import { controlBuiltins } from "./control.ts";
 import { dataBuiltins } from "./data.ts";
 import { derivationBuiltins } from "./derivations.ts";
+import { fetchFileBuiltins } from "./fetch-file.ts";
+import { fetchTreeBuiltins } from "./fetch-tree.ts";
 import { fileBuiltins } from "./files.ts";
 import { flakeReferenceBuiltins } from "./flake-references.ts";
 import { hashBuiltins } from "./hashes.ts";
@@ -57,13 +59,11 @@ const PLAIN_NAMES = new Set([
 const UNTRACED = new Set(["addErrorContext"]);
 
 const ABSENT: Readonly<Record<string, string>> = {
-  fetchurl: "use a derivation with builder 'builtin:fetchurl' (<nix/fetchurl.nix>)",
-  fetchTarball: "use a local path",
-  fetchGit: "use a local path",
-  fetchMercurial: "use a local path",
-  fetchTree: "use a local path",
   getFlake: "import the flake's files by path",
 };
+
+/** Builtins that are part of one of Nix's experimental features, any of those named. */
+const EXPERIMENTAL: ReadonlyMap<string, readonly string[]> = new Map([["fetchTree", ["fetch-tree", "flakes"]]]);
 
 function absentBuiltins(): Builtins {
   return Object.fromEntries(
@@ -108,9 +108,12 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     ...environmentBuiltins,
     ...flakeReferenceBuiltins,
     ...importBuiltins(program),
+    ...fetchTreeBuiltins,
+    ...fetchFileBuiltins,
     ...absentBuiltins(),
   };
   for (const [name, [arity, body]] of Object.entries(functions)) {
+    if (EXPERIMENTAL.get(name)?.some((feature) => state.settings.features.has(feature)) === false) continue;
     entries.push([name, new PrimOp(name, arity, body, { isTraced: !UNTRACED.has(name) })]);
   }
   const { settings, host } = state;

@@ -24,6 +24,10 @@ export interface EvalSettings {
   readonly traceVerbose: boolean;
   /** Stop at the first `builtins.warn`, to see where it comes from. */
   readonly abortOnWarn: boolean;
+  /** Nix's experimental features that are switched on. */
+  readonly features: ReadonlySet<string>;
+  /** What may be fetched from, as prefixes; everything when absent. */
+  readonly allowedUris: readonly string[] | undefined;
   /** Whether `fromTOML` takes dates and times (Nix's experimental `parse-toml-timestamps`). */
   readonly tomlTimestamps: boolean;
 }

@@ -1,6 +1,6 @@
 /** Types, errors, tracing and order of evaluation. */
 
-import { Attrs, attrsOf } from "../eval/attrs.ts";
+import { Attrs, Shape } from "../eval/attrs.ts";
 import { call } from "../eval/call.ts";
 import { coerceToText, COPY, NO_COPY } from "../eval/coerce.ts";
 import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
@@ -16,8 +16,8 @@ import { Dedup } from "./dedup.ts";
 
 const test =
   (is: (value: Value) => boolean): BuiltinBody =>
-  (_state, [value]) =>
-    is(force(value!));
+  (_state, args) =>
+    is(force(args[0]!));
 
 function messageOf(state: EvalState, slot: Slot, frame: string): string {
   return coerceToText(state, slot, new Set(), undefined, frame, COPY);
@@ -56,24 +56,26 @@ export function forceDeep(state: EvalState, root: Slot): void {
   visit(root);
 }
 
-const tryEval: BuiltinBody = (state, [value]) => {
+const TRIED = new Shape(["success", "value"], undefined, true);
+
+const tryEval: BuiltinBody = (state, args) => {
   const depth = state.callDepth;
   try {
-    return attrsOf({ success: true, value: force(value!) });
+    return new Attrs(TRIED, [true, force(args[0]!)]);
   } catch (error) {
     if (!(error instanceof EvalError) || !error.isCatchable) throw error;
     state.callDepth = depth;
-    return attrsOf({ success: false, value: false });
+    return new Attrs(TRIED, [false, false]);
   }
 };
 
-const addErrorContext: BuiltinBody = (state, [context, value]) => {
+const addErrorContext: BuiltinBody = (state, args) => {
   try {
-    return force(value!);
+    return force(args[1]!);
   } catch (error) {
     if (error instanceof EvalError) {
       const frame = "while evaluating the error message passed to builtins.addErrorContext";
-      error.addFrame(coerceToText(state, context!, new Set(), undefined, frame, NO_COPY), undefined, true);
+      error.addFrame(coerceToText(state, args[0]!, new Set(), undefined, frame, NO_COPY), undefined, true);
     }
     throw error;
   }

@@ -15,96 +15,132 @@ import { stableSort } from "./stable-sort.ts";
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
 const second = (name: string): string => `while evaluating the second argument passed to builtins.${name}`;
 
-const elemAt: BuiltinBody = (_state, [list, index]) => {
-  const n = expectInteger(index!, undefined, "while evaluating the second argument passed to 'builtins.elemAt'");
-  const items = expectList(list!, undefined, "while evaluating the first argument passed to 'builtins.elemAt'");
+const SECOND_OF_MAP = second("map");
+const FIRST_OF_MAP = first("map");
+const SECOND_OF_FILTER = second("filter");
+const FIRST_OF_FILTER = first("filter");
+const FIRST_OF_CONCAT_LISTS = first("concatLists");
+const FIRST_OF_CONCAT_MAP = first("concatMap");
+const SECOND_OF_CONCAT_MAP = second("concatMap");
+const FIRST_OF_FOLD = first("foldlStrict");
+const SECOND_OF_GEN_LIST = second("genList");
+const FIRST_OF_GEN_LIST = first("genList");
+const SECOND_OF_ELEM = second("elem");
+const FIRST_OF_LENGTH = first("length");
+
+const elemAt: BuiltinBody = (_state, args) => {
+  const n = expectInteger(args[1]!, undefined, "while evaluating the second argument passed to 'builtins.elemAt'");
+  const items = expectList(args[0]!, undefined, "while evaluating the first argument passed to 'builtins.elemAt'");
   if (n < 0 || n >= items.length) {
     throw invalidError(`'builtins.elemAt' called with index ${n} on a list of size ${items.length}`);
   }
   return force(items[Number(n)]!);
 };
 
-const head: BuiltinBody = (_state, [list]) => {
-  const items = expectList(list!, undefined, "while evaluating the first argument passed to 'builtins.head'");
+const head: BuiltinBody = (_state, args) => {
+  const items = expectList(args[0]!, undefined, "while evaluating the first argument passed to 'builtins.head'");
   if (items.length === 0) throw invalidError("'builtins.head' called on an empty list");
   return force(items[0]!);
 };
 
-const tail: BuiltinBody = (_state, [list]) => {
-  const items = expectList(list!, undefined, "while evaluating the first argument passed to 'builtins.tail'");
+const tail: BuiltinBody = (_state, args) => {
+  const items = expectList(args[0]!, undefined, "while evaluating the first argument passed to 'builtins.tail'");
   if (items.length === 0) throw invalidError("'builtins.tail' called on an empty list");
   return items.slice(1);
 };
 
-const map: BuiltinBody = (state, [fn, list]) => {
-  const items = expectList(list!, undefined, second("map"));
-  if (items.length === 0) return items;
-  const callee = expectFunction(fn!, undefined, first("map"));
-  return items.map((item) => suspendCall(state, callee, item));
+const map: BuiltinBody = (state, args) => {
+  const items = expectList(args[1]!, undefined, SECOND_OF_MAP);
+  const size = items.length;
+  if (size === 0) return items;
+  const callee = expectFunction(args[0]!, undefined, FIRST_OF_MAP);
+  const mapped = blankArray(size) as Slot[];
+  for (let i = 0; i < size; i++) mapped[i] = suspendCall(state, callee, items[i]!);
+  return mapped;
 };
 
-const filter: BuiltinBody = (state, [fn, list]) => {
-  const items = expectList(list!, undefined, second("filter"));
+const filter: BuiltinBody = (state, args) => {
+  const items = expectList(args[1]!, undefined, SECOND_OF_FILTER);
   if (items.length === 0) return items;
-  const callee = expectFunction(fn!, undefined, first("filter"));
+  const callee = expectFunction(args[0]!, undefined, FIRST_OF_FILTER);
   const frame = "while evaluating the return value of the filtering function passed to builtins.filter";
-  const kept = items.filter((item) => expectBoolean(callOne(state, callee, item, undefined), undefined, frame));
+  const kept: Slot[] = [];
+  for (let i = 0; i < items.length; i++) {
+    const item = items[i]!;
+    if (expectBoolean(callOne(state, callee, item, undefined), undefined, frame)) kept.push(item);
+  }
   return kept.length === items.length ? items : kept;
 };
 
 function concatAll(lists: readonly NixList[]): NixList {
   let size = 0;
-  for (const { length } of lists) size += length;
+  for (let i = 0; i < lists.length; i++) size += lists[i]!.length;
   const result = blankArray(size) as Slot[];
   let next = 0;
-  for (const list of lists) for (let i = 0; i < list.length; i++) result[next++] = list[i]!;
+  for (let i = 0; i < lists.length; i++) {
+    const list = lists[i]!;
+    for (let k = 0; k < list.length; k++) result[next++] = list[k]!;
+  }
   return result;
 }
 
-const concatLists: BuiltinBody = (_state, [lists]) => {
+const concatLists: BuiltinBody = (_state, args) => {
   const frame = "while evaluating a value of the list passed to builtins.concatLists";
-  return concatAll(
-    expectList(lists!, undefined, first("concatLists")).map((list) => expectList(list, undefined, frame)),
-  );
+  const lists = expectList(args[0]!, undefined, FIRST_OF_CONCAT_LISTS);
+  const forced: NixList[] = [];
+  for (let i = 0; i < lists.length; i++) forced.push(expectList(lists[i]!, undefined, frame));
+  return concatAll(forced);
 };
 
-const concatMap: BuiltinBody = (state, [fn, list]) => {
-  const callee = expectFunction(fn!, undefined, first("concatMap"));
+const concatMap: BuiltinBody = (state, args) => {
+  const callee = expectFunction(args[0]!, undefined, FIRST_OF_CONCAT_MAP);
   const frame = "while evaluating the return value of the function passed to builtins.concatMap";
-  return concatAll(
-    expectList(list!, undefined, second("concatMap")).map((item) =>
-      expectList(callOne(state, callee, item, undefined), undefined, frame),
-    ),
-  );
+  const items = expectList(args[1]!, undefined, SECOND_OF_CONCAT_MAP);
+  const lists: NixList[] = [];
+  for (let i = 0; i < items.length; i++) {
+    lists.push(expectList(callOne(state, callee, items[i]!, undefined), undefined, frame));
+  }
+  return concatAll(lists);
 };
 
-const foldl: BuiltinBody = (state, [fn, initial, list]) => {
-  const callee = expectFunction(fn!, undefined, first("foldlStrict"));
-  const items = expectList(list!, undefined, "while evaluating the third argument passed to builtins.foldlStrict");
-  if (items.length === 0) return force(initial!);
-  let current: Slot = initial!;
-  for (const item of items) current = call(state, callee, [current, item], undefined);
+const foldl: BuiltinBody = (state, args) => {
+  const callee = expectFunction(args[0]!, undefined, FIRST_OF_FOLD);
+  const items = expectList(args[2]!, undefined, "while evaluating the third argument passed to builtins.foldlStrict");
+  const initial = args[1]!;
+  if (items.length === 0) return force(initial);
+  let current: Slot = initial;
+  for (let i = 0; i < items.length; i++) current = call(state, callee, [current, items[i]!], undefined);
   return current as Value;
 };
 
 function anyOrAll(name: "any" | "all"): BuiltinBody {
   const frame = `while evaluating the return value of the function passed to builtins.${name}`;
   const decisive = name === "any";
-  return (state, [fn, list]) => {
-    const callee = expectFunction(fn!, undefined, first(name));
-    for (const item of expectList(list!, undefined, second(name))) {
-      if (expectBoolean(callOne(state, callee, item, undefined), undefined, frame) === decisive) return decisive;
+  const firstFrame = first(name);
+  const secondFrame = second(name);
+  return (state, args) => {
+    const callee = expectFunction(args[0]!, undefined, firstFrame);
+    const items = expectList(args[1]!, undefined, secondFrame);
+    for (let i = 0; i < items.length; i++) {
+      if (expectBoolean(callOne(state, callee, items[i]!, undefined), undefined, frame) === decisive) return decisive;
     }
     return !decisive;
   };
 }
 
+const elem: BuiltinBody = (state, args) => {
+  const item = args[0]!;
+  const items = expectList(args[1]!, undefined, SECOND_OF_ELEM);
+  for (let i = 0; i < items.length; i++) if (areElementsEqual(state, item, items[i]!, undefined)) return true;
+  return false;
+};
+
 const LENGTH_MAX = 2 ** 32 - 2;
 
-const genList: BuiltinBody = (state, [fn, length]) => {
-  const size = expectInteger(length!, undefined, second("genList"));
+const genList: BuiltinBody = (state, args) => {
+  const size = expectInteger(args[1]!, undefined, SECOND_OF_GEN_LIST);
   if (size < 0 || size > LENGTH_MAX) throw invalidError(`cannot create list of size ${size}`);
-  const callee = expectFunction(fn!, undefined, first("genList"));
+  const callee = expectFunction(args[0]!, undefined, FIRST_OF_GEN_LIST);
   const list: Slot[] = [];
   for (let i = 0; i < size; i++) list.push(suspendCall(state, callee, i));
   return list;
@@ -163,14 +199,10 @@ export const listBuiltins: Builtins = {
   tail: [1, tail],
   map: [2, map],
   filter: [2, filter],
-  elem: [
-    2,
-    (state, [item, list]) =>
-      expectList(list!, undefined, second("elem")).some((other) => areElementsEqual(state, item!, other, undefined)),
-  ],
+  elem: [2, elem],
   concatLists: [1, concatLists],
   concatMap: [2, concatMap],
-  length: [1, (_state, [list]) => expectList(list!, undefined, first("length")).length],
+  length: [1, (_state, args) => expectList(args[0]!, undefined, FIRST_OF_LENGTH).length],
   "foldl'": [3, foldl],
   any: [2, anyOrAll("any")],
   all: [2, anyOrAll("all")],

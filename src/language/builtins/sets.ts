@@ -1,62 +1,81 @@
 /** Attribute sets. */
 
-import { Attrs, attrsAt, attrsOfEntries, Shape } from "../eval/attrs.ts";
+import { type AttrEntry, Attrs, attrsAt, attrsOfEntries, Shape } from "../eval/attrs.ts";
+import { blankArray } from "../eval/blank.ts";
 import { suspendCallTwo } from "../eval/call.ts";
 import { typeError } from "../eval/eval-error.ts";
 import { expectAttrs, expectFunction, expectList, expectPlainText } from "../eval/expect.ts";
 import { positionValue } from "../eval/position.ts";
 import { force } from "../eval/thunk.ts";
-import { Lambda, PartialPrimOp, type Place, PrimOp, type Slot } from "../eval/value.ts";
+import { Lambda, PartialPrimOp, PrimOp, type Slot } from "../eval/value.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { requiredAttr } from "./control.ts";
 
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
 const second = (name: string): string => `while evaluating the second argument passed to builtins.${name}`;
 
-const getAttr: BuiltinBody = (_state, [name, attrs]) => {
-  const key = expectPlainText(name!, undefined, first("getAttr"));
-  const set = expectAttrs(attrs!, undefined, second("getAttr"));
+const FIRST_OF_GET = first("getAttr");
+const SECOND_OF_GET = second("getAttr");
+const FIRST_OF_HAS = first("hasAttr");
+const SECOND_OF_HAS = second("hasAttr");
+const FIRST_OF_REMOVE = first("removeAttrs");
+const SECOND_OF_REMOVE = second("removeAttrs");
+const FIRST_OF_INTERSECT = first("intersectAttrs");
+const SECOND_OF_INTERSECT = second("intersectAttrs");
+const SECOND_OF_MAP = second("mapAttrs");
+
+const getAttr: BuiltinBody = (_state, args) => {
+  const key = expectPlainText(args[0]!, undefined, FIRST_OF_GET);
+  const set = expectAttrs(args[1]!, undefined, SECOND_OF_GET);
   return force(requiredAttr(set, key, "in the attribute set under consideration"), undefined);
 };
 
-const removeAttrs: BuiltinBody = (_state, [attrs, names]) => {
-  const set = expectAttrs(attrs!, undefined, first("removeAttrs"));
-  const list = expectList(names!, undefined, second("removeAttrs"));
-  const frame = "while evaluating the values of the second argument passed to builtins.removeAttrs";
-  return set.without(list.map((name) => expectPlainText(name, undefined, frame)));
+const hasAttr: BuiltinBody = (_state, args) => {
+  const key = expectPlainText(args[0]!, undefined, FIRST_OF_HAS);
+  return expectAttrs(args[1]!, undefined, SECOND_OF_HAS).has(key);
 };
 
-const listToAttrs: BuiltinBody = (_state, [list]) => {
+const removeAttrs: BuiltinBody = (_state, args) => {
+  const set = expectAttrs(args[0]!, undefined, FIRST_OF_REMOVE);
+  const list = expectList(args[1]!, undefined, SECOND_OF_REMOVE);
+  const frame = "while evaluating the values of the second argument passed to builtins.removeAttrs";
+  const names: string[] = [];
+  for (let i = 0; i < list.length; i++) names.push(expectPlainText(list[i]!, undefined, frame));
+  return set.without(names);
+};
+
+const listToAttrs: BuiltinBody = (_state, args) => {
   const frame = "while evaluating the argument passed to builtins.listToAttrs";
   const elementFrame = "while evaluating an element of the list passed to builtins.listToAttrs";
   const nameFrame = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
   const pairFrame = "in a {name=...; value=...;} pair";
+  const list = expectList(args[0]!, undefined, frame);
   const named = new Map<string, Attrs>();
-  for (const element of expectList(list!, undefined, frame)) {
-    const pair = expectAttrs(element, undefined, elementFrame);
-    const name = expectPlainText(requiredAttr(pair, "name", pairFrame), pair.placeOf("name"), nameFrame);
+  for (let i = 0; i < list.length; i++) {
+    const pair = expectAttrs(list[i]!, undefined, elementFrame);
+    const slot = requiredAttr(pair, "name", pairFrame);
+    const name = typeof slot === "string" ? slot : expectPlainText(slot, pair.placeOf("name"), nameFrame);
     if (!named.has(name)) named.set(name, pair);
   }
-  const entries: [string, Slot, Place | undefined][] = [];
-  for (const [name, pair] of named) {
-    entries.push([name, requiredAttr(pair, "value", pairFrame), pair.placeOf("value")]);
-  }
+  const entries: AttrEntry[] = [];
+  named.forEach((pair, name) => entries.push([name, requiredAttr(pair, "value", pairFrame), pair.placeOf("value")]));
   return attrsOfEntries(entries);
 };
 
-const intersectAttrs: BuiltinBody = (_state, [left, right]) => {
-  const names = expectAttrs(left!, undefined, first("intersectAttrs"));
-  const values = expectAttrs(right!, undefined, second("intersectAttrs"));
+const intersectAttrs: BuiltinBody = (_state, args) => {
+  const names = expectAttrs(args[0]!, undefined, FIRST_OF_INTERSECT);
+  const values = expectAttrs(args[1]!, undefined, SECOND_OF_INTERSECT);
   const kept: number[] = [];
   if (names.size < values.size) {
-    for (const key of names.keys) {
-      const index = values.shape.indexOf(key);
+    const { keys } = names;
+    const { shape } = values;
+    for (let i = 0; i < keys.length; i++) {
+      const index = shape.indexOf(keys[i]!);
       if (index >= 0) kept.push(index);
     }
   } else {
-    values.keys.forEach((key, index) => {
-      if (names.has(key)) kept.push(index);
-    });
+    const { keys } = values;
+    for (let i = 0; i < keys.length; i++) if (names.has(keys[i]!)) kept.push(i);
   }
   return attrsAt(values, kept);
 };
@@ -83,13 +102,14 @@ const functionArgs: BuiltinBody = (_state, [fn]) => {
   return code.argumentNames;
 };
 
-const mapAttrs: BuiltinBody = (state, [fn, attrs]) => {
-  const set = expectAttrs(attrs!, undefined, second("mapAttrs"));
+const mapAttrs: BuiltinBody = (state, args) => {
+  const fn = args[0]!;
+  const set = expectAttrs(args[1]!, undefined, SECOND_OF_MAP);
   const { keys, values } = set;
-  return new Attrs(
-    set.shape.withoutPlaces,
-    keys.map((key, index) => suspendCallTwo(state, fn!, key, values[index]!)),
-  );
+  const size = keys.length;
+  const mapped = blankArray(size) as Slot[];
+  for (let i = 0; i < size; i++) mapped[i] = suspendCallTwo(state, fn, keys[i]!, values[i]!);
+  return new Attrs(set.shape.withoutPlaces, mapped);
 };
 
 const zipAttrsWith: BuiltinBody = (state, [fn, list]) => {
@@ -145,24 +165,16 @@ const unsafeGetAttrPos: BuiltinBody = (_state, [name, attrs]) => {
 export const setBuiltins: Builtins = {
   attrNames: [
     1,
-    (_state, [attrs]) => [
-      ...expectAttrs(attrs!, undefined, "while evaluating the argument passed to builtins.attrNames").keys,
-    ],
+    (_state, args) =>
+      expectAttrs(args[0]!, undefined, "while evaluating the argument passed to builtins.attrNames").keys.slice(),
   ],
   attrValues: [
     1,
-    (_state, [attrs]) => [
-      ...expectAttrs(attrs!, undefined, "while evaluating the argument passed to builtins.attrValues").values,
-    ],
+    (_state, args) =>
+      expectAttrs(args[0]!, undefined, "while evaluating the argument passed to builtins.attrValues").values.slice(),
   ],
   getAttr: [2, getAttr],
-  hasAttr: [
-    2,
-    (_state, [name, attrs]) => {
-      const key = expectPlainText(name!, undefined, first("hasAttr"));
-      return expectAttrs(attrs!, undefined, second("hasAttr")).has(key);
-    },
-  ],
+  hasAttr: [2, hasAttr],
   unsafeGetAttrPos: [2, unsafeGetAttrPos],
   removeAttrs: [2, removeAttrs],
   listToAttrs: [1, listToAttrs],

@@ -9,6 +9,7 @@ import { contextOf, isString, stringWithContext, textOf } from "../eval/type-nam
 import type { Slot, Value } from "../eval/value.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { compileRegex, type Regex, RegexLimitError } from "./posix-regex.ts";
+import { Patterns } from "./replace-strings.ts";
 import { compareVersions, parseDrvName, splitVersion } from "./versions.ts";
 
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
@@ -20,30 +21,34 @@ const toStringBuiltin: BuiltinBody = (state, [value]) => {
   return stringWithContext(text, context);
 };
 
-const substring: BuiltinBody = (state, [start, length, string]) => {
+const substring: BuiltinBody = (state, args) => {
   const from = expectInteger(
-    start!,
+    args[0]!,
     undefined,
     "while evaluating the first argument (the start offset) passed to builtins.substring",
   );
   if (from < 0) throw invalidError("negative start position in 'substring'");
   const size = expectInteger(
-    length!,
+    args[1]!,
     undefined,
     "while evaluating the second argument (the substring length) passed to builtins.substring",
   );
+  const string = args[2]!;
+  if (typeof string === "string" && typeof size === "number") {
+    return size < 0 ? string.slice(Number(from)) : string.slice(Number(from), Number(from) + size);
+  }
   if (size === 0) {
-    const value = force(string!);
+    const value = force(string);
     if (isString(value)) return stringWithContext("", contextOf(value));
   }
   const context = new Set<string>();
   const frame = "while evaluating the third argument (the string) passed to builtins.substring";
-  const text = coerceToText(state, string!, context, undefined, frame, COPY);
+  const text = coerceToText(state, string, context, undefined, frame, COPY);
   const begin = Number(from);
   return stringWithContext(size < 0 ? text.slice(begin) : text.slice(begin, begin + Number(size)), context);
 };
 
-const concatStringsSep: BuiltinBody = (state, [separator, list]) => {
+const concatStringsSep: BuiltinBody = (state, args) => {
   const context = new Set<string>();
   const separatorFrame =
     "while evaluating the first argument (the separator string) passed to builtins.concatStringsSep";
@@ -51,16 +56,22 @@ const concatStringsSep: BuiltinBody = (state, [separator, list]) => {
     "while evaluating the second argument (the list of strings to concat) passed to builtins.concatStringsSep";
   const elementFrame =
     "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
-  const between = expectText(separator!, context, undefined, separatorFrame);
-  const parts = expectList(list!, undefined, listFrame).map((part) =>
-    coerceToText(state, part, context, undefined, elementFrame, COPY),
-  );
-  return stringWithContext(parts.join(between), context);
+  const between = expectText(args[0]!, context, undefined, separatorFrame);
+  const parts = expectList(args[1]!, undefined, listFrame);
+  let text = "";
+  for (let i = 0; i < parts.length; i++) {
+    if (i > 0) text += between;
+    text += coerceToText(state, parts[i]!, context, undefined, elementFrame, COPY);
+  }
+  return stringWithContext(text, context);
 };
 
-const replaceStrings: BuiltinBody = (_state, [from, to, string]) => {
-  const sources = expectList(from!, undefined, first("replaceStrings"));
-  const targets = expectList(to!, undefined, second("replaceStrings"));
+const FIRST_OF_REPLACE = first("replaceStrings");
+const SECOND_OF_REPLACE = second("replaceStrings");
+
+const replaceStrings: BuiltinBody = (_state, args) => {
+  const sources = expectList(args[0]!, undefined, FIRST_OF_REPLACE);
+  const targets = expectList(args[1]!, undefined, SECOND_OF_REPLACE);
   if (sources.length !== targets.length) {
     throw invalidError("'from' and 'to' arguments passed to builtins.replaceStrings have different lengths");
   }
@@ -69,24 +80,13 @@ const replaceStrings: BuiltinBody = (_state, [from, to, string]) => {
   const patterns = sources.map((source) => textOf(expectString(source, undefined, sourceFrame)));
   const context = new Set<string>();
   const thirdFrame = "while evaluating the third argument passed to builtins.replaceStrings";
-  const text = expectText(string!, context, undefined, thirdFrame);
+  const text = expectText(args[2]!, context, undefined, thirdFrame);
   const replacements: (string | undefined)[] = patterns.map(() => undefined);
-  let result = "";
-  for (let at = 0; at <= text.length;) {
-    const index = patterns.findIndex((pattern) => text.startsWith(pattern, at));
-    const pattern = patterns[index];
-    if (pattern === undefined) {
-      result += text.charAt(at);
-      at++;
-      continue;
-    }
-    result += replacements[index] ??= expectText(targets[index]!, context, undefined, targetFrame);
-    if (pattern === "") {
-      result += text.charAt(at);
-      at++;
-    } else at += pattern.length;
-  }
-  return stringWithContext(result, context);
+  const replaced = new Patterns(patterns).replaceIn(
+    text,
+    (index) => (replacements[index] ??= expectText(targets[index]!, context, undefined, targetFrame)),
+  );
+  return stringWithContext(replaced, context);
 };
 
 const regexes = new Map<string, Regex>();
@@ -117,10 +117,13 @@ function searching<T>(pattern: string, search: (regex: Regex) => T): T {
   }
 }
 
-const match: BuiltinBody = (_state, [pattern, string]) => {
-  const source = expectPlainText(pattern!, undefined, first("match"));
+const FIRST_OF_MATCH = first("match");
+const SECOND_OF_MATCH = second("match");
+
+const match: BuiltinBody = (_state, args) => {
+  const source = expectPlainText(args[0]!, undefined, FIRST_OF_MATCH);
   regexOf(source);
-  const text = textOf(expectString(string!, undefined, second("match")));
+  const text = textOf(expectString(args[1]!, undefined, SECOND_OF_MATCH));
   const groups = searching(source, (regex) => regex.matchWhole(text));
   return groups === undefined ? null : groupValues(groups);
 };

@@ -10,7 +10,10 @@
 import { blankArray } from "./blank.ts";
 import type { Place, Slot } from "./value.ts";
 
-const INDEX_SIZE_MIN = 12;
+/** Smaller sets are searched one name after the other. */
+const LINEAR_SIZE_MAX = 12;
+/** An index is made once as many searches were made as this fraction of the names: most sets are searched a few times. */
+const INDEXED_AFTER = 1 / 8;
 const LAYER_DEPTH_MAX = 8;
 /** A right side larger than this is merged at once rather than layered. */
 const LAYER_SIZE_MAX = 16;
@@ -29,6 +32,7 @@ export class Shape {
   /** Whether sets of this shape are made at a place of the program, over and over, rather than out of data. */
   declare readonly isFixed: boolean;
   declare private index: Map<string, number> | undefined;
+  declare private searches: number;
   declare private derived: Derived | undefined;
 
   constructor(keys: readonly string[], places?: Places, isFixed = false) {
@@ -36,22 +40,41 @@ export class Shape {
     this.places = places;
     this.isFixed = isFixed;
     this.index = undefined;
+    this.searches = 0;
     this.derived = undefined;
   }
 
   indexOf(name: string): number {
     const keys = this.keys;
     const size = keys.length;
-    if (size >= INDEX_SIZE_MIN) {
-      if (this.index === undefined) {
-        const index = new Map<string, number>();
-        for (let i = 0; i < size; i++) index.set(keys[i]!, i);
-        this.index = index;
-      }
-      return this.index.get(name) ?? -1;
+    if (size <= LINEAR_SIZE_MAX) {
+      // Names of the program are interned, so that nearly all of these compare pointers.
+      for (let i = 0; i < size; i++) if (keys[i] === name) return i;
+      return -1;
     }
-    // Names of the program are interned, so that nearly all of these compare pointers.
-    for (let i = 0; i < size; i++) if (keys[i] === name) return i;
+    const { index } = this;
+    if (index !== undefined) return index.get(name) ?? -1;
+    return this.search(name);
+  }
+
+  private search(name: string): number {
+    const { keys } = this;
+    const size = keys.length;
+    if (++this.searches > size * INDEXED_AFTER) {
+      const index = new Map<string, number>();
+      for (let i = 0; i < size; i++) index.set(keys[i]!, i);
+      this.index = index;
+      return index.get(name) ?? -1;
+    }
+    let low = 0;
+    let high = size - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const key = keys[middle]!;
+      if (key === name) return middle;
+      if (key < name) low = middle + 1;
+      else high = middle - 1;
+    }
     return -1;
   }
 
@@ -65,12 +88,19 @@ export class Shape {
   /** How a set of this shape and one of `right` become one. */
   unionWith(right: Shape): Union {
     if (!this.isFixed || !right.isFixed) return unionOf(this, right);
-    const { unions } = (this.derived ??= new Derived());
-    let union = unions.get(right);
+    const derived = (this.derived ??= new Derived());
+    // Most places join the same two shapes every time.
+    if (derived.lastRight === right) return derived.lastUnion!;
+    let union = derived.unions?.get(right);
     if (union === undefined) {
       union = unionOf(this, right);
-      if (unions.size < DERIVED_MAX) unions.set(right, union);
+      if (derived.lastRight !== undefined) {
+        const unions = (derived.unions ??= new Map([[derived.lastRight, derived.lastUnion!]]));
+        if (unions.size < DERIVED_MAX) unions.set(right, union);
+      }
     }
+    derived.lastRight = right;
+    derived.lastUnion = union;
     return union;
   }
 
@@ -78,7 +108,7 @@ export class Shape {
   without(names: readonly string[]): Removal {
     if (!this.isFixed) return removalOf(this, names);
     const key = names.length === 1 ? names[0]! : names.join("\0");
-    const { removals } = (this.derived ??= new Derived());
+    const removals = ((this.derived ??= new Derived()).removals ??= new Map<string, Removal>());
     let removal = removals.get(key);
     if (removal === undefined) {
       removal = removalOf(this, names);
@@ -90,9 +120,12 @@ export class Shape {
 
 /** The shapes that were made of a shape. */
 class Derived {
-  readonly unions = new Map<Shape, Union>();
-  readonly removals = new Map<string, Removal>();
-  withoutPlaces: Shape | undefined;
+  lastRight: Shape | undefined = undefined;
+  lastUnion: Union | undefined = undefined;
+  /** Once there are several. */
+  unions: Map<Shape, Union> | undefined = undefined;
+  removals: Map<string, Removal> | undefined = undefined;
+  withoutPlaces: Shape | undefined = undefined;
 }
 
 /** The shape two shapes make, and for each of its values the index on the right, or that on the left as `-1 - index`. */
@@ -112,43 +145,59 @@ function unionOf(left: Shape, right: Shape): Union {
   const rightKeys = right.keys;
   const leftSize = leftKeys.length;
   const rightSize = rightKeys.length;
+  const from = blankArray(unionSizeOf(leftKeys, rightKeys)) as number[];
+  const size = from.length;
   const isPlaced = left.places !== undefined || right.places !== undefined;
-  const keys: string[] = [];
-  const places: (Place | undefined)[] = [];
-  const from: number[] = [];
+  // Sets of data come with the same names more often than not.
+  const keys = size === leftSize ? undefined : (blankArray(size) as string[]);
+  const places = isPlaced ? (blankArray(size) as (Place | undefined)[]) : undefined;
   let i = 0;
   let j = 0;
-  while (i < leftSize || j < rightSize) {
-    const takeRight = i >= leftSize || (j < rightSize && rightKeys[j]! <= leftKeys[i]!);
-    if (takeRight) {
-      if (i < leftSize && leftKeys[i] === rightKeys[j]) i++;
-      keys.push(rightKeys[j]!);
-      if (isPlaced) places.push(right.places?.[j]);
-      from.push(j++);
+  for (let next = 0; next < size; next++) {
+    const isShared = i < leftSize && j < rightSize && leftKeys[i] === rightKeys[j];
+    if (isShared || i >= leftSize || (j < rightSize && rightKeys[j]! < leftKeys[i]!)) {
+      if (keys !== undefined) keys[next] = rightKeys[j]!;
+      if (places !== undefined) places[next] = right.places?.[j];
+      from[next] = j++;
+      if (isShared) i++;
     } else {
-      keys.push(leftKeys[i]!);
-      if (isPlaced) places.push(left.places?.[i]);
-      from.push(-1 - i++);
+      if (keys !== undefined) keys[next] = leftKeys[i]!;
+      if (places !== undefined) places[next] = left.places?.[i];
+      from[next] = -1 - i++;
     }
   }
-  return { shape: new Shape(keys, isPlaced ? places : undefined, left.isFixed && right.isFixed), from };
+  return { shape: new Shape(keys ?? leftKeys, places, left.isFixed && right.isFixed), from };
+}
+
+function unionSizeOf(left: readonly string[], right: readonly string[]): number {
+  let shared = 0;
+  for (let i = 0, j = 0; i < left.length && j < right.length;) {
+    const key = left[i]!;
+    const other = right[j]!;
+    if (key === other) {
+      shared++;
+      i++;
+      j++;
+    } else if (key < other) i++;
+    else j++;
+  }
+  return left.length + right.length - shared;
 }
 
 function removalOf(shape: Shape, names: readonly string[]): Removal {
-  const removed = new Set(names);
+  const { keys } = shape;
   const kept: number[] = [];
-  shape.keys.forEach((key, index) => {
-    if (!removed.has(key)) kept.push(index);
-  });
-  return { shape: shapeAt(shape, kept, shape.isFixed), kept };
+  const only = names.length === 1 ? names[0] : undefined;
+  const removed = only === undefined ? new Set(names) : undefined;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (removed === undefined ? key !== only : !removed.has(key)) kept.push(i);
+  }
+  return { shape: kept.length === keys.length ? shape : shapeAt(shape, kept, shape.isFixed), kept };
 }
 
 function shapeAt({ keys, places }: Shape, indexes: readonly number[], isFixed: boolean): Shape {
-  return new Shape(
-    indexes.map((index) => keys[index]!),
-    places === undefined ? undefined : indexes.map((index) => places[index]),
-    isFixed,
-  );
+  return new Shape(pick(keys, indexes), places === undefined ? undefined : pick(places, indexes), isFixed);
 }
 
 /** Where a name was in the last shape that one place of the program looked it up in. */
@@ -281,27 +330,51 @@ function joined(left: readonly Slot[], right: readonly Slot[], from: readonly nu
   return values;
 }
 
-function pick(values: readonly Slot[], indexes: readonly number[]): Slot[] {
+function pick<T>(values: readonly T[], indexes: readonly number[]): T[] {
   const size = indexes.length;
-  const picked = blankArray(size) as Slot[];
+  const picked = blankArray(size) as T[];
   for (let i = 0; i < size; i++) picked[i] = values[indexes[i]!]!;
   return picked;
 }
 
+/** A name, its slot, and where it was defined. */
+export type AttrEntry = readonly [name: string, slot: Slot, place?: Place | undefined];
+
 /** Makes a set from entries in any order; of two with one name the first counts. */
-export function attrsOfEntries(entries: readonly (readonly [string, Slot, (Place | undefined)?])[]): Attrs {
+export function attrsOfEntries(entries: readonly AttrEntry[]): Attrs {
   if (entries.length === 0) return Attrs.empty;
-  const sorted = [...entries].sort((a, b) => (a[0] < b[0] ? -1 : a[0] > b[0] ? 1 : 0));
-  const keys: string[] = [];
-  const values: Slot[] = [];
-  const places: (Place | undefined)[] = [];
-  for (const [name, slot, place] of sorted) {
-    if (keys.length > 0 && keys[keys.length - 1] === name) continue;
-    keys.push(name);
-    values.push(slot);
-    places.push(place);
+  const sorted = isSorted(entries) ? entries : entries.toSorted(byName);
+  const size = sortedSizeOf(sorted);
+  const keys = blankArray(size) as string[];
+  const values = blankArray(size) as Slot[];
+  const places = blankArray(size) as (Place | undefined)[];
+  let isPlaced = false;
+  for (let i = 0, next = 0; i < sorted.length; i++) {
+    const entry = sorted[i]!;
+    if (next > 0 && keys[next - 1] === entry[0]) continue;
+    keys[next] = entry[0];
+    values[next] = entry[1];
+    const place = entry[2];
+    places[next++] = place;
+    if (place !== undefined) isPlaced = true;
   }
-  return new Attrs(new Shape(keys, places), values);
+  return new Attrs(new Shape(keys, isPlaced ? places : undefined), values);
+}
+
+function byName(left: AttrEntry, right: AttrEntry): number {
+  return left[0] < right[0] ? -1 : left[0] > right[0] ? 1 : 0;
+}
+
+function isSorted(entries: readonly AttrEntry[]): boolean {
+  for (let i = 1; i < entries.length; i++) if (entries[i]![0] < entries[i - 1]![0]) return false;
+  return true;
+}
+
+/** How many names there are in sorted entries. */
+function sortedSizeOf(entries: readonly AttrEntry[]): number {
+  let size = 1;
+  for (let i = 1; i < entries.length; i++) if (entries[i]![0] !== entries[i - 1]![0]) size++;
+  return size;
 }
 
 /** Makes a set from the properties of a record, for results that builtins make. */
@@ -311,5 +384,5 @@ export function attrsOf(record: Readonly<Record<string, Slot>>): Attrs {
 
 /** Keeps the attributes at some indexes of a set, in order. */
 export function attrsAt(attrs: Attrs, indexes: readonly number[]): Attrs {
-  return new Attrs(shapeAt(attrs.shape, indexes, false), pick(attrs.values as Slot[], indexes));
+  return new Attrs(shapeAt(attrs.shape, indexes, false), pick(attrs.values, indexes));
 }

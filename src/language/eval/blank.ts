@@ -2,17 +2,12 @@
  * Arrays of a known size to fill in.
  *
  * An array that grows by `push` keeps room for sixteen more elements than it needs; environments and values of sets
- * are made by the million, and copying a template gives them exactly their size.
+ * are made by the million.
  */
 
-const TEMPLATE_SIZE_MAX = 64;
-
-const templates: undefined[][] = [];
-for (let size = 0; size <= TEMPLATE_SIZE_MAX; size++) {
-  templates.push(Array.from({ length: size }, () => undefined));
-}
-
-/** An array of `size` times `undefined`. */
+/** An array of `size` elements that have yet to be set. */
 export function blankArray(size: number): unknown[] {
-  return size <= TEMPLATE_SIZE_MAX ? templates[size]!.slice() : Array.from({ length: size }, () => undefined);
+  // Three times as quick as `Array.from({ length })`, and filled in at once by who asks.
+  // oxlint-disable-next-line unicorn/no-new-array
+  return new Array<unknown>(size);
 }

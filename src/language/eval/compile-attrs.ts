@@ -1,14 +1,14 @@
 /** Attribute sets, recursive ones, and the bindings of `let`. */
 
 import { type Attrs as AttrsNode, DefKind } from "../syntax/ast.ts";
-import { Attrs, attrsOfEntries, Shape } from "./attrs.ts";
+import { type AttrEntry, Attrs, attrsOfEntries, Shape } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
 import { invalidError } from "./eval-error.ts";
 import { expectAttrs, expectPlainText } from "./expect.ts";
 import { renderPlace } from "./place-text.ts";
 import { type Code, type Run, Thunk } from "./thunk.ts";
 import type { Suspend, Unit } from "./unit.ts";
-import type { Env, Place, Slot } from "./value.ts";
+import type { Env, Slot } from "./value.ts";
 
 /** How the slot of one definition is made. */
 type Definition =
@@ -140,23 +140,23 @@ function compileDynamic(node: AttrsNode, unit: Unit): Finish {
     place: unit.placeAt(def.start),
   }));
   return (attrs, env) => {
-    const entries: [string, Slot, Place | undefined][] = [];
-    const added = new Map<string, Place>();
-    for (const { name, value, place } of dynamic) {
+    let added: Map<string, AttrEntry> | undefined;
+    for (let i = 0; i < dynamic.length; i++) {
+      const { name, value, place } = dynamic[i]!;
       const forced = name(env);
       if (forced === null) continue;
-      const key = expectPlainText(forced, place, "while evaluating the name of a dynamic attribute");
-      const isDefined = attrs.has(key) || added.has(key);
-      if (isDefined) {
-        const first = added.get(key) ?? attrs.placeOf(key);
+      const frame = "while evaluating the name of a dynamic attribute";
+      const key = typeof forced === "string" ? forced : expectPlainText(forced, place, frame);
+      if (attrs.has(key) || added?.has(key) === true) {
+        const first = added?.get(key)?.[2] ?? attrs.placeOf(key);
         const where = first === undefined ? "" : ` at ${renderPlace(first)}`;
         throw invalidError(`dynamic attribute '${key}' already defined${where}`, place);
       }
-      added.set(key, place);
-      entries.push([key, value(env), place]);
+      const entry: AttrEntry = [key, value(env), place];
+      // Mostly there is one.
+      if (dynamic.length === 1) return attrs.update(attrsOfEntries([entry]));
+      (added ??= new Map<string, AttrEntry>()).set(key, entry);
     }
-    if (entries.length === 0) return attrs;
-    attrs.keys.forEach((key, i) => entries.push([key, attrs.values[i]!, attrs.places?.[i]]));
-    return attrsOfEntries(entries);
+    return added === undefined ? attrs : attrs.update(attrsOfEntries([...added.values()]));
   };
 }

@@ -14,10 +14,13 @@ export interface Program {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** Nothing is remembered from one run to the next, unless a question is about that. */
+const FORGETFUL = { PRISTINE_CACHE: "off", PRISTINE_RESIDENT: "off" };
+
 /** Runs a program once under GNU time; its standard output is returned. */
 export function measure({ argv, env }: Program): Measurement & { readonly stdout: string } {
   const result = spawnSync("time", ["--format=%e %U %S %M", ...argv], {
-    env: env ?? process.env,
+    env: { ...process.env, ...FORGETFUL, ...env },
     encoding: "utf8",
     maxBuffer: 1 << 28,
   });

@@ -2,6 +2,7 @@
 
 import { Command } from "commander";
 import { registerBuild } from "./commands/build.ts";
+import { registerCache } from "./commands/cache.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDeploy } from "./commands/deploy.ts";
 import { registerExec } from "./commands/exec.ts";
@@ -24,6 +25,7 @@ export function makeProgram(): Command {
     .option("--show-commands", "show each command that runs on a host", false)
     .option("--json", "print one JSON value for programs", false)
     .option("--verbose", "show causes of errors and timelines of all hosts", false)
+    .option("--no-cache", "evaluate anew, without remembered results and the resident process")
     .option("--no-color", "plain text (NO_COLOR is honoured too)")
     .configureHelp({ sortSubcommands: false, showGlobalOptions: true })
     .showSuggestionAfterError()
@@ -36,6 +38,7 @@ export function makeProgram(): Command {
   registerInspect(program);
   registerExec(program);
   registerLab(program);
+  registerCache(program);
   registerDemo(program);
 
   // Commander prints its own errors; only the exit status is ours. Subcommands inherit the override.

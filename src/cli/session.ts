@@ -16,6 +16,8 @@ export interface GlobalOptions {
   readonly lab: boolean;
   readonly labName: string | undefined;
   readonly sshConfig: string | undefined;
+  /** False for `--no-cache`. */
+  readonly cache: boolean;
 }
 
 export interface Session {
@@ -32,6 +34,7 @@ export function action<Args extends unknown[]>(
 ): (this: Command, ...args: [...Args, ...unknown[]]) => Promise<void> {
   return async function (this: Command, ...args) {
     const options = this.optsWithGlobals<GlobalOptions>();
+    if (!options.cache) process.env["PRISTINE_CACHE"] = "off";
     const terminal = processTerminal({ color: options.color ? undefined : false });
     const progress = new Progress(terminal);
     const abort = new AbortController();

@@ -17,7 +17,9 @@ writeFileSync(join(directory, "file.nix"), "{ answer ? 41 }: { result = answer +
 
 const signal = AbortSignal.timeout(60_000);
 const run = (request: Partial<EvaluationRequest>): ReturnType<typeof evaluate> =>
-  evaluate({ baseDir: directory, output: "value", strict: true, env: { SET: "yes" }, ...request }, signal);
+  evaluate({ baseDir: directory, output: "value", strict: true, env: { SET: "yes" }, ...request }, signal, {
+    remembering: "off",
+  });
 
 test("a file with arguments and an attribute path", async () => {
   const result = await run({ file: "file.nix", args: { answer: { expr: "1" } }, attrPath: "result" });
@@ -51,8 +53,8 @@ test("what was read is recorded", async () => {
   const { reads } = await run({
     expression: 'import ./file.nix { answer = builtins.stringLength (builtins.getEnv "SET"); }',
   });
-  const subjects = reads.map(({ kind, subject }) => `${kind} ${subject}`);
-  assert.ok(subjects.includes(`file ${directory}/file.nix`));
+  const subjects = reads.reads.map((read) => `${read.kind} ${read.kind === "environment" ? read.name : read.path}`);
+  assert.ok(subjects.includes(`node ${directory}/file.nix`));
   assert.ok(subjects.includes("environment SET"));
 });
 
@@ -91,6 +93,7 @@ test("what evaluation needs is built by the caller, while it waits", async () =>
   const expression = 'import (derivation { name = "made"; system = "x"; builder = "x"; })';
   const request: EvaluationRequest = { baseDir: directory, expression, output: "value", storeRoot, env: {} };
   const { text } = await evaluate(request, signal, {
+    remembering: "off",
     realise: async ({ context, derivations }) => {
       asked.push(...context);
       assert.equal(derivations.size, 1);

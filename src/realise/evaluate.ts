@@ -7,6 +7,7 @@
 import { InvariantError } from "../base/errors.ts";
 import { programModule } from "../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
+import { type Remembering, rememberedEvaluation } from "./cache/remembered-evaluation.ts";
 import type { AnswerMessage, Question, RealiseRequest, WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "./evaluation-request.ts";
 
@@ -28,6 +29,8 @@ export interface EvaluationServices {
   /** Told of each line of `builtins.trace` as it comes. */
   readonly onTrace?: (line: string) => void;
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
+  /** How results are kept; this user's cache when absent. */
+  readonly remembering?: Remembering | "off";
 }
 
 /** Deep enough that the limit on nested calls is always reached first. */
@@ -38,8 +41,17 @@ const YOUNG_HEAP_MB = 64;
 
 const WORKER = programModule("src/realise/evaluate-worker.ts");
 
-/** Evaluates; rejects with `EvalDiagnostic` for an error of the expression. */
+/** Evaluates, or remembers; rejects with `EvalDiagnostic` for an error of the expression. */
 export async function evaluate(
+  request: EvaluationRequest,
+  signal: AbortSignal,
+  services: EvaluationServices = {},
+): Promise<EvaluationResult> {
+  return await rememberedEvaluation({ request, signal, services, evaluate: evaluateAnew });
+}
+
+/** Evaluates whatever is remembered. */
+export async function evaluateAnew(
   request: EvaluationRequest,
   signal: AbortSignal,
   services: EvaluationServices = {},

@@ -8,10 +8,10 @@ import { narHash } from "../format/nar.ts";
 import { type InputAttrs, renderInputAttrs } from "../format/input/attributes.ts";
 import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
-import { kindOfSync, readDirectorySync, readFileSync, readLinkSync, realPathSync } from "../system/files-sync.ts";
-import { diskTree } from "../system/tree.ts";
+import { RecordedWorld } from "./cache/recorded-world.ts";
+import type { EvaluationReads } from "./cache/world-reads.ts";
 import type { Ask } from "./evaluate-messages.ts";
-import type { EvaluationRead, InstantiatedDerivation, SourcePath } from "./evaluation-request.ts";
+import type { InstantiatedDerivation, SourcePath } from "./evaluation-request.ts";
 
 export interface EvaluationHostOptions {
   readonly storeDir: string;
@@ -32,7 +32,7 @@ export interface EvaluationHostOptions {
 export class EvaluationHost implements Host {
   readonly derivations: Map<string, InstantiatedDerivation> = new Map();
   readonly sources: Map<string, SourcePath> = new Map();
-  readonly #reads = new Map<string, EvaluationRead>();
+  readonly #world = new RecordedWorld();
   readonly #options: EvaluationHostOptions;
   readonly #startedAt = Math.floor(Date.now() / 1000);
   /** Which store path a source became, so that the same tree is hashed once. */
@@ -42,14 +42,13 @@ export class EvaluationHost implements Host {
     this.#options = options;
   }
 
-  get reads(): readonly EvaluationRead[] {
-    return [...this.#reads.values()];
+  get reads(): EvaluationReads {
+    return this.#world.reads;
   }
 
-  #record(kind: EvaluationRead["kind"], subject: string, answer: string): void {
-    const key = `${kind}\0${subject}`;
-    if (!this.#reads.has(key))
-      this.#reads.set(key, { kind, subject, digest: hashByteString("sha256", answer).toBase16() });
+  /** Says that the result may not be kept, because it depends on something that cannot be checked. */
+  markVolatile(reason: string): void {
+    this.#world.markVolatile(reason);
   }
 
   /**
@@ -84,15 +83,14 @@ export class EvaluationHost implements Host {
   readFile(path: string): string {
     const found = this.#locate(path);
     if ("text" in found) return byteStringOfBytes(found.text);
-    const contents = this.#asking(() => readFileSync(found.at));
+    const contents = this.#asking(() => this.#world.readFile(found.at));
     if (contents === undefined) throw new HostError(`path '${path}' does not exist`);
-    this.#record("file", path, contents);
     return contents;
   }
 
   readDirectory(path: string): readonly DirectoryEntry[] {
     const at = this.#diskPath(path);
-    const entries = this.#asking(() => readDirectorySync(at));
+    const entries = this.#asking(() => this.#world.readDirectory(at));
     if (entries === undefined) {
       const kind = this.stat(path);
       throw new HostError(
@@ -101,7 +99,6 @@ export class EvaluationHost implements Host {
           : `cannot read directory "${this.realPath(path)}": Not a directory`,
       );
     }
-    this.#record("directory", path, entries.map(({ name, kind }) => `${kind} ${name}\n`).join(""));
     return entries;
   }
 
@@ -116,26 +113,20 @@ export class EvaluationHost implements Host {
   #kindOf(path: string, followLinks: boolean): FileKind | undefined {
     const found = this.#locate(path);
     if ("text" in found) return "regular";
-    const kind = this.#asking(() => kindOfSync(found.at, { followLinks }));
-    this.#record("stat", `${followLinks ? "" : "l:"}${path}`, kind ?? "");
-    return kind;
+    return this.#asking(() => this.#world.kindOf(found.at, { followLinks }));
   }
 
   readLink(path: string): string | undefined {
     const found = this.#locate(path);
     if ("text" in found) return undefined;
-    const target = this.#asking(() => readLinkSync(found.at));
-    this.#record("link", path, target ?? "");
-    return target;
+    return this.#asking(() => this.#world.readLink(found.at));
   }
 
   realPath(path: string): string {
     const found = this.#locate(path);
     // A path of the store is its own real path: the store's directory has no links in it, wherever it is kept.
     if ("text" in found || found.at !== path) return path;
-    const real = this.#asking(() => realPathSync(path));
-    this.#record("link", path, real ?? "");
-    return real ?? path;
+    return this.#asking(() => this.#world.realPath(path)) ?? path;
   }
 
   resolveParent(path: string): string {
@@ -151,12 +142,12 @@ export class EvaluationHost implements Host {
 
   environment(name: string): string | undefined {
     const value = this.#options.env[textOfByteString(name)];
-    this.#record("environment", name, value ?? "");
+    this.#world.environment(name, value);
     return value === undefined ? undefined : byteStringOfText(value);
   }
 
   currentTime(): number {
-    this.#record("time", "", String(this.#startedAt));
+    this.markVolatile("it depends on the time");
     return this.#startedAt;
   }
 
@@ -176,12 +167,12 @@ export class EvaluationHost implements Host {
     const known = filter === undefined ? this.#hashed.get(key) : undefined;
     if (known !== undefined) return known;
     const at = this.#diskPath(request.path);
-    const kind = this.#asking(() => kindOfSync(at, { followLinks: false }));
+    const kind = this.#asking(() => this.#world.kindOf(at, { followLinks: false }));
     if (kind === undefined) throw new HostError(`path '${request.path}' does not exist`);
     const localPath = textOfByteString(at);
     const included: string[] = [];
     const hash = this.#asking(() =>
-      recursive ? this.#hashTree(request, localPath, included) : this.#hashFile(request.path, at),
+      recursive ? this.#hashTree(request, at, included) : this.#hashFile(request.path, at),
     );
     const path = recursive
       ? sourcePath(storeDir, request.name, hash)
@@ -193,7 +184,6 @@ export class EvaluationHost implements Host {
         `store path mismatch in (possibly filtered) path added from '${request.path}': expected hash '${wanted}', got '${hash.toSri()}'`,
       );
     }
-    this.#record("source", request.path, hash.toBase16());
     this.sources.set(full, {
       kind: "path",
       localPath,
@@ -204,21 +194,28 @@ export class EvaluationHost implements Host {
     return full;
   }
 
-  #hashTree(request: SourceRequest, localPath: string, included: string[]): Hash {
+  #hashTree(request: SourceRequest, at: string, included: string[]): Hash {
     const { filter } = request;
-    const tree = diskTree(localPath);
+    const tree = this.#world.recordedTree(at);
     try {
-      if (filter === undefined) return narHash(tree).hash;
-      return narHash(tree, {
+      if (filter === undefined) {
+        const { hash } = narHash(tree);
+        this.#world.noteTree(tree, { method: "nar", hash: hash.toBase16() });
+        return hash;
+      }
+      const { hash } = narHash(tree, {
         filter: (path, type) => {
           const isIncluded = filter(`${request.path === "/" ? "" : request.path}/${path}`, type);
           if (isIncluded) included.push(path);
           return isIncluded;
         },
-      }).hash;
+      });
+      this.#world.noteTree(tree, { method: "nar", hash: hash.toBase16(), included });
+      return hash;
     } catch (error) {
       const code = (error as { readonly code?: unknown }).code;
       if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {
+        const localPath = textOfByteString(at);
         throw new HostError(byteStringOfText(`cannot read '${localPath}': ${(error as Error).message}`));
       }
       throw error;
@@ -226,7 +223,7 @@ export class EvaluationHost implements Host {
   }
 
   #hashFile(path: string, at: string): Hash {
-    const contents = readFileSync(at);
+    const contents = this.#world.readFile(at);
     if (contents === undefined) throw new HostError(`path '${path}' does not exist`);
     return hashByteString("sha256", contents);
   }
@@ -241,9 +238,8 @@ export class EvaluationHost implements Host {
 
   isValidPath(path: string): boolean {
     if (this.sources.has(path) || this.derivations.has(path)) return true;
-    const kind = this.#asking(() => kindOfSync(this.#options.storeRoot + path, { followLinks: false }));
-    this.#record("store", path, kind ?? "");
-    return kind !== undefined;
+    const at = this.#options.storeRoot + path;
+    return this.#asking(() => this.#world.kindOf(at, { followLinks: false })) !== undefined;
   }
 
   referencesOf(path: string): readonly string[] {
@@ -255,9 +251,8 @@ export class EvaluationHost implements Host {
   readDerivation(path: string): Uint8Array {
     const made = this.derivations.get(path);
     if (made !== undefined) return made.aterm;
-    const contents = this.#asking(() => readFileSync(this.#options.storeRoot + path));
+    const contents = this.#asking(() => this.#world.readFile(this.#options.storeRoot + path));
     if (contents === undefined) throw new HostError(`path '${path}' is not valid`);
-    this.#record("store", path, contents);
     return bytesOfByteString(contents);
   }
 
@@ -282,7 +277,7 @@ export class EvaluationHost implements Host {
   fetchTree(input: InputAttrs): FetchedTree {
     const fetched = this.#fetched(this.#asker()({ kind: "fetch-tree", input }));
     const { storePath, narHash, attrs } = fetched;
-    this.#record("fetch", renderInputAttrs(input), `${narHash}\0${renderInputAttrs(attrs)}`);
+    if (!isLocked(input)) this.markVolatile(`the input ${textOfByteString(renderInputAttrs(input))} is not locked`);
     return { storePath, narHash, attrs };
   }
 
@@ -298,7 +293,7 @@ export class EvaluationHost implements Host {
       }
     }
     const { storePath } = this.#fetched(this.#asker()({ kind: "fetch-file", request }));
-    this.#record("fetch", `${unpack ? "tarball" : "file"} ${name} ${url}`, storePath);
+    if (sha256 === undefined) this.markVolatile(`'${textOfByteString(url)}' was fetched without a hash`);
     return storePath;
   }
 
@@ -338,4 +333,10 @@ export class EvaluationHost implements Host {
   warn(text: string, isFromExpression: boolean): void {
     this.#options.onWarning(textOfByteString(text), isFromExpression);
   }
+}
+
+/** Whether an input can only ever be the same tree, wherever it is fetched from. */
+function isLocked(input: InputAttrs): boolean {
+  const type = input.get("type");
+  return type !== "path" && (input.has("narHash") || (input.has("rev") && type !== "tarball" && type !== "file"));
 }

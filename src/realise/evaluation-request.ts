@@ -1,6 +1,7 @@
 /** What is asked of an evaluation, and what comes of it. Everything here crosses a thread boundary by copying. */
 
 import type { TextTree } from "../system/text-tree.ts";
+import type { EvaluationReads } from "./cache/world-reads.ts";
 
 /** An argument of a function at the top of an expression: Nix code, or a string as it is. */
 export type EvaluationArgument = { readonly expr: string } | { readonly string: string };
@@ -75,14 +76,6 @@ export interface InstantiatedDerivation {
   readonly references: readonly string[];
 }
 
-/** Something evaluation learnt from the world. */
-export interface EvaluationRead {
-  readonly kind: "file" | "directory" | "stat" | "link" | "environment" | "time" | "source" | "store" | "fetch";
-  readonly subject: string;
-  /** A digest of the answer, to tell whether it is still the same. */
-  readonly digest: string;
-}
-
 export interface EvaluationResult {
   /** The value as text; for `drv` one path a line. */
   readonly text: string;
@@ -90,11 +83,17 @@ export interface EvaluationResult {
   readonly derivations: ReadonlyMap<string, InstantiatedDerivation>;
   /** Everything else evaluation adds to the store, by full path. */
   readonly sources: ReadonlyMap<string, SourcePath>;
-  readonly reads: readonly EvaluationRead[];
+  /** What it learnt from the world. */
+  readonly reads: EvaluationReads;
   readonly warnings: readonly string[];
   readonly traces: readonly string[];
   /** For `tree`: the value as files and directories. */
   readonly tree?: TextTree;
+  /**
+   * Present when this result was remembered, and then without derivations and sources, which are in the store as a rule.
+   * Where they are not, this evaluates again.
+   */
+  readonly evaluateAgain?: (signal: AbortSignal) => Promise<EvaluationResult>;
 }
 
 /** Where in a file, with the lines around it and a caret. */

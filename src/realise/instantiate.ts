@@ -11,7 +11,7 @@ import type { StoreItem, WriteStore } from "../store/store.ts";
 import { diskTree } from "../system/tree.ts";
 import type { EvaluationResult, SourcePath } from "./evaluation-request.ts";
 
-type Made = Pick<EvaluationResult, "derivations" | "sources">;
+type Made = Pick<EvaluationResult, "derivations" | "sources" | "evaluateAgain">;
 
 /**
  * Adds the closures of some of an evaluation's derivations (full paths; also `DRV!OUTPUT`) and sources to a store.
@@ -23,10 +23,32 @@ export async function instantiate(
   store: WriteStore,
   signal: AbortSignal,
 ): Promise<void> {
-  const order = referencesFirst(
-    made,
-    roots.map((root) => root.replace(/![^!/]*$/, "")),
-  );
+  const rootPaths = [...new Set(roots.map((root) => root.replace(/![^!/]*$/, "")))];
+  const atHand = await makeAtHand(made, rootPaths, store, signal);
+  if (atHand !== undefined) await addClosures(atHand, rootPaths, store, signal);
+}
+
+/** What an evaluation made, evaluated again when it was remembered; `undefined` when the store has all that is needed. */
+async function makeAtHand(
+  made: Made,
+  rootPaths: readonly string[],
+  store: WriteStore,
+  signal: AbortSignal,
+): Promise<Made | undefined> {
+  if (made.evaluateAgain === undefined) return made;
+  const parsed = rootPaths.map((path) => StorePath.ofFull(path, store.storeDir));
+  const valid = await store.validPaths(parsed, signal);
+  if (parsed.every((path) => valid.has(path.baseName))) return undefined;
+  return await made.evaluateAgain(signal);
+}
+
+async function addClosures(
+  made: Made,
+  rootPaths: readonly string[],
+  store: WriteStore,
+  signal: AbortSignal,
+): Promise<void> {
+  const order = referencesFirst(made, rootPaths);
   const parsed = order.map((path) => StorePath.ofFull(path, store.storeDir));
   const valid = await store.validPaths(parsed, signal);
   const items: StoreItem[] = [];

@@ -87,7 +87,7 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
       bridge.onWarning?.(text, isFromExpression);
     },
   });
-  const home = env["HOME"];
+  const home = host.environment("HOME");
   const state = new EvalState(
     {
       callDepthMax: request.callDepthMax ?? CALL_DEPTH_MAX_DEFAULT,
@@ -95,9 +95,9 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
       pure: request.pure ?? false,
       storeDir,
       system: request.system ?? currentSystem(),
-      homeDir: home === undefined ? undefined : byteStringOfText(home),
+      homeDir: home,
       traceVerbose: request.traceVerbose ?? false,
-      abortOnWarn: request.abortOnWarn ?? /^(1|yes|true)$/.test(env["NIX_ABORT_ON_WARN"] ?? ""),
+      abortOnWarn: request.abortOnWarn ?? /^(1|yes|true)$/.test(host.environment("NIX_ABORT_ON_WARN") ?? ""),
       features: new Set(request.experimentalFeatures ?? OWN_FEATURES),
       allowedUris: undefined,
       tomlTimestamps: request.experimentalFeatures?.includes("parse-toml-timestamps") ?? false,

@@ -10,7 +10,8 @@ import { fileError, systemErrorCode } from "./files.ts";
 
 export type SyncFileKind = "regular" | "directory" | "symlink" | "unknown";
 
-function onDisk(path: string): string | Buffer {
+/** A path as the operating system takes it. */
+export function onDisk(path: string): string | Buffer {
   for (let i = 0; i < path.length; i++) if (path.charCodeAt(i) > 0x7f) return Buffer.from(path, "latin1");
   return path;
 }

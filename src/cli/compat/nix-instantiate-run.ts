@@ -19,6 +19,7 @@ export async function runNixInstantiate(args: ParsedArguments, signal: AbortSign
   const buildStore = async (): Promise<LocalStore> => (opened ??= await openLocalStore(storeText, signal));
   for (const input of await inputsOf(args)) {
     const result = await evaluate({ ...requestOf(args, { baseDir: process.cwd(), storeRoot }), ...input }, signal, {
+      ...(args.options.get("eval-cache") === "false" ? { remembering: "off" } : {}),
       onTrace: (line) => writeError(`trace: ${line}`),
       onWarning: (text, isFromExpression) =>
         writeError(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}`),

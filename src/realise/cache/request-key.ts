@@ -1,0 +1,15 @@
+/** What makes two requests the same: everything in them but the environment, of which only what is read counts. */
+
+import { hashBytes } from "../../format/hash.ts";
+import { programIdentity } from "../../system/program-files.ts";
+import type { EvaluationRequest } from "../evaluation-request.ts";
+
+/** The key of a request for this program: the name of its entry. */
+export function requestKey(request: EvaluationRequest, options: { readonly canRealise: boolean }): string {
+  const { env: _, ...asked } = request;
+  const named = { ...asked, ...options, program: programIdentity(), node: process.version, arch: process.arch };
+  const sorted = Object.entries(named)
+    .filter(([, value]) => value !== undefined)
+    .sort(([a], [b]) => (a < b ? -1 : 1));
+  return hashBytes("sha256", Buffer.from(JSON.stringify(sorted))).toBase16();
+}

@@ -1,0 +1,45 @@
+/**
+ * Stamps: what tells without reading a file that it is the one that was read before.
+ *
+ * A stamp is taken before the file is read. The kernel moves `ctime` with every change of content, name or mode, and no
+ * program can set it back; but its clock has a grain, so a file that changed just before its stamp was taken may change
+ * again without the stamp showing it. Such a stamp is `fresh`, and worth nothing. Paths are byte strings.
+ */
+
+import * as fs from "node:fs";
+import { onDisk } from "./files-sync.ts";
+
+/** Coarser than the time stamps of any file system this runs on (ext3 and NFS have whole seconds). */
+const GRAIN_MS = 2000;
+
+export interface Stamp {
+  /** Equal texts mean the same object in the same state, unless the stamp is fresh. */
+  readonly text: string;
+  readonly kind: "regular" | "directory" | "symlink" | "unknown";
+  /** Whether the object changed so recently that a later change could go unnoticed. */
+  readonly isFresh: boolean;
+}
+
+/** The stamp of what a path names; `undefined` when nothing is there. Throws when that cannot be found out. */
+export function stampOf(path: string, options: { readonly followLinks: boolean }): Stamp | undefined {
+  let status: fs.Stats | undefined;
+  try {
+    status = (options.followLinks ? fs.statSync : fs.lstatSync)(onDisk(path), { throwIfNoEntry: false });
+  } catch (error) {
+    if ((error as { readonly code?: unknown }).code === "ENOTDIR") return undefined;
+    throw error;
+  }
+  if (status === undefined) return undefined;
+  const { dev, ino, mode, size, mtimeMs, ctimeMs } = status;
+  return {
+    text: `${dev} ${ino} ${mode} ${size} ${mtimeMs} ${ctimeMs}`,
+    kind: status.isFile()
+      ? "regular"
+      : status.isDirectory()
+        ? "directory"
+        : status.isSymbolicLink()
+          ? "symlink"
+          : "unknown",
+    isFresh: Date.now() - ctimeMs < GRAIN_MS,
+  };
+}

@@ -10,7 +10,16 @@ import * as fs from "node:fs";
 import { onDisk } from "./files-sync.ts";
 
 /** Coarser than the time stamps of any file system this runs on (ext3 and NFS have whole seconds). */
-const GRAIN_MS = 2000;
+const GRAIN_MS_DEFAULT = 2000;
+
+let grainMs = GRAIN_MS_DEFAULT;
+
+/** Says how coarse time stamps are where that is known, as in a test that does not want to wait; answers the former. */
+export function setStampGrain(ms: number): number {
+  const before = grainMs;
+  grainMs = ms;
+  return before;
+}
 
 export interface Stamp {
   /** Equal texts mean the same object in the same state, unless the stamp is fresh. */
@@ -40,6 +49,6 @@ export function stampOf(path: string, options: { readonly followLinks: boolean }
         : status.isSymbolicLink()
           ? "symlink"
           : "unknown",
-    isFresh: Date.now() - ctimeMs < GRAIN_MS,
+    isFresh: Date.now() - ctimeMs < grainMs,
   };
 }

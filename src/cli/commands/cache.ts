@@ -13,7 +13,8 @@ export function registerCache(program: Command): void {
     .summary("show, empty or limit the remembered results of evaluations")
     .description(
       "Results of evaluations are kept with what was read for them, and used again while all of that is unchanged. See docs/manual/cache.md.",
-    );
+    )
+    .addHelpText("after", exitCodesHelp({ ok: "done", usage: "the limit is no size, or the cache cannot be written" }));
 
   cache
     .command("show")

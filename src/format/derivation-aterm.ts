@@ -21,33 +21,93 @@ export function decodeDerivation(bytes: Uint8Array, name: string, storeDir: stri
   return parseDerivation(byteStringOfBytes(bytes), name, storeDir);
 }
 
-/** Replaces parts of the text for hashing modulo fixed outputs. */
-export interface RenderOverrides {
-  /** Leave out output paths, and the variables of the same name. */
-  readonly maskOutputs?: boolean;
-  /** Hash digits and output names in the place of input derivations, sorted. */
-  readonly inputs?: readonly (readonly [string, readonly string[]])[];
-}
-
 /** The text as a byte string. */
-export function renderDerivation(drv: Derivation, storeDir: string, overrides: RenderOverrides = {}): string {
-  const mask = overrides.maskOutputs === true;
-  const outputs = sortedKeys(drv.outputs).map((name) => renderOutput(drv, name, storeDir, mask));
-  const inputs = overrides.inputs ?? inputsOf(drv, storeDir);
-  const inputDerivations = inputs.map(([key, names]) => `("${key}",${renderList(names)})`);
-  const sources = drv.inputSources.map((path) => path.baseName).sort();
-  const env = sortedKeys(drv.env).map((key) => {
-    const value = mask && drv.outputs.has(key) ? "" : drv.env.get(key)!;
-    return `(${quote(key)},${quote(value)})`;
-  });
-  return (
-    `Derive([${outputs.join(",")}],[${inputDerivations.join(",")}],` +
-    `[${sources.map((baseName) => `"${storeDir}/${baseName}"`).join(",")}],` +
-    `${quote(drv.system)},${quote(drv.builder)},${renderList(drv.args)},[${env.join(",")}])`
-  );
+export function renderDerivation(drv: Derivation, storeDir: string): string {
+  return new DerivationText(drv, storeDir).render(drv);
 }
 
-function renderOutput(drv: Derivation, outputName: string, storeDir: string, mask: boolean): string {
+/** What an input derivation is called, and which of its outputs are used, in order. */
+export type RenderedInput = readonly [name: string, outputs: readonly string[]];
+
+/**
+ * A derivation's text in parts: what depends on output paths, and what inputs are called, may change, and the rest is
+ * rendered once. A derivation is rendered up to three times: to find its output paths, as a file, and for what
+ * depends on it.
+ */
+export class DerivationText {
+  readonly #storeDir: string;
+  readonly #outputNames: readonly string[];
+  readonly #inputs: readonly RenderedInput[];
+  /** Sources, system, builder and arguments. */
+  readonly #middle: string;
+  /** The variables, without the values of those that are named like outputs. */
+  readonly #variables: readonly string[];
+  /** The outputs whose values belong between the parts of `#variables`. */
+  readonly #valued: readonly string[];
+
+  constructor(drv: Derivation, storeDir: string) {
+    this.#storeDir = storeDir;
+    this.#outputNames = [...drv.outputs.keys()].sort();
+    this.#inputs = inputsOf(drv, storeDir);
+    const sources = drv.inputSources.map(({ baseName }) => baseName).sort();
+    this.#middle =
+      `[${sources.map((baseName) => `"${storeDir}/${baseName}"`).join(",")}],` +
+      `${quote(drv.system)},${quote(drv.builder)},${renderList(drv.args)},[`;
+    const valued: string[] = [];
+    const variables: string[] = [];
+    let part = "";
+    let separator = "";
+    for (const key of [...drv.env.keys()].sort()) {
+      part += `${separator}(${quote(key)},`;
+      if (drv.outputs.has(key)) {
+        variables.push(part);
+        valued.push(key);
+        part = ")";
+      } else part += `${quote(drv.env.get(key)!)})`;
+      separator = ",";
+    }
+    variables.push(part);
+    this.#variables = variables;
+    this.#valued = valued;
+  }
+
+  /** The text with the outputs, and the variables named like them, of a derivation that differs in nothing else. */
+  render(drv: Derivation, inputs: readonly RenderedInput[] = this.#inputs): string {
+    return this.#join(
+      inputs,
+      (name) => renderOutput(drv, name, this.#storeDir),
+      (name) => quote(drv.env.get(name)!),
+    );
+  }
+
+  /** The text without output paths, which output paths are made from. */
+  renderMasked(drv: Derivation, inputs: readonly RenderedInput[]): string {
+    return this.#join(
+      inputs,
+      (name) => renderOutput(drv, name, this.#storeDir, true),
+      () => '""',
+    );
+  }
+
+  #join(
+    inputs: readonly RenderedInput[],
+    outputOf: (name: string) => string,
+    valueOf: (name: string) => string,
+  ): string {
+    let text = "Derive([";
+    for (let i = 0; i < this.#outputNames.length; i++) text += (i > 0 ? "," : "") + outputOf(this.#outputNames[i]!);
+    text += "],[";
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[i]!;
+      text += `${i > 0 ? "," : ""}("${input[0]}",${renderList(input[1])})`;
+    }
+    text += `],${this.#middle}${this.#variables[0]!}`;
+    for (let i = 0; i < this.#valued.length; i++) text += valueOf(this.#valued[i]!) + this.#variables[i + 1]!;
+    return `${text}])`;
+  }
+}
+
+function renderOutput(drv: Derivation, outputName: string, storeDir: string, mask = false): string {
   const [path, algorithm, hash] = outputFields(drv, outputName, storeDir);
   return `(${quote(outputName)},"${mask ? "" : path}","${algorithm}","${hash}")`;
 }
@@ -71,25 +131,28 @@ function outputFields(drv: Derivation, outputName: string, storeDir: string): re
   }
 }
 
-function inputsOf(drv: Derivation, storeDir: string): (readonly [string, readonly string[]])[] {
+function inputsOf(drv: Derivation, storeDir: string): RenderedInput[] {
   return drv.inputDerivations
     .toSorted((a, b) => (a.path.baseName < b.path.baseName ? -1 : 1))
     .map(({ path, outputs }) => [path.render(storeDir), outputs.toSorted()] as const);
 }
 
 function renderList(items: readonly string[]): string {
-  return `[${items.map(quote).join(",")}]`;
+  let text = "[";
+  for (let i = 0; i < items.length; i++) text += (i > 0 ? "," : "") + quote(items[i]!);
+  return `${text}]`;
 }
 
-function sortedKeys(map: ReadonlyMap<string, unknown>): string[] {
-  return [...map.keys()].sort();
-}
-
-const NEEDS_ESCAPE = /["\\\n\r\t]/;
+/** Characters that JSON escapes and this format does not. */
+// oxlint-disable-next-line no-control-regex
+const ESCAPED_IN_JSON = /[\0-\x08\x0b\x0c\x0e-\x1f]/;
 const ESCAPES: Readonly<Record<string, string>> = { '"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t" };
 
 function quote(text: string): string {
-  return NEEDS_ESCAPE.test(text) ? `"${text.replace(/["\\\n\r\t]/g, (char) => ESCAPES[char]!)}"` : `"${text}"`;
+  // Ten times as quick as replacing, and the same for nearly every text.
+  const quoted = JSON.stringify(text);
+  if (quoted.length === text.length + 2 || !ESCAPED_IN_JSON.test(text)) return quoted;
+  return `"${text.replace(/["\\\n\r\t]/g, (char) => ESCAPES[char]!)}"`;
 }
 
 /** Reads the text, given as a byte string; throws `FormatError`. */

@@ -5,10 +5,11 @@
  * not rebuild the world.
  */
 
+import { bytesOfByteString } from "../base/byte-string.ts";
 import { InvariantError } from "../base/errors.ts";
 import { contentAddressedPath, renderMethodAlgorithm, textPath } from "./content-address.ts";
 import { type Derivation, derivationKind, type DerivationOutput, derivationReferences } from "./derivation.ts";
-import { encodeDerivation, renderDerivation } from "./derivation-aterm.ts";
+import { DerivationText, encodeDerivation, type RenderedInput } from "./derivation-aterm.ts";
 import { type Hash, hashByteString } from "./hash.ts";
 import { outputPath, outputPathName, type StorePath } from "./store-path.ts";
 
@@ -28,6 +29,8 @@ export class DerivationHasher {
   readonly storeDir: string;
   readonly #read: (path: StorePath) => Derivation;
   readonly #known = new Map<string, ModuloHash>();
+  /** What `instantiate` made and nothing asked the hash of yet. */
+  readonly #made = new Map<string, { readonly drv: Derivation; readonly text: DerivationText }>();
 
   constructor(storeDir: string, read: (path: StorePath) => Derivation) {
     this.storeDir = storeDir;
@@ -36,21 +39,22 @@ export class DerivationHasher {
 
   /** The hash by which other derivations refer to the derivation at `path`. */
   hashOf(path: StorePath): ModuloHash {
-    const known = this.#known.get(path.baseName);
+    const key = path.baseName;
+    const known = this.#known.get(key);
     if (known !== undefined) return known;
-    return this.remember(path, this.#read(path));
+    const made = this.#made.get(key);
+    if (made === undefined) return this.remember(path, this.#read(path));
+    this.#made.delete(key);
+    const hash = this.#hash(made.drv, made.text);
+    this.#known.set(key, hash);
+    return hash;
   }
 
   /** Like `hashOf`, for a derivation the caller has at hand. */
   remember(path: StorePath, drv: Derivation): ModuloHash {
-    const hash = this.#hash(drv, false);
+    const hash = this.#hash(drv, new DerivationText(drv, this.storeDir));
     this.#known.set(path.baseName, hash);
     return hash;
-  }
-
-  /** The hash that a derivation's own output paths are made from: its output paths count as empty. */
-  hashForOutputs(drv: Derivation): ModuloHash {
-    return this.#hash(drv, true);
   }
 
   /**
@@ -58,17 +62,34 @@ export class DerivationHasher {
    * the variables named like the outputs. Outputs stay deferred when an input's path is not known.
    */
   fillOutputs(drv: Derivation): Derivation {
+    return this.#fill(drv, new DerivationText(drv, this.storeDir));
+  }
+
+  /** Completes a derivation like `fillOutputs`, and makes its file. */
+  instantiate(incomplete: Derivation): InstantiatedFile {
+    const { storeDir } = this;
+    const before = new DerivationText(incomplete, storeDir);
+    const drv = this.#fill(incomplete, before);
+    const text = drv.env.size === incomplete.env.size ? before : new DerivationText(drv, storeDir);
+    const aterm = bytesOfByteString(text.render(drv));
+    const references = derivationReferences(drv);
+    const path = textPath(storeDir, `${drv.name}.drv`, aterm, references);
+    if (!this.#known.has(path.baseName)) this.#made.set(path.baseName, { drv, text });
+    return { drv, path, aterm, references };
+  }
+
+  #fill(drv: Derivation, text: DerivationText): Derivation {
     const kind = derivationKind(drv);
     if (kind === "floating" || kind === "impure") return drv;
     const outputs = new Map(drv.outputs);
     const env = new Map(drv.env);
-    const modulo = kind === "fixed" ? undefined : this.hashForOutputs(drv);
-    for (const [name, output] of drv.outputs) {
+    const modulo = kind === "fixed" ? undefined : this.#hashForOutputs(drv, text);
+    drv.outputs.forEach((output, name) => {
       const path = this.#pathOf(drv, name, output, modulo);
-      if (path === undefined) continue;
+      if (path === undefined) return;
       if (output.kind !== "fixed") outputs.set(name, { kind: "input-addressed", path });
       env.set(name, path.render(this.storeDir));
-    }
+    });
     return { ...drv, outputs, env };
   }
 
@@ -85,23 +106,36 @@ export class DerivationHasher {
     return outputPath(this.storeDir, outputName, modulo.hash, drv.name);
   }
 
-  #hash(drv: Derivation, maskOutputs: boolean): ModuloHash {
+  /** The hash that a derivation's own output paths are made from: its output paths count as empty. */
+  #hashForOutputs(drv: Derivation, text: DerivationText): ModuloHash {
+    const { inputs, deferred } = this.#inputsOf(drv);
+    return { hash: hashByteString("sha256", text.renderMasked(drv, inputs)), deferred };
+  }
+
+  #hash(drv: Derivation, text: DerivationText): ModuloHash {
     const kind = derivationKind(drv);
     if (kind === "fixed") return { hash: this.#fixedHash(drv), deferred: false };
-    let deferred = kind !== "input-addressed";
-    const inputs = new Map<string, Set<string>>();
-    for (const { path, outputs } of drv.inputDerivations) {
+    const { inputs, deferred } = this.#inputsOf(drv);
+    const isDeferred = deferred || kind !== "input-addressed";
+    return { hash: hashByteString("sha256", text.render(drv, inputs)), deferred: isDeferred };
+  }
+
+  /** The inputs by their hashes, and whether the path of one of them is not known. */
+  #inputsOf(drv: Derivation): { readonly inputs: readonly RenderedInput[]; readonly deferred: boolean } {
+    let deferred = false;
+    const outputsOf = new Map<string, readonly string[]>();
+    for (let i = 0; i < drv.inputDerivations.length; i++) {
+      const { path, outputs } = drv.inputDerivations[i]!;
       const input = this.hashOf(path);
       if (input.deferred) deferred = true;
-      const key = input.hash.toBase16();
-      const names = inputs.get(key) ?? new Set();
-      for (const name of outputs) names.add(name);
       // An input of which nothing is used does not count.
-      if (names.size > 0) inputs.set(key, names);
+      if (outputs.length === 0) continue;
+      const key = input.hash.toBase16();
+      const others = outputsOf.get(key);
+      outputsOf.set(key, others === undefined ? outputs : [...new Set([...others, ...outputs])]);
     }
-    const sorted = [...inputs.keys()].sort().map((key) => [key, [...inputs.get(key)!].sort()] as const);
-    const text = renderDerivation(drv, this.storeDir, { maskOutputs, inputs: sorted });
-    return { hash: hashByteString("sha256", text), deferred };
+    const keys = [...outputsOf.keys()].sort();
+    return { inputs: keys.map((key) => [key, outputsOf.get(key)!.toSorted()] as const), deferred };
   }
 
   #fixedHash(drv: Derivation): Hash {
@@ -111,6 +145,14 @@ export class DerivationHasher {
     const algorithm = renderMethodAlgorithm(output.method, output.hash.algorithm);
     return hashByteString("sha256", `fixed:out:${algorithm}:${output.hash.toBase16()}:${path}`);
   }
+}
+
+/** A complete derivation, and its file. */
+export interface InstantiatedFile {
+  readonly drv: Derivation;
+  readonly path: StorePath;
+  readonly aterm: Uint8Array;
+  readonly references: readonly StorePath[];
 }
 
 /** The store path of a `.drv` file, and its bytes. */

@@ -35,6 +35,7 @@ type HashNotation = "base16" | "nix32" | "Base64" | "SRI";
 export class Hash {
   readonly algorithm: HashAlgorithm;
   readonly bytes: Uint8Array;
+  #base16: string | undefined;
 
   constructor(algorithm: HashAlgorithm, bytes: Uint8Array) {
     if (bytes.length !== HASH_SIZES[algorithm]) {
@@ -42,7 +43,7 @@ export class Hash {
     }
     this.algorithm = algorithm;
     // A copy of its own, so that a digest never changes under its holder.
-    this.bytes = Uint8Array.from(bytes);
+    this.bytes = new Uint8Array(bytes);
   }
 
   /**
@@ -64,7 +65,7 @@ export class Hash {
   }
 
   toBase16(): string {
-    return bufferOf(this.bytes).toString("hex");
+    return (this.#base16 ??= bufferOf(this.bytes).toString("hex"));
   }
 
   toNix32(): string {

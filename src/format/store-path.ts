@@ -60,6 +60,11 @@ export class StorePath {
     return StorePath.parse(path.slice(storeDir.length + 1));
   }
 
+  /** Puts together a digest and a name that are known to be good. */
+  static ofParts(digest: string, name: string): StorePath {
+    return new StorePath(`${digest}-${name}`);
+  }
+
   /** Like `parse`, for text that a format promises to be a store path; throws `FormatError`. */
   static of(baseName: string): StorePath {
     const parsed = StorePath.parse(baseName);
@@ -125,7 +130,7 @@ export function makeStorePath(storeDir: string, type: string, inner: Hash, name:
     throw new FormatError("store path", `name '${name}' ${NAME_ERRORS[reason]}`);
   }
   const fingerprint = hashByteString("sha256", `${type}:${inner.render("base16")}:${storeDir}:${name}`);
-  return StorePath.of(`${encodeBase32(compressHash(fingerprint.bytes, DIGEST_SIZE))}-${name}`);
+  return StorePath.ofParts(encodeBase32(compressHash(fingerprint.bytes, DIGEST_SIZE)), name);
 }
 
 /** The path of an input-addressed output, from its derivation's hash modulo fixed outputs. */

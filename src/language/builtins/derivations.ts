@@ -4,14 +4,14 @@ import { type ContentAddressMethod } from "../../format/content-address.ts";
 import {
   type Derivation,
   type DerivationOutput,
+  type InputDerivation,
   downstreamPlaceholder,
   outputPathOf,
   outputPlaceholder,
 } from "../../format/derivation.ts";
-import { derivationPath } from "../../format/derivation-hash.ts";
 import { type HashAlgorithm, parseHashAlgorithm } from "../../format/hash.ts";
 import { StorePath } from "../../format/store-path.ts";
-import { attrsOfEntries, type Attrs } from "../eval/attrs.ts";
+import { Attrs, Shape } from "../eval/attrs.ts";
 import { asking, coerceToText, COPY_MORE } from "../eval/coerce.ts";
 import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
 import { expectAttrs, expectBoolean, expectList, expectPlainText, expectText } from "../eval/expect.ts";
@@ -77,21 +77,28 @@ function instantiate(state: EvalState, name: string, attrs: Attrs): Value {
   }
   const draft = draftOf(state, name, attrs);
   const { storeDir } = state.settings;
-  const drv = state.hasher.fillOutputs(derivationOf(state, draft));
-  const made = derivationPath(drv, storeDir);
+  const made = state.hasher.instantiate(derivationOf(state, draft));
+  const { drv } = made;
   const drvPath = made.path.render(storeDir);
   const references = made.references.map((path) => path.render(storeDir));
   if (!state.derivations.has(drvPath)) {
     state.derivations.set(drvPath, { drv, references });
     asking(() => state.host.addDerivation(drvPath, name, made.aterm, references));
   }
-  return attrsOfEntries([
-    ["drvPath", new ContextString(drvPath, new Set([`=${drvPath}`]))],
-    ...[...drv.outputs.keys()].map((output): [string, Slot] => [
-      output,
-      new ContextString(outputText(state, drv, made.path, output), new Set([outputElement(drvPath, output)])),
-    ]),
-  ]);
+  const result = shapeOf(drv);
+  const values = result.keys.map((key): Slot =>
+    key === "drvPath"
+      ? new ContextString(drvPath, new Set([`=${drvPath}`]))
+      : new ContextString(outputText(state, drv, made.path, key), new Set([outputElement(drvPath, key)])),
+  );
+  return new Attrs(result, values);
+}
+
+const JUST_OUT = new Shape(["drvPath", "out"], undefined, true);
+
+/** The names of what `derivationStrict` answers. */
+function shapeOf({ outputs }: Derivation): Shape {
+  return outputs.size === 1 && outputs.has("out") ? JUST_OUT : new Shape(["drvPath", ...outputs.keys()].sort(byBytes));
 }
 
 /** An output's path, or what stands for it until it has been built. */
@@ -123,16 +130,18 @@ function draftOf(state: EvalState, name: string, attrs: Attrs): Draft {
     isContentAddressed: false,
     isImpure: false,
   };
-  attrs.keys.forEach((key, index) => {
-    if (key === "__ignoreNulls") return;
-    const slot = attrs.values[index]!;
+  const { keys, values } = attrs;
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!;
+    if (key === "__ignoreNulls") continue;
+    const slot = values[i]!;
     try {
-      if (ignoresNulls && force(slot) === null) return;
+      if (ignoresNulls && force(slot) === null) continue;
       takeAttr(state, draft, key, slot);
     } catch (error) {
-      throw withFrame(error, `while evaluating attribute '${key}' of derivation '${name}'`, attrs.places?.[index]);
+      throw withFrame(error, `while evaluating attribute '${key}' of derivation '${name}'`, attrs.places?.[i]);
     }
-  });
+  }
   return draft;
 }
 
@@ -289,27 +298,31 @@ function inputsOf(
 ): Pick<Derivation, "inputDerivations" | "inputSources"> {
   const outputs = new Map<string, Set<string>>();
   const sources = new Set<string>();
-  const need = (drvPath: string, names: Iterable<string>): void => {
+  const namesOf = (drvPath: string): Set<string> => {
     let needed = outputs.get(drvPath);
     if (needed === undefined) outputs.set(drvPath, (needed = new Set()));
-    for (const name of names) needed.add(name);
+    return needed;
   };
-  for (const text of context) {
+  context.forEach((text) => {
     const element = parseContextElement(text);
     if (element.kind === "path") sources.add(element.path);
-    else if (element.kind === "output") need(element.drvPath, [element.output]);
+    else if (element.kind === "output") namesOf(element.drvPath).add(element.output);
     else {
       for (const path of state.closureOf(element.drvPath)) {
         sources.add(path);
-        if (path.endsWith(".drv")) need(path, state.derivationAt(path).outputs.keys());
+        if (!path.endsWith(".drv")) continue;
+        const names = namesOf(path);
+        for (const name of state.derivationAt(path).outputs.keys()) names.add(name);
       }
     }
-  }
-  const parse = (path: string): StorePath => StorePath.ofFull(path, state.settings.storeDir);
-  return {
-    inputDerivations: [...outputs].map(([path, names]) => ({ path: parse(path), outputs: [...names].sort(byBytes) })),
-    inputSources: [...sources].map(parse),
-  };
+  });
+  const inputDerivations: InputDerivation[] = [];
+  outputs.forEach((names, path) => {
+    inputDerivations.push({ path: state.storePathOf(path), outputs: [...names].sort(byBytes) });
+  });
+  const inputSources: StorePath[] = [];
+  sources.forEach((path) => inputSources.push(state.storePathOf(path)));
+  return { inputDerivations, inputSources };
 }
 
 const placeholder: BuiltinBody = (_state, [output]) =>

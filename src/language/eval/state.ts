@@ -50,6 +50,8 @@ export class EvalState {
   /** The derivations of this evaluation, and those it had to read, by full path. */
   readonly derivations: Map<string, KnownDerivation> = new Map();
   readonly hasher: DerivationHasher;
+  /** Store paths that were taken apart, by full path. */
+  readonly #storePaths = new Map<string, StorePath>();
 
   constructor(settings: EvalSettings, host: Host) {
     this.settings = settings;
@@ -57,6 +59,13 @@ export class EvalState {
     this.callDepthMax = settings.callDepthMax;
     this.showsTrace = settings.showTrace;
     this.hasher = new DerivationHasher(settings.storeDir, (path) => this.derivationAt(path.render(settings.storeDir)));
+  }
+
+  /** A full path, taken apart. */
+  storePathOf(path: string): StorePath {
+    let known = this.#storePaths.get(path);
+    if (known === undefined) this.#storePaths.set(path, (known = StorePath.ofFull(path, this.settings.storeDir)));
+    return known;
   }
 
   /** The derivation at a full path: one this evaluation made, or one from the store. */

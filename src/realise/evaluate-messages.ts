@@ -27,7 +27,8 @@ export interface RealiseRequest {
 /** Everything an evaluation waits for. */
 export type Question =
   | ({ readonly kind: "realise" } & RealiseRequest)
-  | { readonly kind: "fetch-tree"; readonly input: InputAttrs }
+  /** `path` says where the object of the store is that the input names, an ordinary path. */
+  | { readonly kind: "fetch-tree"; readonly input: InputAttrs; readonly path?: string }
   | { readonly kind: "fetch-file"; readonly request: FetchFileRequest }
   | { readonly kind: "fetch-closure"; readonly request: FetchClosureRequest };
 

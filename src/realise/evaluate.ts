@@ -5,6 +5,8 @@
  */
 
 import { InvariantError } from "../base/errors.ts";
+import type { FetcherOptions } from "../fetch/fetcher.ts";
+import { DEFAULT_STORE_DIR } from "../format/store-path.ts";
 import { programModule } from "../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
 import { type Remembering, rememberedEvaluation } from "./cache/remembered-evaluation.ts";
@@ -58,9 +60,7 @@ export async function evaluateAnew(
 ): Promise<EvaluationResult> {
   const outcome: { result?: EvaluationResult; diagnostic?: EvalDiagnostic } = {};
   const start: WorkerStart = { request, canRealise: services.realise !== undefined };
-  const fetch =
-    services.fetch ??
-    fetchForEvaluation({ storeDir: request.storeDir ?? "/nix/store", env: request.env ?? process.env });
+  const fetch = services.fetch ?? fetchForEvaluation(fetcherOptionsOf(request));
   const answering = { ...services, fetch };
   const onMessage = (received: unknown, worker: WorkerHandle): void => {
     const message = received as WorkerMessage;
@@ -94,6 +94,11 @@ export async function evaluateAnew(
   if (outcome.diagnostic !== undefined) throw outcome.diagnostic;
   if (outcome.result === undefined) throw new InvariantError("an evaluation ended without a result");
   return outcome.result;
+}
+
+function fetcherOptionsOf(request: EvaluationRequest): FetcherOptions {
+  const { storeDir = DEFAULT_STORE_DIR, env = process.env, fetchSettings } = request;
+  return { storeDir, env, ...(fetchSettings === undefined ? {} : { settings: fetchSettings }) };
 }
 
 type Answering = Pick<EvaluationServices, "realise"> & { readonly fetch: FetchService };

@@ -275,7 +275,10 @@ export class EvaluationHost implements Host {
   }
 
   fetchTree(input: InputAttrs): FetchedTree {
-    const fetched = this.#fetched(this.#asker()({ kind: "fetch-tree", input }));
+    const path = this.#storedPath(input);
+    const fetched = this.#fetched(
+      this.#asker()({ kind: "fetch-tree", input, ...(path === undefined ? {} : { path }) }),
+    );
     const { storePath, narHash, attrs } = fetched;
     if (!isLocked(input)) this.markVolatile(`the input ${textOfByteString(renderInputAttrs(input))} is not locked`);
     return { storePath, narHash, attrs };
@@ -299,6 +302,14 @@ export class EvaluationHost implements Host {
 
   fetchClosure(request: FetchClosureRequest): string {
     return this.#fetched(this.#asker()({ kind: "fetch-closure", request })).storePath;
+  }
+
+  /** Where the files are of an input that is a path in the store. */
+  #storedPath(input: InputAttrs): string | undefined {
+    const path = input.get("path");
+    if (input.get("type") !== "path" || typeof path !== "string") return undefined;
+    const at = this.#diskPath(path);
+    return at === path ? undefined : textOfByteString(at);
   }
 
   #asker(): Ask {

@@ -3,6 +3,8 @@
 import type { TextTree } from "../system/text-tree.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
 
+import type { FetchSettings } from "../fetch/fetch-settings.ts";
+
 /** An argument of a function at the top of an expression: Nix code, or a string as it is. */
 export type EvaluationArgument = { readonly expr: string } | { readonly string: string };
 
@@ -53,6 +55,8 @@ export interface EvaluationRequest {
   readonly callDepthMax?: number;
   /** Nix's experimental features that are switched on; without it those that concern fetching and flakes. */
   readonly experimentalFeatures?: readonly string[];
+  /** How things are fetched; what is absent is as Nix has it. */
+  readonly fetchSettings?: Partial<FetchSettings>;
   /** Leave source positions out of XML. */
   readonly hidePlaces?: boolean;
 }

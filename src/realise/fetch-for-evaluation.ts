@@ -13,7 +13,7 @@ export function fetchForEvaluation(options: FetcherOptions): FetchService {
   return async (question, signal) => {
     switch (question.kind) {
       case "fetch-tree":
-        return await fetcher.tree(question.input, signal);
+        return await fetcher.tree(question.input, signal, question.path);
       case "fetch-file":
         return await fetcher.file(question.request, signal);
       case "fetch-closure":

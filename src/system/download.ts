@@ -33,6 +33,7 @@ export interface DownloadOutcome {
 
 const ATTEMPTS_MAX = 5;
 const RANGE_REFUSED = 416;
+const NOT_MODIFIED = 304;
 
 /** Downloads the first of the addresses that answers. Throws the reason of the last. */
 export async function download(options: DownloadOptions): Promise<DownloadOutcome> {
@@ -52,6 +53,65 @@ export async function download(options: DownloadOptions): Promise<DownloadOutcom
     if (isFull) break;
   }
   throw failure;
+}
+
+export interface PlainDownloadOptions {
+  readonly file: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly sizeMax: number;
+  readonly signal: AbortSignal;
+  readonly attemptsMax: number;
+}
+
+export interface PlainAnswer {
+  readonly status: number;
+  readonly url: string;
+  readonly headers: Headers;
+}
+
+/**
+ * Downloads a file anew, with headers of the caller's; tells what the server said. A server that answers a condition
+ * with "not modified" leaves the file alone.
+ */
+export async function downloadToFile(url: string, options: PlainDownloadOptions): Promise<PlainAnswer> {
+  const { file, headers, sizeMax, signal, attemptsMax } = options;
+  const bounded = async (body: AsyncIterable<Uint8Array>): Promise<number> =>
+    await writeStream(atMost(body, url, sizeMax), 0, undefined, { urls: [url], file, signal });
+  if (url.startsWith("file:")) {
+    try {
+      await bounded(readChunks(fileURLToPath(url)));
+    } catch (error) {
+      throw downloadFailure(url, error);
+    }
+    return { status: 200, url, headers: new Headers() };
+  }
+  return await retrying({ attemptsMax, signal }, () =>
+    httpRequest(
+      url,
+      { signal, headers: { "accept-encoding": "identity", ...headers }, accepted: [NOT_MODIFIED] },
+      async (answer) => {
+        const length = answer.headers.get("content-length");
+        const fetched = answer.status === NOT_MODIFIED ? 0 : await bounded(answer.body);
+        if (answer.status !== NOT_MODIFIED && length !== null && fetched !== Number(length)) {
+          throw new OperationError("DOWNLOAD_FAILED", `${url}: the connection ended early`, { retryable: true });
+        }
+        return { status: answer.status, url: answer.url, headers: answer.headers };
+      },
+    ),
+  );
+}
+
+async function* atMost(
+  chunks: AsyncIterable<Uint8Array>,
+  url: string,
+  sizeMax: number,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > sizeMax) throw new OperationError("DOWNLOAD_TOO_LARGE", `${url} is larger than ${sizeMax} bytes`);
+    yield chunk;
+  }
 }
 
 async function downloadOnce(url: string, options: DownloadOptions): Promise<number> {

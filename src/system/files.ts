@@ -48,6 +48,11 @@ export async function isDirectory(path: string): Promise<boolean> {
   return (await absentAsUndefined(fs.stat(path)))?.isDirectory() ?? false;
 }
 
+/** The size of a file in bytes. */
+export async function sizeOfFile(path: string): Promise<number> {
+  return (await fs.stat(path)).size;
+}
+
 export async function isWritable(path: string): Promise<boolean> {
   return await fs.access(path, constants.W_OK).then(
     () => true,

@@ -35,8 +35,21 @@ export async function retrying<T>(options: RetryOptions, once: () => Promise<T>)
 /** An answer with a body, whose end is an error when nothing arrives for too long. */
 export interface Answer {
   readonly status: number;
+  /** Where redirections led. */
+  readonly url: string;
   readonly headers: Headers;
   readonly body: AsyncIterable<Uint8Array>;
+}
+
+/** The status of an answer that is a failure; the cause of the error that is thrown then. */
+export class HttpStatusError extends Error {
+  override readonly name = "HttpStatusError";
+  readonly status: number;
+
+  constructor(status: number, text: string) {
+    super(`HTTP ${status} ${text}`.trimEnd());
+    this.status = status;
+  }
 }
 
 /**
@@ -71,9 +84,11 @@ export async function httpRequest<T>(
     const { status, headers, body } = response;
     if (!response.ok && options.accepted?.includes(status) !== true) {
       await body?.cancel();
-      if (status === 404 || status === 410) throw notFound(url);
-      throw new OperationError("DOWNLOAD_FAILED", `${url}: HTTP ${status} ${response.statusText}`.trimEnd(), {
+      const cause = new HttpStatusError(status, response.statusText);
+      if (status === 404 || status === 410) throw notFound(url, cause);
+      throw new OperationError("DOWNLOAD_FAILED", `${url}: ${cause.message}`, {
         retryable: status >= 500 || status === 429 || status === 408,
+        cause,
       });
     }
     const chunks = async function* (): AsyncGenerator<Uint8Array> {
@@ -83,7 +98,7 @@ export async function httpRequest<T>(
         yield chunk;
       }
     };
-    return await use({ status, headers, body: chunks() });
+    return await use({ status, url: response.url, headers, body: chunks() });
   } catch (error) {
     options.signal.throwIfAborted();
     throw downloadFailure(url, error);
@@ -92,8 +107,8 @@ export async function httpRequest<T>(
   }
 }
 
-export function notFound(url: string): OperationError {
-  return new OperationError("DOWNLOAD_NOT_FOUND", `${url} does not exist`);
+export function notFound(url: string, cause?: HttpStatusError): OperationError {
+  return new OperationError("DOWNLOAD_NOT_FOUND", `${url} does not exist`, { cause });
 }
 
 /** Failures of a connection that trying again does not mend; nearly all others it may. */

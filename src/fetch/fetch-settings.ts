@@ -1,0 +1,22 @@
+/** What settles how things are fetched; named after Nix's settings. */
+
+export interface FetchSettings {
+  /** How long a downloaded archive, file or branch counts as current, in seconds. */
+  readonly tarballTtl: number;
+  /** Tokens by host, or host and path (`access-tokens`). */
+  readonly accessTokens: ReadonlyMap<string, string>;
+  readonly netrcFile: string | undefined;
+  readonly allowDirty: boolean;
+  readonly warnDirty: boolean;
+  /** How often a download is tried (`download-attempts`). */
+  readonly downloadAttempts: number;
+}
+
+export const DEFAULT_FETCH_SETTINGS: FetchSettings = {
+  tarballTtl: 3600,
+  accessTokens: new Map(),
+  netrcFile: "/etc/nix/netrc",
+  allowDirty: true,
+  warnDirty: true,
+  downloadAttempts: 5,
+};

@@ -1,0 +1,37 @@
+/** `netrc` files: logins by host, as curl reads them. */
+
+export interface NetrcEntry {
+  /** Absent for the `default` entry. */
+  readonly machine: string | undefined;
+  readonly login: string;
+  readonly password: string;
+}
+
+/** The entries of a file; what is not understood is passed over. */
+export function parseNetrc(text: string): readonly NetrcEntry[] {
+  const words = wordsOf(text);
+  const entries: { machine: string | undefined; login: string; password: string }[] = [];
+  for (let index = 0; index < words.length; index++) {
+    const word = words[index];
+    if (word === "default") entries.push({ machine: undefined, login: "", password: "" });
+    else if (word === "machine") entries.push({ machine: words[++index], login: "", password: "" });
+    else if (word === "login" || word === "password") {
+      const value = words[++index] ?? "";
+      const entry = entries.at(-1);
+      if (entry !== undefined) entry[word] = value;
+    } else if (word === "account" || word === "macdef") index++;
+  }
+  return entries;
+}
+
+function wordsOf(text: string): readonly string[] {
+  const lines = text.split("\n").filter((line) => !line.trimStart().startsWith("#"));
+  return [...lines.join("\n").matchAll(/"((?:[^"\\]|\\.)*)"|(\S+)/g)].map(
+    ([, quoted, plain]) => plain ?? quoted!.replace(/\\(.)/g, "$1"),
+  );
+}
+
+/** The first entry for a host, or the one for all others. */
+export function credentialsFor(entries: readonly NetrcEntry[], host: string): NetrcEntry | undefined {
+  return entries.find(({ machine }) => machine === undefined || machine.toLowerCase() === host.toLowerCase());
+}

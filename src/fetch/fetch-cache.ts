@@ -68,8 +68,8 @@ export class FetchCache {
 
   /** A directory for work, on the file system of the cache; the caller removes it. */
   async workDirectory(): Promise<string> {
-    await ensureDirectory(`${this.#dir}/work`, 0o755);
-    return await makeTemporaryDirectory(`${this.#dir}/work/fetch-`);
+    await ensureDirectory(`${this.#dir}/unfinished`, 0o755);
+    return await makeTemporaryDirectory(`${this.#dir}/unfinished/fetch-`);
   }
 
   /** Where git's and other programs' own copies of repositories are. */

@@ -72,6 +72,8 @@ export interface Host {
   fetchFile(request: FetchFileRequest): string;
   /** Copies a closure from a binary cache into the store; the answer is the path that is valid then. */
   fetchClosure(request: FetchClosureRequest): string;
+  /** Refuses a path that this evaluation may not look at, where saying that nothing is there would hide the reason. */
+  checkAccess(path: string): void;
   /** Prints a line of `builtins.trace`. */
   trace(line: string): void;
   /** Prints a warning; `isFromExpression` when Nix code asked for it. */

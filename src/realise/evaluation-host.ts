@@ -12,9 +12,12 @@ import { RecordedWorld } from "./cache/recorded-world.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
 import type { Ask } from "./evaluate-messages.ts";
 import type { InstantiatedDerivation, SourcePath } from "./evaluation-request.ts";
+import { refusalText } from "./host-messages.ts";
+import { StoreReferences } from "./store-references.ts";
 
 export interface EvaluationHostOptions {
   readonly storeDir: string;
+  readonly stateDir?: string | undefined;
   /** Where the store's files are, in front of their paths; empty for where their paths say. */
   readonly storeRoot: string;
   /** Whether that store is the one that what evaluation makes will be written to. */
@@ -25,6 +28,8 @@ export interface EvaluationHostOptions {
   readonly ask: Ask | undefined;
   /** Whether it can make outputs exist. */
   readonly canRealise: boolean;
+  /** Told of what is about to be built, `DRV^OUTPUT`; may refuse by a `HostError`. */
+  readonly beforeBuild?: (output: string) => void;
   readonly onTrace: (line: string) => void;
   readonly onWarning: (text: string, isFromExpression: boolean) => void;
 }
@@ -37,6 +42,8 @@ export class EvaluationHost implements Host {
   readonly #startedAt = Math.floor(Date.now() / 1000);
   /** Which store path a source became, so that the same tree is hashed once. */
   readonly #hashed = new Map<string, string>();
+
+  #storeReferences: StoreReferences | undefined;
 
   constructor(options: EvaluationHostOptions) {
     this.#options = options;
@@ -70,7 +77,7 @@ export class EvaluationHost implements Host {
     try {
       return question();
     } catch (error) {
-      if (error instanceof OperationError) throw new HostError(byteStringOfText(error.message));
+      if (error instanceof OperationError) throw new HostError(refusalText(error));
       throw error;
     }
   }
@@ -245,7 +252,12 @@ export class EvaluationHost implements Host {
   referencesOf(path: string): readonly string[] {
     const source = this.sources.get(path);
     if (source?.kind === "text") return source.references;
-    return this.derivations.get(path)?.references ?? [];
+    const made = this.derivations.get(path)?.references;
+    if (made !== undefined || source !== undefined) return made ?? [];
+    const references = this.#database().references(path);
+    // A valid object never refers to anything else; one that becomes valid later may.
+    if (references === undefined) this.markVolatile(`'${textOfByteString(path)}' is not valid in the store`);
+    return references ?? [];
   }
 
   readDerivation(path: string): Uint8Array {
@@ -260,17 +272,17 @@ export class EvaluationHost implements Host {
     // What this evaluation itself added is read where it came from; derivations are known.
     const wanted = context.filter((element) => element.startsWith("!") || !this.#isAtHand(element.replace(/^=/, "")));
     if (wanted.length === 0) return;
-    const { ask, canRealise } = this.#options;
+    const { ask, beforeBuild, canRealise } = this.#options;
+    const output = wanted.find((element) => element.startsWith("!"));
+    const shown = output?.replace(/^!([^!]*)!(.*)$/s, "$2^$1");
+    if (shown !== undefined) beforeBuild?.(shown);
     if (ask !== undefined && canRealise) {
       const { derivations, sources } = this;
       return ask({ kind: "realise", context: wanted, derivations, sources });
     }
-    const output = wanted.find((element) => element.startsWith("!"));
-    if (output === undefined) throw new HostError(`path '${wanted[0]!}' is not valid`);
-    const drvPath = output.slice(output.indexOf("!", 1) + 1);
-    const name = output.slice(1, output.indexOf("!", 1));
+    if (shown === undefined) throw new HostError(`path '${wanted[0]!}' is not valid`);
     throw new HostError(
-      `cannot build '${drvPath}^${name}' during evaluation: building during evaluation (import from derivation) is not possible here`,
+      `cannot build '${shown}' during evaluation: building during evaluation (import from derivation) is not possible here`,
     );
   }
 
@@ -336,6 +348,13 @@ export class EvaluationHost implements Host {
   #isAtHand(path: string): boolean {
     return this.isValidPath(path);
   }
+
+  #database(): StoreReferences {
+    return (this.#storeReferences ??= new StoreReferences(this.#options.storeRoot, this.#options));
+  }
+
+  /** An ordinary evaluation may look at everything. */
+  checkAccess(_path: string): void {}
 
   trace(line: string): void {
     this.#options.onTrace(textOfByteString(line));

@@ -2,6 +2,7 @@
 
 import type { TextTree } from "../system/text-tree.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
+import type { LintLevels } from "../language/syntax/lints.ts";
 
 import type { FetchSettings } from "../fetch/fetch-settings.ts";
 
@@ -32,8 +33,10 @@ export interface EvaluationRequest {
   readonly rawFrame?: string;
   /** Evaluate the result deeply before showing it (`value`, `printed`, `xml`). */
   readonly strict?: boolean;
-  /** Elements as `-I` takes them; `NIX_PATH` of `env` comes after them. */
+  /** Elements as `-I` takes them; `nixPath` comes after them. */
   readonly searchPath?: readonly string[];
+  /** The rest of the search path in the same form; what `NIX_PATH` of `env` says when absent. */
+  readonly nixPath?: readonly string[];
   /** The environment that evaluation sees; this process's own when absent. */
   readonly env?: Readonly<Record<string, string>>;
   /**
@@ -42,9 +45,20 @@ export interface EvaluationRequest {
    */
   readonly storeRoot?: string;
   readonly storeDir?: string;
+  /** Where the store keeps its database, when not where Nix does. */
+  readonly storeStateDir?: string;
   /** Allow what needs a store that can be written to: building during evaluation. */
   readonly readWrite?: boolean;
+  /** What is not in the store, or has no hash, is out of reach. */
   readonly pure?: boolean;
+  /** Only what the search path names can be read. */
+  readonly restricted?: boolean;
+  /** Prefixes of URLs that a restricted evaluation may fetch from. */
+  readonly allowedUris?: readonly string[];
+  /** Whether outputs may be built that evaluation needs to go on; they may when absent. */
+  readonly importFromDerivation?: boolean;
+  /** Warn of each such build. */
+  readonly traceImportFromDerivation?: boolean;
   /** `x86_64-linux` and the like; this machine's when absent. */
   readonly system?: string;
   /** Record the frames of every call on the way of an error. */
@@ -57,6 +71,7 @@ export interface EvaluationRequest {
   readonly experimentalFeatures?: readonly string[];
   /** How things are fetched; what is absent is as Nix has it. */
   readonly fetchSettings?: Partial<FetchSettings>;
+  readonly lints?: LintLevels;
   /** Leave source positions out of XML. */
   readonly hidePlaces?: boolean;
 }

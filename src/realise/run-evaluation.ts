@@ -3,7 +3,13 @@
 import { byteStringOfText, textOfByteString } from "../base/byte-string.ts";
 import { autoCall, selectPath } from "../language/eval/attr-path.ts";
 import { forceDeep } from "../language/builtins/control.ts";
-import { parseLookupElement, parseNixPath, findFile, type LookupElement } from "../language/builtins/lookup-path.ts";
+import {
+  findFile,
+  isRemoteElement,
+  type LookupElement,
+  parseLookupElement,
+  parseNixPath,
+} from "../language/builtins/lookup-path.ts";
 import { openScope } from "../language/builtins/scope.ts";
 import { Attrs, attrsOfEntries } from "../language/eval/attrs.ts";
 import { canonicalPath } from "../language/eval/canonical-path.ts";
@@ -11,6 +17,7 @@ import { callOne } from "../language/eval/call.ts";
 import { coerceToText, COPY } from "../language/eval/coerce.ts";
 import { collectDerivations } from "../language/eval/derivations-of.ts";
 import { EvalError } from "../language/eval/eval-error.ts";
+import { HostError } from "../language/host.ts";
 import { renderExcerpt } from "../language/eval/place-text.ts";
 import { printForced } from "../language/eval/print-forced.ts";
 import { printValue } from "../language/eval/print-value.ts";
@@ -25,7 +32,8 @@ import { renderXml } from "../language/eval/value-xml.ts";
 import { renderExpression } from "../language/print/expression.ts";
 import { Source } from "../language/syntax/source.ts";
 import type { Ask } from "./evaluate-messages.ts";
-import { EvaluationHost } from "./evaluation-host.ts";
+import { EvaluationHost, type EvaluationHostOptions } from "./evaluation-host.ts";
+import { RestrictedHost } from "./restricted-host.ts";
 import type { TextTree } from "../system/text-tree.ts";
 import { textTreeOf } from "./text-tree.ts";
 import {
@@ -70,8 +78,9 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
   const traces: string[] = [];
   const env = request.env ?? process.env;
   const storeDir = request.storeDir ?? "/nix/store";
-  const host = new EvaluationHost({
+  const hostOptions: EvaluationHostOptions = {
     storeDir,
+    stateDir: request.storeStateDir,
     storeRoot: request.storeRoot ?? "",
     readsTargetStore: request.storeRoot !== undefined,
     baseDir: request.baseDir,
@@ -86,21 +95,33 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
       warnings.push(text);
       bridge.onWarning?.(text, isFromExpression);
     },
-  });
+    beforeBuild: (output) => {
+      if (request.importFromDerivation === false) {
+        throw new HostError(
+          `cannot build '${output}' during evaluation because the option 'allow-import-from-derivation' is disabled`,
+        );
+      }
+      if (request.traceImportFromDerivation === true) {
+        hostOptions.onWarning(`built '${output}' during evaluation due to an import from derivation`, false);
+      }
+    },
+  };
+  const host = openHost(request, hostOptions);
   const home = host.environment("HOME");
   const state = new EvalState(
     {
       callDepthMax: request.callDepthMax ?? CALL_DEPTH_MAX_DEFAULT,
       showTrace: request.showTrace ?? false,
       pure: request.pure ?? false,
+      restricted: request.restricted ?? false,
       storeDir,
       system: request.system ?? currentSystem(),
       homeDir: home,
       traceVerbose: request.traceVerbose ?? false,
       abortOnWarn: request.abortOnWarn ?? /^(1|yes|true)$/.test(host.environment("NIX_ABORT_ON_WARN") ?? ""),
       features: new Set(request.experimentalFeatures ?? OWN_FEATURES),
-      allowedUris: undefined,
-      tomlTimestamps: request.experimentalFeatures?.includes("parse-toml-timestamps") ?? false,
+      allowedUris: request.restricted === true ? (request.allowedUris ?? []) : undefined,
+      lints: request.lints ?? {},
     },
     host,
   );
@@ -120,14 +141,32 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
   }
 }
 
-export function searchPathOf(request: EvaluationRequest, host: EvaluationHost): readonly LookupElement[] {
+/** The world of a request: all of it, or what pure and restricted evaluation may see. */
+function openHost(request: EvaluationRequest, options: EvaluationHostOptions): EvaluationHost {
+  if (request.pure !== true && request.restricted !== true) return new EvaluationHost(options);
+  const local = searchPathOf(request, (name) => byteStringOfText(options.env[name] ?? ""))
+    .map(({ path }) => path)
+    .filter((path) => !isRemoteElement(path));
+  const baseDir = byteStringOfText(request.baseDir);
+  return new RestrictedHost({
+    ...options,
+    restriction: request.pure === true ? "pure" : "restricted",
+    allowed: local.map((path) => canonicalPath(path.startsWith("/") ? path : `${baseDir}/${path}`)),
+  });
+}
+
+export function searchPathOf(
+  request: EvaluationRequest,
+  environment: (name: string) => string | undefined,
+): readonly LookupElement[] {
   if (request.pure === true) return [];
-  const given = (request.searchPath ?? []).map((element) => parseLookupElement(byteStringOfText(element)));
-  return [...given, ...parseNixPath(host.environment("NIX_PATH") ?? "")];
+  const parse = (element: string): LookupElement => parseLookupElement(byteStringOfText(element));
+  const { searchPath = [], nixPath } = request;
+  return [...searchPath.map(parse), ...(nixPath?.map(parse) ?? parseNixPath(environment("NIX_PATH") ?? ""))];
 }
 
 function render(state: EvalState, request: EvaluationRequest, host: EvaluationHost): string | TextTree {
-  const searchPath = searchPathOf(request, host);
+  const searchPath = searchPathOf(request, (name) => host.environment(name));
   const program = openScope(state, searchPath);
   if (request.findFile !== undefined) {
     return (findFile(state, searchPath, byteStringOfText(request.findFile)) as Path).path;

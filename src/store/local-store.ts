@@ -28,7 +28,7 @@ import {
 } from "../system/files.ts";
 import { type FileLock, lockFile, tryLockFile } from "../system/flock.ts";
 import { type Registration, StoreDatabase } from "./store-database.ts";
-import { StoreLayout } from "./store-layout.ts";
+import { StoreLayout, type StorePlaces } from "./store-layout.ts";
 import { dumpPath, hashPath, restorePath } from "./store-object.ts";
 import { ProgressCounter } from "./add-progress.ts";
 import type { AddProgress, CollectableStore, CollectOutcome, StoreItem } from "./store.ts";
@@ -37,8 +37,7 @@ import { addIndirectRoot, addPermanentRoot } from "./gc-roots.ts";
 import { TempRoots } from "./temp-roots.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
-export interface LocalStoreOptions {
-  readonly storeDir?: string | undefined;
+export interface LocalStoreOptions extends StorePlaces {
   /** Flush the file system before paths become valid, so that a power cut cannot leave empty files. */
   readonly durable?: boolean | undefined;
 }
@@ -63,7 +62,7 @@ export class LocalStore implements CollectableStore, AsyncDisposable {
 
   /** Opens the store below `root` (`/` for the machine's own), making it when there is none. */
   static async open(root: string, options: LocalStoreOptions = {}): Promise<LocalStore> {
-    const layout = new StoreLayout(root, options.storeDir);
+    const layout = new StoreLayout(root, options);
     try {
       for (const directory of [
         layout.realStoreDir,

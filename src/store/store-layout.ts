@@ -2,15 +2,26 @@
 
 import { StorePath } from "../format/store-path.ts";
 
+/** Where a store lies when not where Nix keeps its own. All are below the root, like everything else of a store. */
+export interface StorePlaces {
+  readonly storeDir?: string | undefined;
+  readonly stateDir?: string | undefined;
+  readonly logDir?: string | undefined;
+}
+
 export class StoreLayout {
   /** The directory that takes the place of `/`; empty for the machine's own store. */
   readonly root: string;
   /** The store directory as paths and derivations name it. */
   readonly storeDir: string;
+  readonly #stateDir: string;
+  readonly #logDir: string;
 
-  constructor(root: string, storeDir: string = "/nix/store") {
+  constructor(root: string, places: StorePlaces = {}) {
     this.root = root === "/" ? "" : root.replace(/\/+$/, "");
-    this.storeDir = storeDir;
+    this.storeDir = places.storeDir ?? "/nix/store";
+    this.#stateDir = places.stateDir ?? "/nix/var/nix";
+    this.#logDir = places.logDir ?? "/nix/var/log/nix";
   }
 
   /** The store directory on disk. */
@@ -19,7 +30,7 @@ export class StoreLayout {
   }
 
   get stateDir(): string {
-    return `${this.root}/nix/var/nix`;
+    return this.root + this.#stateDir;
   }
 
   get databaseDir(): string {
@@ -27,7 +38,7 @@ export class StoreLayout {
   }
 
   get logDir(): string {
-    return `${this.root}/nix/var/log/nix/drvs`;
+    return `${this.root}${this.#logDir}/drvs`;
   }
 
   /** Where builds have their temporary directories. */

@@ -45,6 +45,16 @@ export function readFileSync(path: string): string | undefined {
   return absentAsUndefined(`read '${textOfByteString(path)}'`, () => byteStringOfBytes(fs.readFileSync(onDisk(path))));
 }
 
+/** A text file; `undefined` when there is none that can be read. */
+export function textFileSync(path: string): string | undefined {
+  try {
+    return fs.readFileSync(path, "utf8");
+  } catch {
+    // Whoever asks goes on without the file, whatever the reason.
+    return undefined;
+  }
+}
+
 export interface SyncDirectoryEntry {
   readonly name: string;
   readonly kind: SyncFileKind;

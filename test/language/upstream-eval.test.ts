@@ -9,32 +9,24 @@ import { basename, join } from "node:path";
 import { test } from "node:test";
 import { parseArguments } from "../../src/cli/compat/nix-instantiate-arguments.ts";
 import { requestOf } from "../../src/cli/compat/nix-instantiate-run.ts";
+import { settingsOfEnvironment } from "../../src/cli/compat/nix-settings.ts";
 import type { EvaluationRequest } from "../../src/realise/evaluate.ts";
 import { evaluateMany } from "../support/evaluate-many.ts";
 
 const source = process.env["NIX_UPSTREAM_SRC"];
 
-const LINTS = "lints of literals are not there yet";
-
 /** Cases of `eval-okay` that do not come out right yet. */
 const OKAY_EXCEPTIONS: Readonly<Record<string, string>> = {};
 
-/** Cases of `eval-fail` that do not fail yet. */
-const FAIL_EXCEPTIONS: Readonly<Record<string, string>> = {
-  "eval-fail-abs-path-fatal": LINTS,
-  "eval-fail-home-path-fatal": LINTS,
-  "eval-fail-short-path-literal": LINTS,
-  "eval-fail-url-literal": LINTS,
-};
-
 /** Cases of `eval-fail` that fail, with another message than Nix's. */
 const MESSAGE_EXCEPTIONS: Readonly<Record<string, string>> = {
-  "eval-fail-deepseq-stack-overflow": "Nix knows the place of a value that is too deep",
   "eval-fail-derivation-name": "the trace shows our own source of `derivation`",
   "eval-fail-derivation-structuredAttrs-stack-overflow": "the trace shows our own source of `derivation`",
   "eval-fail-fetchTree-relative-path": "archives are not fetched yet",
-  "eval-fail-memoised-error-trace-not-mutated": "Nix remembers the first trace of a failed value, too",
 };
+
+/** As the suite's configuration has it. */
+const CONFIG = "experimental-features = nix-command flakes";
 
 function flagsOf(file: string): string[] | undefined {
   const path = file.replace(/\.nix$/, ".flags");
@@ -50,11 +42,11 @@ function caseOf(file: string, directory: string): EvaluationRequest {
     : (flagsOf(file) ?? ["--eval", "--strict", "--show-trace"]);
   // Failures are traced whole by the suite's configuration.
   const flags = isOkay ? standard : ["--eval", "--strict", "--show-trace", ...standard];
-  const request = requestOf(parseArguments(flags), { baseDir: directory, storeRoot: "" });
   const env = { HOME: "/fake-home", NIX_PATH: "lang/dir3:lang/dir4", TEST_VAR: "foo" };
-  // As the suite's configuration has it.
-  const experimentalFeatures = [...(request.experimentalFeatures ?? []), "flakes"];
-  return { ...request, env, experimentalFeatures, file: `lang/${basename(file)}` };
+  const args = parseArguments(flags);
+  const settings = settingsOfEnvironment({ ...env, NIX_CONFIG: CONFIG }, () => undefined).apply(args.settings);
+  const request = requestOf(args, { baseDir: directory, storeRoot: "" }, settings);
+  return { ...request, env, file: `lang/${basename(file)}` };
 }
 
 function readExpected(path: string): string | undefined {
@@ -88,10 +80,6 @@ if (source === undefined) {
 
     test(name, () => {
       assert.notEqual(outcome.ok ? "" : outcome.code, "BUG", text);
-      if (name in FAIL_EXCEPTIONS) {
-        assert.ok(outcome.ok, `${name} fails now, as it must: take it from the table`);
-        return;
-      }
       assert.ok(!outcome.ok, `must fail, but evaluates to ${text}`);
       const expected = readExpected(file.replace(/\.nix$/, ".err.exp"))?.trimEnd();
       if (expected === undefined) return;

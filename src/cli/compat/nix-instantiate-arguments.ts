@@ -1,6 +1,9 @@
 /** The command line of `nix-instantiate`. */
 
 import type { EvaluationArgument, EvaluationOutput } from "../../realise/evaluate.ts";
+import { settingNamed } from "./nix-setting-table.ts";
+import type { GivenSetting } from "./nix-settings.ts";
+import { UsageError } from "./usage-error.ts";
 
 export const USAGE = `Usage: nix-instantiate [OPTION]... [FILE]...
 
@@ -27,11 +30,6 @@ Evaluates Nix expressions, and writes the derivations they stand for to the stor
 
 Exit status: 0 on success, 1 for an error of the expression or the store, 2 for a wrong command line.`;
 
-/** A command line that makes no sense. */
-export class UsageError extends Error {
-  override readonly name = "UsageError";
-}
-
 export interface ParsedArguments {
   readonly help: boolean;
   readonly version: boolean;
@@ -48,12 +46,13 @@ export interface ParsedArguments {
   readonly attrPaths: readonly string[];
   readonly args: Readonly<Record<string, EvaluationArgument>>;
   readonly searchPath: readonly string[];
-  readonly showTrace: boolean;
-  readonly traceVerbose: boolean;
   readonly store: string | undefined;
   readonly addRoot: string | undefined;
-  /** Values of Nix options, such as `max-call-depth`. */
-  readonly options: ReadonlyMap<string, string>;
+  readonly hidesGcWarning: boolean;
+  /** Nix's settings in the order they are given. */
+  readonly settings: readonly GivenSetting[];
+  /** Arguments that are the texts of files, by their names. */
+  readonly fileArgs: Readonly<Record<string, string>>;
 }
 
 /** Flags without an argument that change nothing here. */
@@ -62,51 +61,37 @@ const IGNORED = new Set([
   "--quiet",
   "--verbose",
   "-v",
-  "-vv",
-  "-vvv",
+  "--debug",
   "-Q",
   "--no-build-output",
-  "--keep-going",
+  "-K",
   "-k",
-  "--fallback",
   "--readonly-mode",
   "--repair",
-  "--impure",
 ]);
 
-/** Nix options that may also be given as `--NAME VALUE`. */
-const OPTION_FLAGS = new Set([
-  "max-call-depth",
-  "extra-experimental-features",
-  "experimental-features",
-  "lint-short-path-literals",
-  "lint-absolute-path-literals",
-  "lint-url-literals",
-  "log-format",
-  "max-jobs",
-  "cores",
-  "eval-store",
-  "timeout",
-  "max-silent-time",
-  "system",
-]);
+/** Flags that are not settings and whose values change nothing here, by how many those are. */
+const IGNORED_VALUES: Readonly<Record<string, number>> = {
+  "--log-format": 1,
+  "--eval-store": 1,
+  "--override-flake": 2,
+};
 
-/** Nix options that may also be given as `--NAME` and `--no-NAME`. */
-const BOOLEAN_OPTION_FLAGS = new Set(["show-trace", "trace-verbose", "pure-eval", "eval-cache", "abort-on-warn"]);
-
-export function parseArguments(argv: readonly string[]): ParsedArguments {
+export function parseArguments(given: readonly string[]): ParsedArguments {
+  let argv = given;
   const inputs: string[] = [];
   const attrPaths: string[] = [];
   const args: Record<string, EvaluationArgument> = {};
   const searchPath: string[] = [];
-  const options = new Map<string, string>();
+  const settings: GivenSetting[] = [];
+  const fileArgs: Record<string, string> = {};
   const flags = new Set<string>();
   let store: string | undefined;
   let addRoot: string | undefined;
   let at = 0;
   const next = (flag: string): string => {
     const value = argv[at++];
-    if (value === undefined) throw new UsageError(`'${flag}' requires an argument; see nix-instantiate --help`);
+    if (value === undefined) throw new UsageError(`'${flag}' requires an argument`);
     return value;
   };
   const takeValue = (flag: string): boolean => {
@@ -121,12 +106,23 @@ export function parseArguments(argv: readonly string[]): ParsedArguments {
       case "--argstr":
         args[next(flag)] = { string: next(flag) };
         return true;
+      case "--arg-from-file":
+        fileArgs[next(flag)] = next(flag);
+        return true;
+      case "--arg-from-stdin":
+        fileArgs[next(flag)] = "/dev/stdin";
+        return true;
+      case "--debugger":
+        throw new UsageError("the debugger is not available");
+      case "--impure":
+        settings.push({ name: "pure-eval", value: "false" });
+        return true;
       case "-I":
       case "--include":
         searchPath.push(next(flag));
         return true;
       case "--option":
-        options.set(next(flag), next(flag));
+        settings.push({ name: next(flag), value: next(flag), isOption: true });
         return true;
       case "--store":
         store = next(flag);
@@ -135,14 +131,25 @@ export function parseArguments(argv: readonly string[]): ParsedArguments {
         addRoot = next(flag);
         return true;
       case "-j":
-        next(flag);
+        settings.push({ name: "max-jobs", value: next(flag) });
         return true;
     }
-    const name = flag.slice(2);
-    if (OPTION_FLAGS.has(name)) options.set(name, next(flag));
-    else if (BOOLEAN_OPTION_FLAGS.has(name)) options.set(name, "true");
-    else if (BOOLEAN_OPTION_FLAGS.has(name.replace(/^no-/, ""))) options.set(name.slice("no-".length), "false");
-    else return false;
+    if (Object.hasOwn(IGNORED_VALUES, flag)) {
+      for (let count = IGNORED_VALUES[flag]!; count > 0; count--) next(flag);
+      return true;
+    }
+    return flag.startsWith("--") && takeSetting(flag);
+  };
+  const takeSetting = (flag: string): boolean => {
+    const name = flag.slice("--".length);
+    const setting = settingNamed(name);
+    if (setting?.kind === "boolean") settings.push({ name, value: "true" });
+    else if (setting !== undefined) settings.push({ name, value: next(flag) });
+    else if (name.startsWith("no-") && settingNamed(name.slice("no-".length))?.kind === "boolean") {
+      settings.push({ name: name.slice("no-".length), value: "false" });
+    } else if (name.startsWith("extra-") && settingNamed(name.slice("extra-".length))?.kind === "list") {
+      settings.push({ name, value: next(flag) });
+    } else return false;
     return true;
   };
   while (at < argv.length) {
@@ -150,8 +157,12 @@ export function parseArguments(argv: readonly string[]): ParsedArguments {
     if (argument === "" || !argument.startsWith("-") || argument === "-") inputs.push(argument);
     else if (argument.startsWith("-I") && argument.length > 2) searchPath.push(argument.slice(2));
     else if (FLAGS.has(argument)) flags.add(FLAGS.get(argument)!);
-    else if (!takeValue(argument) && !IGNORED.has(argument)) {
-      throw new UsageError(`unrecognised flag '${argument}'; see nix-instantiate --help`);
+    else if (/^-[A-Za-z]{2,}$/.test(argument)) {
+      // Several short flags in one word.
+      argv = [...Array.from(argument.slice(1), (letter) => `-${letter}`), ...argv.slice(at)];
+      at = 0;
+    } else if (!takeValue(argument) && !IGNORED.has(argument)) {
+      throw new UsageError(`unrecognised flag '${argument}'`);
     }
   }
   return {
@@ -169,11 +180,11 @@ export function parseArguments(argv: readonly string[]): ParsedArguments {
     attrPaths,
     args,
     searchPath,
-    showTrace: options.get("show-trace") === "true",
-    traceVerbose: options.get("trace-verbose") === "true",
     store,
     addRoot,
-    options,
+    hidesGcWarning: flags.has("no-gc-warning"),
+    settings,
+    fileArgs,
   };
 }
 
@@ -195,6 +206,7 @@ const FLAGS: ReadonlyMap<string, string> = new Map([
   ["--no-location", "no-location"],
   ["--read-write-mode", "read-write-mode"],
   ["--dry-run", "dry-run"],
+  ["--no-gc-warning", "no-gc-warning"],
 ]);
 
 function outputOf(flags: ReadonlySet<string>): EvaluationOutput {

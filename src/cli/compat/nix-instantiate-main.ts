@@ -1,8 +1,9 @@
 /** What `nix-instantiate` does: parse, run, report. */
 
-import { parseArguments, USAGE, UsageError } from "./nix-instantiate-arguments.ts";
+import { parseArguments, USAGE } from "./nix-instantiate-arguments.ts";
 import { renderFailure, writeError } from "./failure.ts";
 import { runNixInstantiate } from "./nix-instantiate-run.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** The Nix whose behaviour this follows. */
 const VERSION = "2.34.8";
@@ -23,6 +24,7 @@ export async function main(): Promise<number> {
       return 130;
     }
     writeError(renderFailure(error));
-    return error instanceof UsageError ? 2 : 1;
+    if (error instanceof UsageError) writeError("Try 'nix-instantiate --help' for more information.");
+    return 1;
   }
 }

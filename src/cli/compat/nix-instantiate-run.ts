@@ -1,77 +1,135 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
 import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
-import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
+import { type EvaluationRequest, evaluate, instantiate } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
-import { openLocalStore, openStore, resolveStoreAddress } from "../../store/open-store.ts";
+import { openLocalStore, openStore, resolveStoreAddress, type StoreAddress } from "../../store/open-store.ts";
 import type { WriteStore } from "../../store/store.ts";
+import { StorePath } from "../../format/store-path.ts";
+import { textFileSync } from "../../system/files-sync.ts";
+import { addRoot, RootNames } from "./add-root.ts";
 import { writeError } from "./failure.ts";
+import { defaultNixPath } from "./default-nix-path.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
+import { NixSettings, settingsOfEnvironment } from "./nix-settings.ts";
 
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
 
-export async function runNixInstantiate(args: ParsedArguments, signal: AbortSignal): Promise<void> {
-  const storeText = args.store ?? storeOfEnvironment(process.env["NIX_REMOTE"]);
+export async function runNixInstantiate(given: ParsedArguments, signal: AbortSignal): Promise<void> {
+  const settings = settingsOfEnvironment(process.env, textFileSync).apply(given.settings);
+  for (const warning of settings.warnings) writeError(`warning: ${warning}`);
+  const args = withFileArguments(given);
+  const storeText = args.store ?? storeOfEnvironment(process.env["NIX_REMOTE"], settings.text("store"));
   const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
-  const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
   const canWrite = storeText !== undefined && !args.dryRun && (args.readWrite || args.output === "drv");
   let opened: LocalStore | undefined;
   const buildStore = async (): Promise<LocalStore> => (opened ??= await openLocalStore(storeText, signal));
+  const request = requestOf(args, { baseDir: process.cwd(), ...placesOf(address) }, settings);
+  const roots = args.addRoot === undefined ? undefined : new RootNames(args.addRoot);
+  let hasWarned = args.hidesGcWarning;
   for (const input of await inputsOf(args)) {
-    const result = await evaluate({ ...requestOf(args, { baseDir: process.cwd(), storeRoot }), ...input }, signal, {
-      ...(args.options.get("eval-cache") === "false" ? { remembering: "off" } : {}),
+    const result = await evaluate({ ...request, ...input }, signal, {
+      ...(settings.isOn("eval-cache", true) ? {} : { remembering: "off" }),
       onTrace: (line) => writeError(`trace: ${line}`),
       onWarning: (text, isFromExpression) =>
         writeError(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}`),
       ...(canWrite
-        ? { realise: async (request, abort) => await buildForEvaluation(await buildStore())(request, abort) }
+        ? { realise: async (question, abort) => await buildForEvaluation(await buildStore())(question, abort) }
         : {}),
     });
-    if (canWrite && args.output === "drv" && !args.findFile) {
+    const isDerivations = args.output === "drv" && !args.findFile && result.text !== "";
+    if (isDerivations && roots === undefined && !hasWarned) {
+      hasWarned = true;
+      writeError("warning: you did not specify '--add-root'; the result might be removed by the garbage collector");
+    }
+    let { text } = result;
+    if (canWrite && isDerivations) {
       const store = opened ?? (await openStore(storeText, signal));
       try {
-        await writeDerivations(result, store, signal);
+        await instantiate(result, text.split("\n"), store, signal);
+        if (roots !== undefined) text = await rooted(text, store, roots);
       } finally {
         if (store !== opened) await store.close();
       }
     }
-    print(result, args);
+    print(text, args);
   }
 }
 
-/** `NIX_REMOTE` as a store address; `undefined` when nothing is to be written. */
-export function storeOfEnvironment(remote: string | undefined): string | undefined {
-  if (remote === undefined || remote === "") return "auto";
+/** Where evaluation finds the store's files. */
+function placesOf(
+  address: StoreAddress | undefined,
+): Pick<EvaluationRequest, "storeDir" | "storeStateDir"> & { readonly storeRoot: string } {
+  const local = address?.kind === "local" ? address : undefined;
+  const storeDir = local?.storeDir ?? (process.env["NIX_STORE_DIR"] || undefined);
+  return {
+    storeRoot: local === undefined || local.root === "/" ? "" : local.root,
+    ...(storeDir === undefined ? {} : { storeDir }),
+    ...(local?.stateDir === undefined ? {} : { storeStateDir: local.stateDir }),
+  };
+}
+
+/** Keeps derivations by links, and names those instead. */
+async function rooted(text: string, store: WriteStore, roots: RootNames): Promise<string> {
+  const lines: string[] = [];
+  for (const line of text.split("\n")) {
+    const [drvPath = "", output] = line.split("!", 2);
+    const link = await addRoot(store, roots.next(), StorePath.ofFull(drvPath, store.storeDir));
+    lines.push(output === undefined ? link : `${link}!${output}`);
+  }
+  return lines.join("\n");
+}
+
+/** Reads the files whose texts are arguments. */
+function withFileArguments(args: ParsedArguments): ParsedArguments {
+  const read = Object.entries(args.fileArgs).map(([name, path]) => {
+    const text = textFileSync(path);
+    if (text === undefined) throw new Error(`opening file "${path}": No such file or directory`);
+    return [name, { string: text }] as const;
+  });
+  return { ...args, args: { ...args.args, ...Object.fromEntries(read) } };
+}
+
+/** `NIX_REMOTE`, or what settings say, as a store address; `undefined` when nothing is to be written. */
+export function storeOfEnvironment(variable: string | undefined, setting = ""): string | undefined {
+  const remote = variable === undefined || variable === "" ? setting : variable;
+  if (remote === "") return "auto";
   return remote.startsWith("dummy://") ? undefined : remote;
 }
 
-/** What the command line asks of the evaluator, but for the expression itself. */
+/** What the command line and settings ask of the evaluator, but for the expression itself. */
 export function requestOf(
   args: ParsedArguments,
-  place: { readonly baseDir: string; readonly storeRoot: string },
+  place: Pick<EvaluationRequest, "baseDir" | "storeDir" | "storeStateDir"> & { readonly storeRoot: string },
+  settings: NixSettings = new NixSettings().apply(args.settings),
 ): EvaluationRequest {
-  const depth = Number(args.options.get("max-call-depth"));
-  const system = args.options.get("system");
-  const features = ["experimental-features", "extra-experimental-features"]
-    .flatMap((name) => (args.options.get(name) ?? "").split(/\s+/))
-    .filter((name) => name !== "");
+  const depth = Number(settings.text("max-call-depth"));
+  const system = settings.text("eval-system") || settings.text("system");
   return {
     baseDir: place.baseDir,
+    ...(place.storeDir === undefined ? {} : { storeDir: place.storeDir }),
+    ...(place.storeStateDir === undefined ? {} : { storeStateDir: place.storeStateDir }),
     args: args.args,
     output: args.output,
     strict: args.strict,
     hidePlaces: args.hidePlaces,
     searchPath: args.searchPath,
     readWrite: args.readWrite || args.output === "drv",
-    showTrace: args.showTrace,
-    traceVerbose: args.traceVerbose,
-    experimentalFeatures: features,
-    pure: args.options.get("pure-eval") === "true",
-    ...(args.options.get("abort-on-warn") === "true" ? { abortOnWarn: true } : {}),
+    showTrace: settings.isOn("show-trace"),
+    traceVerbose: settings.isOn("trace-verbose"),
+    experimentalFeatures: settings.features,
+    pure: settings.isOn("pure-eval"),
+    restricted: settings.isOn("restrict-eval"),
+    allowedUris: settings.list("allowed-uris"),
+    importFromDerivation: settings.isOn("allow-import-from-derivation", true),
+    traceImportFromDerivation: settings.isOn("trace-import-from-derivation"),
+    lints: settings.lints,
+    nixPath: [...settings.list("nix-path"), ...(settings.isOn("restrict-eval") ? [] : defaultNixPath(process.env))],
+    ...(settings.isOn("abort-on-warn") ? { abortOnWarn: true } : {}),
     ...(args.attrPaths.length === 0 ? {} : { attrPath: args.attrPaths }),
     ...(place.storeRoot === "" ? {} : { storeRoot: place.storeRoot }),
     ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
-    ...(system === undefined ? {} : { system }),
+    ...(system === "" ? {} : { system }),
   };
 }
 
@@ -96,13 +154,8 @@ async function readStdin(): Promise<string> {
   return text;
 }
 
-async function writeDerivations(result: EvaluationResult, store: WriteStore, signal: AbortSignal): Promise<void> {
-  const roots = result.text === "" ? [] : result.text.split("\n");
-  await instantiate(result, roots, store, signal);
-}
-
-function print(result: EvaluationResult, args: ParsedArguments): void {
+function print(text: string, args: ParsedArguments): void {
   const hasNewline = args.output === "xml" || (args.output === "raw" && !args.findFile);
-  if (result.text === "" && args.output === "drv") return;
-  process.stdout.write(hasNewline ? result.text : `${result.text}\n`);
+  if (text === "" && args.output === "drv") return;
+  process.stdout.write(hasNewline ? text : `${text}\n`);
 }

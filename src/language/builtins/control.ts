@@ -8,6 +8,7 @@ import { expectAttrs, expectFunction, expectList, expectString } from "../eval/e
 import { isLess } from "../eval/equality.ts";
 import { NO_LIMITS, showValue } from "../eval/print-value.ts";
 import type { EvalState } from "../eval/state.ts";
+import { placeOfValue } from "../eval/place-of-value.ts";
 import { force } from "../eval/thunk.ts";
 import { isFunction, isInteger, isList, isString, textOf, typeOf } from "../eval/type-name.ts";
 import { Float, Path, type Slot, type Value } from "../eval/value.ts";
@@ -27,8 +28,9 @@ function messageOf(state: EvalState, slot: Slot, frame: string): string {
 export function forceDeep(state: EvalState, root: Slot): void {
   const seen = new Set<Value>();
   const visit = (slot: Slot): void => {
-    state.enterCall(undefined);
-    const value = force(slot);
+    const at = placeOfValue(state, slot);
+    state.enterCall(at);
+    const value = force(slot, at);
     if (value instanceof Attrs) {
       if (!seen.has(value)) {
         seen.add(value);

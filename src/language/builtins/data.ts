@@ -29,7 +29,7 @@ export const dataBuiltins: Builtins = {
     (state, [text]) => {
       const frame = "while evaluating the argument passed to builtins.fromTOML";
       const toml = expectPlainText(text!, undefined, frame);
-      return valueOfToml(toml, { timestamps: state.settings.tomlTimestamps });
+      return valueOfToml(toml, { timestamps: state.settings.features.has("parse-toml-timestamps") });
     },
   ],
   toXML: [

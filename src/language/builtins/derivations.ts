@@ -23,8 +23,8 @@ import { renderJson, renderJsonString } from "../eval/value-json.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { outputElement, parseContextElement } from "./contexts.ts";
 import { requiredAttr } from "./control.ts";
-import { checkStoreName } from "./files.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
+import { checkStoreName } from "./store-names.ts";
 import { byBytes } from "./sets.ts";
 
 /** What the attributes of a derivation come to, before its paths are known. */

@@ -2,7 +2,7 @@
 
 import { textPath } from "../../format/content-address.ts";
 import { bytesOfByteString } from "../../base/byte-string.ts";
-import { checkName, splitStorePath, StorePath } from "../../format/store-path.ts";
+import { splitStorePath, StorePath } from "../../format/store-path.ts";
 import { Attrs, attrsOfEntries } from "../eval/attrs.ts";
 import { call } from "../eval/call.ts";
 import { baseNameOfPath, canonicalPath, parentOfPath } from "../eval/canonical-path.ts";
@@ -26,6 +26,7 @@ import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { requiredAttr } from "./control.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
 import { findFile } from "./lookup-path.ts";
+import { checkStoreName, storePathProblem } from "./store-names.ts";
 
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
 
@@ -89,6 +90,7 @@ const readFileType: BuiltinBody = (state, [path]) => {
   const readable = coerceToReadablePath(state, path!);
   const kind = asking(() => state.host.lstat(readable));
   if (kind === undefined) {
+    asking(() => state.host.checkAccess(readable));
     throw new EvalError({ kind: "world", message: `path '${readable}' does not exist` }, undefined);
   }
   return kind;
@@ -113,19 +115,6 @@ const toFile: BuiltinBody = (state, [name, contents]) => {
   asking(() => state.host.addText(path, text, [...context]));
   return new ContextString(path, new Set([path]));
 };
-
-/** Refuses a name that no store path can have. */
-export function checkStoreName(name: string): void {
-  const reason = checkName(name);
-  if (reason === undefined) return;
-  const problem = {
-    empty: "name must not be empty",
-    "too-long": `name '${name}' must be no longer than 211 characters`,
-    "bad-character": `name '${name}' contains illegal character '${/[^0-9a-zA-Z+\-._?=]/.exec(name)?.[0] ?? ""}'`,
-    dots: `name '${name}' is not valid`,
-  }[reason];
-  throw invalidError(problem);
-}
 
 interface AddedPath {
   readonly name: string;
@@ -227,7 +216,11 @@ const storePath: BuiltinBody = (state, [argument]) => {
   const { storeDir } = state.settings;
   if (!StorePath.parseFull(given, storeDir).ok) given = asking(() => state.host.realPath(given));
   const inStore = splitStorePath(given, storeDir);
-  if (inStore === undefined) throw invalidError(`path '${given}' is not in the Nix store`);
+  if (inStore === undefined) {
+    const child = given.startsWith(`${storeDir}/`) ? given.slice(storeDir.length + 1).split("/", 1)[0]! : "";
+    const problem = child === "" ? undefined : storePathProblem(child);
+    throw invalidError(problem ?? `path '${given}' is not in the Nix store`);
+  }
   const object = inStore[0].render(storeDir);
   if (!asking(() => state.host.isValidPath(object))) {
     throw new EvalError({ kind: "world", message: `path '${object}' does not exist and cannot be created` }, undefined);

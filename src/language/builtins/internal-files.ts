@@ -1,29 +1,70 @@
 /** The Nix code that comes with the language: `derivation`, `<nix/fetchurl.nix>` and what `import` makes of a `.drv`. */
 
 import { DERIVATION_SOURCE_PATH } from "../eval/compile-select.ts";
+import { INTERNAL_FILES_DIR } from "../eval/internal-paths.ts";
 import type { InternalFile } from "../eval/program.ts";
-import { INTERNAL_FILES_DIR } from "./lookup-path.ts";
 
 export const DERIVATION_FILE: string = `${INTERNAL_FILES_DIR}/derivation.nix`;
 export const IMPORTED_DERIVATION_FILE: string = `${INTERNAL_FILES_DIR}/imported-derivation.nix`;
 const FETCHURL_FILE = `${INTERNAL_FILES_DIR}/fetchurl.nix`;
 
 const DERIVATION = `
-# Calls derivationStrict lazily, and gives every output a set of its own.
-drvAttrs@{ outputs ? [ "out" ], ... }:
+# The function \`derivation\`: a lazy call of \`derivationStrict\`, and a set for every output.
+#
+# Programs can ask where an attribute is defined (\`builtins.unsafeGetAttrPos\`), and traces name lines of this file.
+# So that both are as in Nix, definitions stand on the lines and in the columns that they have there:
+#
+#     line  column
+#       31       3  the argument \`outputs\`
+#       37      12  the call of \`derivationStrict\`
+#       43       7  \`all\`
+#       44      15  \`drvAttrs\`
+#       49       5  the attribute of an output
+#       50       7  \`outPath\`; 17 the call that looks the output up
+#       51       7  \`drvPath\`
+#       52       7  \`type\`
+#       53      15  \`outputName\`
+#
+# A derivation is the attributes it was made from, and besides:
+#
+#   - one attribute per output, each a derivation like this one that stands for the output;
+#   - \`all\`, the outputs in the order they were asked for;
+#   - \`drvAttrs\`, the attributes it was made from, once more;
+#   - \`drvPath\` and \`outPath\`, whose context makes them exist where they are used;
+#   - \`outputName\`, and \`type\`, by which derivations are told from other sets.
+#
+# Nothing is instantiated before one of the paths is looked at: the names follow from \`outputs\`, and the rest from
+# the argument alone.
+#
+
+drvAttrs@{
+  outputs ? [ "out" ],
+  ...
+}:
+
 let
-  made = derivationStrict drvAttrs;
-  perOutput = map (name: { inherit name; value = setOf name; }) outputs;
-  common = drvAttrs // builtins.listToAttrs perOutput // {
-    inherit drvAttrs;
-    all = map (output: output.value) perOutput;
+  # All the paths at once.
+  result = derivationStrict drvAttrs;
+
+  shared =
+    drvAttrs
+    // builtins.listToAttrs perOutput
+    // {
+      all = map (output: output.value) perOutput;
+      inherit drvAttrs;
+    };
+
+  entry = outputName: {
+    name = outputName;
+    value = shared // {
+      outPath = builtins.getAttr outputName result;
+      drvPath = result.drvPath;
+      type = "derivation";
+      inherit outputName;
+    };
   };
-  setOf = outputName: common // {
-    inherit outputName;
-    inherit (made) drvPath;
-    outPath = made.\${outputName};
-    type = "derivation";
-  };
+
+  perOutput = map entry outputs;
 in
 (builtins.head perOutput).value
 `;

@@ -2,6 +2,7 @@
 
 import { asking } from "../eval/coerce.ts";
 import { canonicalPath } from "../eval/canonical-path.ts";
+import { INTERNAL_FILES_DIR } from "../eval/internal-paths.ts";
 import { EvalError } from "../eval/eval-error.ts";
 import type { EvalState } from "../eval/state.ts";
 import { Path, type Value } from "../eval/value.ts";
@@ -11,9 +12,6 @@ export interface LookupElement {
   readonly prefix: string;
   readonly path: string;
 }
-
-/** Where files that Pristine itself provides appear to be. */
-export const INTERNAL_FILES_DIR = "/__corepkgs__";
 
 /** Parses an element as it is written in `NIX_PATH` and after `-I`. */
 export function parseLookupElement(text: string): LookupElement {
@@ -55,16 +53,18 @@ export function findFile(state: EvalState, elements: readonly LookupElement[], n
   for (const { prefix, path } of elements) {
     const suffix = suffixOf(prefix, name);
     if (suffix === undefined) continue;
-    if (isRemote(path)) {
+    if (isRemoteElement(path)) {
       const hint = `the search path element '${path}' would have to be downloaded; use a local path`;
       throw new EvalError({ kind: "unavailable", feature: "a remote search path", hint }, undefined);
     }
     const absolute = canonicalPath(
       path.startsWith("/") ? path : `${asking(() => state.host.workingDirectory())}/${path}`,
     );
-    if (asking(() => state.host.stat(absolute)) === undefined) continue;
-    const found = suffix === "" ? absolute : canonicalPath(`${absolute}/${suffix}`);
-    if (suffix === "" || asking(() => state.host.lstat(found)) !== undefined) return new Path(found);
+    if (!elementExists(state, absolute, path)) continue;
+    const wanted = suffix === "" ? absolute : canonicalPath(`${absolute}/${suffix}`);
+    const found = asking(() => state.host.realPath(wanted));
+    if (asking(() => state.host.lstat(found)) !== undefined) return new Path(found);
+    asking(() => state.host.checkAccess(found));
   }
   if (name.startsWith("nix/")) return new Path(`${INTERNAL_FILES_DIR}/${name.slice("nix/".length)}`);
   const message = state.settings.pure
@@ -73,6 +73,17 @@ export function findFile(state: EvalState, elements: readonly LookupElement[], n
   throw new EvalError({ kind: "thrown", message }, undefined);
 }
 
-function isRemote(path: string): boolean {
+/** Whether there is anything at an element of the search path; warns once when there is not. */
+function elementExists(state: EvalState, path: string, shown: string): boolean {
+  if (asking(() => state.host.stat(path)) !== undefined) return true;
+  if (state.missingLookupPaths.has(shown)) return false;
+  asking(() => state.host.checkAccess(path));
+  state.missingLookupPaths.add(shown);
+  state.host.warn(`Nix search path entry '${shown}' does not exist, ignoring`, false);
+  return false;
+}
+
+/** Whether an element of the search path has to be fetched before anything is found in it. */
+export function isRemoteElement(path: string): boolean {
   return /^(channel:|flake:|[a-z][a-z0-9+.-]*:\/\/)/.test(path);
 }

@@ -85,7 +85,7 @@ const environmentBuiltins: Builtins = {
     (state, [name]) => {
       const frame = "while evaluating the first argument passed to builtins.getEnv";
       const variable = expectPlainText(name!, undefined, frame);
-      return state.settings.pure ? "" : (state.host.environment(variable) ?? "");
+      return state.settings.pure || state.settings.restricted ? "" : (state.host.environment(variable) ?? "");
     },
   ],
 };

@@ -2,6 +2,7 @@
 
 import { FormatError } from "../../base/errors.ts";
 import { parseUrl, pathOfSegments } from "../../format/input/url.ts";
+import { canonicalPath } from "../eval/canonical-path.ts";
 import { asking } from "../eval/coerce.ts";
 import { EvalError } from "../eval/eval-error.ts";
 import type { EvalState } from "../eval/state.ts";
@@ -18,7 +19,7 @@ export function checkUri(state: EvalState, uri: string): void {
     const message = `access to URI '${uri}' is forbidden in restricted mode`;
     throw new EvalError({ kind: "world", message }, undefined);
   }
-  asking(() => state.host.lstat(path));
+  asking(() => state.host.checkAccess(canonicalPath(path)));
 }
 
 /** Whether an address is `prefix`, or continues it after a `/`; a prefix that is a scheme allows all of the scheme. */

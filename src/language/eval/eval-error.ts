@@ -128,6 +128,13 @@ export class EvalError extends Error {
     return "suggestions" in this.kind ? this.kind.suggestions : [];
   }
 
+  /** The error for whoever meets it later: with the frames so far, and its own from then on. */
+  again(): EvalError {
+    const copy = new EvalError(this.kind, this.place);
+    for (const frame of this.trace) copy.trace.push(frame);
+    return copy;
+  }
+
   addFrame(text: string, place: Place | undefined, isAlwaysShown = false): void {
     if (this.trace.length < TRACE_FRAMES_MAX) this.trace.push({ text, place, isAlwaysShown });
   }

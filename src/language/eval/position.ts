@@ -1,6 +1,7 @@
 /** Places as values of the language. */
 
 import { Attrs, Shape } from "./attrs.ts";
+import { positionFile } from "./internal-paths.ts";
 import type { Place, Value } from "./value.ts";
 
 const POSITION = new Shape(["column", "file", "line"], undefined, true);
@@ -9,5 +10,5 @@ const POSITION = new Shape(["column", "file", "line"], undefined, true);
 export function positionValue(place: Place | undefined): Value {
   if (place === undefined || !place.source.isFile) return null;
   const { line, column } = place.source.locate(place.offset);
-  return new Attrs(POSITION, [column, place.source.path, line]);
+  return new Attrs(POSITION, [column, positionFile(place.source.path), line]);
 }

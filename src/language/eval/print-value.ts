@@ -8,6 +8,7 @@ import { byteStringOfText } from "../../base/byte-string.ts";
 import { Attrs } from "./attrs.ts";
 import { EvalError } from "./eval-error.ts";
 import { renderFloatGeneral } from "./float-text.ts";
+import { showPath } from "./internal-paths.ts";
 import { Thunk } from "./thunk.ts";
 import { isList } from "./type-name.ts";
 import { ContextString, Float, Lambda, PartialPrimOp, Path, PrimOp, type Slot, type Value } from "./value.ts";
@@ -97,7 +98,7 @@ function renderScalar(value: Value, stringCharsMax: number): string {
   if (value === null) return "null";
   if (typeof value === "string") return renderStringLiteral(value, stringCharsMax);
   if (value instanceof ContextString) return renderStringLiteral(value.text, stringCharsMax);
-  if (value instanceof Path) return value.path;
+  if (value instanceof Path) return showPath(value.path);
   if (value instanceof Float) return renderFloatGeneral(value.value);
   return String(value as number | bigint | boolean);
 }

@@ -71,8 +71,13 @@ export class Program {
 
   /** Parses a text and binds its variables; throws the first fault. */
   parseSource(source: Source, baseDir: string, frame: readonly string[] | undefined): ParsedFile {
-    const { homeDir, pure } = this.state.settings;
-    const parsed = parse(source, { baseDir, ...(homeDir === undefined || pure ? {} : { homeDir }) });
+    const { homeDir, pure, features, lints } = this.state.settings;
+    const parsed = parse(source, {
+      baseDir,
+      lints,
+      pipeOperators: features.has("pipe-operators"),
+      ...(homeDir === undefined || pure ? {} : { homeDir }),
+    });
     if (!parsed.ok) throw errorOf(parsed.error);
     for (const warning of parsed.value.warnings) this.state.host.warn(warning, false);
     const frames = frame === undefined ? {} : { frames: [frame] };
@@ -124,14 +129,15 @@ export class Program {
     }
     const kind = asking(() => host.stat(current));
     if (kind === undefined) {
+      asking(() => host.checkAccess(current));
       throw new EvalError({ kind: "world", message: `path '${current}' does not exist` }, undefined);
     }
     return kind === "directory" ? canonicalPath(`${current}/default.nix`) : current;
   }
 }
 
-function errorOf({ code, message, span }: ParseError): EvalError {
-  const place = { source: span.source, offset: span.start };
+function errorOf({ code, message, span, isUnplaced }: ParseError): EvalError {
+  const place = isUnplaced === true ? undefined : { source: span.source, offset: span.start };
   const name = code === "PARSE_UNDEFINED_VARIABLE" ? /'(.*)'/.exec(message)?.[1] : undefined;
   return new EvalError(name === undefined ? { kind: "syntax", message } : { kind: "variable-undefined", name }, place);
 }

@@ -6,6 +6,7 @@ import { parseDerivation } from "../../format/derivation-aterm.ts";
 import { DerivationHasher } from "../../format/derivation-hash.ts";
 import { StorePath } from "../../format/store-path.ts";
 import { type Host, HostError } from "../host.ts";
+import type { LintLevels } from "../syntax/lints.ts";
 import { EvalError } from "./eval-error.ts";
 import type { Code } from "./thunk.ts";
 import type { Place, Slot } from "./value.ts";
@@ -18,6 +19,8 @@ export interface EvalSettings {
   readonly showTrace: boolean;
   /** Pure evaluation has no environment, no search path, no time and no current system. */
   readonly pure: boolean;
+  /** Restricted evaluation sees nothing of the environment either. */
+  readonly restricted: boolean;
   readonly storeDir: string;
   readonly system: string;
   readonly homeDir: string | undefined;
@@ -28,8 +31,7 @@ export interface EvalSettings {
   readonly features: ReadonlySet<string>;
   /** What may be fetched from, as prefixes; everything when absent. */
   readonly allowedUris: readonly string[] | undefined;
-  /** Whether `fromTOML` takes dates and times (Nix's experimental `parse-toml-timestamps`). */
-  readonly tomlTimestamps: boolean;
+  readonly lints: LintLevels;
 }
 
 export class EvalState {
@@ -41,6 +43,8 @@ export class EvalState {
   readonly showsTrace: boolean;
   /** Store paths of the sources copied so far, by canonical path. */
   readonly copiedSources: Map<string, string> = new Map();
+  /** Elements of search paths that were found missing. */
+  readonly missingLookupPaths: Set<string> = new Set();
   /** The code of calls with one and two arguments that builtins put off. */
   suspendedCallOne: Code | undefined;
   suspendedCallTwo: Code | undefined;

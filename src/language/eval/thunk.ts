@@ -2,8 +2,9 @@
  * Suspended computations.
  *
  * A thunk holds code and the environment to run it in; once forced, the value takes the environment's place. While it
- * runs its code is `BLACKHOLE`, so that a thunk that needs itself is found out. A failed thunk goes back to being
- * suspended, because `tryEval` may force it again and must see the same error.
+ * runs its code is `BLACKHOLE`, so that a thunk that needs itself is found out. A failed thunk keeps its error, as in
+ * Nix: forced again it fails the same way, with the frames of the first time, and without tracing or reading anything
+ * once more.
  */
 
 import { EvalError } from "./eval-error.ts";
@@ -28,6 +29,17 @@ class Blackhole extends Code {
 }
 
 const BLACKHOLE: Code = new Blackhole();
+
+/** What is left of a thunk that failed; its environment is the error. */
+class Failure extends Code {
+  override compile(): Run {
+    return (error) => {
+      throw (error as unknown as EvalError).again();
+    };
+  }
+}
+
+const FAILED: Code = new Failure();
 
 /** Code of the evaluator itself; what it needs travels in the environment. */
 export class NativeCode extends Code {
@@ -70,8 +82,9 @@ export class Thunk {
     try {
       value = (code.run ?? (code.run = code.compile()))(env, at);
     } catch (error) {
-      this.code = code;
-      this.state = env;
+      const isNew = error instanceof EvalError && code !== FAILED;
+      this.code = isNew ? FAILED : code;
+      this.state = isNew ? (error as unknown as Env) : env;
       throw error;
     }
     this.code = undefined;

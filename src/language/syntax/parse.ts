@@ -37,6 +37,7 @@ import {
 } from "./ast.ts";
 import { AttrsBuilder } from "./attrs-builder.ts";
 import { Lexer, ParseFailure } from "./lexer.ts";
+import { LiteralLints, type LintLevels } from "./lints.ts";
 import { parseFloatLiteral, parseIntLiteral } from "./literals.ts";
 import { type ParseError, renderPosition } from "./parse-error.ts";
 import { ASSOCIATIVITY, NONE, OPERATION, PRECEDENCE, PRECEDENCE_NEGATE, PRECEDENCE_NOT, RIGHT } from "./operators.ts";
@@ -48,6 +49,7 @@ import { Token } from "./token.ts";
 export interface ParseOptions extends PathOptions {
   /** Whether the experimental `|>` and `<|` are allowed. */
   readonly pipeOperators?: boolean;
+  readonly lints?: LintLevels;
 }
 
 /** How deep expressions may be nested. */
@@ -114,6 +116,7 @@ class Parser {
   readonly #source: Source;
   readonly #attrs: AttrsBuilder;
   readonly #quoted: QuotedParser;
+  readonly #lints: LiteralLints;
   #depth = 0;
   /** The end of a simple expression followed by a bare `or` that `#select` has just read, else -1. */
   #bareOrEnd = -1;
@@ -123,7 +126,8 @@ class Parser {
     this.#source = source;
     this.#lexer = new Lexer(source, { pipeOperators: options.pipeOperators ?? false });
     this.#attrs = new AttrsBuilder(this.#lexer);
-    this.#quoted = new QuotedParser(this.#lexer, options, () => this.#expr());
+    this.#lints = new LiteralLints(source, this.#lexer, options.lints ?? {}, this.warnings);
+    this.#quoted = new QuotedParser(this.#lexer, options, this.#lints, () => this.#expr());
   }
 
   file(): Expr {
@@ -547,6 +551,7 @@ class Parser {
       }
       case Token.Uri: {
         const value = lexer.text.slice(start, end);
+        this.#lints.url(value);
         lexer.advance();
         return new Str(start, end, value);
       }

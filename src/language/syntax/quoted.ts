@@ -1,7 +1,8 @@
 /** Parses what has its own lexical rules: strings, indented strings and path literals, with their interpolations. */
 import { type Expr, Interpolation, Path, PathInterpolation, Str } from "./ast.ts";
 import { type IndentedPiece, stripIndentation } from "./indented-string.ts";
-import { type Lexer, unescape } from "./lexer.ts";
+import { type Lexer, ParseFailure, unescape } from "./lexer.ts";
+import type { LiteralLints } from "./lints.ts";
 import { canonicalPath } from "./literals.ts";
 import { Token } from "./token.ts";
 
@@ -15,12 +16,14 @@ export interface PathOptions {
 export class QuotedParser {
   readonly #lexer: Lexer;
   readonly #options: PathOptions;
+  readonly #lints: LiteralLints;
   /** Parses an expression inside an interpolation. */
   readonly #expr: () => Expr;
 
-  constructor(lexer: Lexer, options: PathOptions, expr: () => Expr) {
+  constructor(lexer: Lexer, options: PathOptions, lints: LiteralLints, expr: () => Expr) {
     this.#lexer = lexer;
     this.#options = options;
+    this.#lints = lints;
     this.#expr = expr;
   }
 
@@ -136,10 +139,14 @@ export class QuotedParser {
     if (isHome) {
       if (homeDir === undefined) {
         const { start, position } = this.#lexer;
-        this.#lexer.fail(`the path '${literal}' can not be resolved in pure mode`, start, position);
+        const message = `the path '${literal}' can not be resolved in pure mode`;
+        const span = { source: this.#lexer.source, start, end: position };
+        throw new ParseFailure({ code: "PARSE_SYNTAX", message, span, isUnplaced: true });
       }
+      this.#lints.path(literal);
       return homeDir + literal.slice(1);
     }
+    this.#lints.path(literal);
     const path = canonicalPath(literal.startsWith("/") ? literal : `${baseDir}/${literal}`);
     return literal.length > 1 && literal.endsWith("/") ? `${path}/` : path;
   }

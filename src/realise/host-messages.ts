@@ -1,0 +1,37 @@
+/** System calls that failed, in the words Nix has for them. */
+
+import { byteStringOfText } from "../base/byte-string.ts";
+import type { OperationError } from "../base/errors.ts";
+
+/** Texts of the C library. */
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: "Permission denied",
+  EIO: "Input/output error",
+  EISDIR: "Is a directory",
+  ELOOP: "Too many levels of symbolic links",
+  EMFILE: "Too many open files",
+  ENAMETOOLONG: "File name too long",
+  ENOENT: "No such file or directory",
+  ENOTDIR: "Not a directory",
+  ENXIO: "No such device or address",
+  EPERM: "Operation not permitted",
+};
+
+const ACTIONS: Readonly<Record<string, string>> = {
+  open: "opening file",
+  scandir: "cannot read directory",
+  opendir: "cannot read directory",
+  stat: "getting status of",
+  lstat: "getting status of",
+  readlink: "reading symbolic link",
+};
+
+/** The refusal as a byte string; an error that is none of a system call keeps its own words. */
+export function refusalText(error: OperationError): string {
+  const { code = "", syscall = "", path } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  const reason = REASONS[code];
+  if (reason !== undefined && syscall === "read") return `read of 4096 bytes: ${reason}`;
+  const action = ACTIONS[syscall];
+  if (reason === undefined || action === undefined) return byteStringOfText(error.message);
+  return byteStringOfText(`${action} "${path ?? ""}": ${reason}`);
+}

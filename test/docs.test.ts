@@ -69,8 +69,12 @@ suite("commands.md", () => {
   });
 
   test("names each option of each command", () => {
-    const manual = page + textOf("docs/manual/lab.md");
-    const calls = [[], ...commandsOf([]).map((name) => [name]), ...commandsOf(["lab"]).map((name) => ["lab", name])];
+    const manual = page + textOf("docs/manual/lab.md") + textOf("docs/manual/flakes.md");
+    const calls = [
+      [],
+      ...commandsOf([]).map((name) => [name]),
+      ...["lab", "flake"].flatMap((group) => commandsOf([group]).map((name) => [group, name])),
+    ];
     const missing = calls.flatMap((call) =>
       [...helpOf(call).matchAll(/^ {2}(?:-\w, )?(--[a-z-]+)/gm)]
         .filter(([, option = ""]) => !manual.includes(option))

@@ -37,7 +37,7 @@ export function requireApproval(answer: boolean | undefined, nothingDone: string
 }
 
 /** Options with two values; the parser knows only those with one, so these are joined by what no argument can hold. */
-const PAIRS = new Set(["--arg", "--argstr"]);
+const PAIRS = new Set(["--arg", "--argstr", "--override-flake", "--override-input"]);
 const JOINT = "\0";
 
 /** Joins the two values of each option that has two. */
@@ -61,23 +61,25 @@ export function pair(flags: string, description: string): Option {
     .default([], "none");
 }
 
+/** The two values of an option made by `pair`. */
+export function splitPair(flag: string, value: string): readonly [string, string] {
+  const at = value.indexOf(JOINT);
+  if (at < 0) throw new OperationError("USAGE", `${flag} takes a name and a value`);
+  return [value.slice(0, at), value.slice(at + 1)];
+}
+
 /** Arguments for functions of an evaluation, from `--arg` and `--argstr`. */
 export function argumentsOf(options: {
   readonly arg: readonly string[];
   readonly argstr: readonly string[];
 }): Readonly<Record<string, EvaluationArgument>> {
-  const split = (flag: string, value: string): readonly [string, string] => {
-    const at = value.indexOf(JOINT);
-    if (at < 0) throw new OperationError("USAGE", `${flag} takes a name and a value`);
-    return [value.slice(0, at), value.slice(at + 1)];
-  };
   const args: Record<string, EvaluationArgument> = {};
   for (const given of options.arg) {
-    const [name, expr] = split("--arg", given);
+    const [name, expr] = splitPair("--arg", given);
     args[name] = { expr };
   }
   for (const given of options.argstr) {
-    const [name, string] = split("--argstr", given);
+    const [name, string] = splitPair("--argstr", given);
     args[name] = { string };
   }
   return args;

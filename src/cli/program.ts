@@ -6,6 +6,7 @@ import { registerCache } from "./commands/cache.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDeploy } from "./commands/deploy.ts";
 import { registerExec } from "./commands/exec.ts";
+import { registerFlake } from "./commands/flake.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerLab } from "./commands/lab.ts";
@@ -34,6 +35,7 @@ export function makeProgram(): Command {
 
   registerInit(program);
   registerBuild(program);
+  registerFlake(program);
   registerDeploy(program);
   registerInspect(program);
   registerExec(program);

@@ -2,6 +2,7 @@
 
 import type { InputAttrs } from "../format/input/attributes.ts";
 import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
+import type { LockFileWrite } from "../language/flake/settle-locks.ts";
 import type {
   EvalDiagnosticData,
   EvaluationRequest,
@@ -30,7 +31,8 @@ export type Question =
   /** `path` says where the object of the store is that the input names, an ordinary path. */
   | { readonly kind: "fetch-tree"; readonly input: InputAttrs; readonly path?: string }
   | { readonly kind: "fetch-file"; readonly request: FetchFileRequest }
-  | { readonly kind: "fetch-closure"; readonly request: FetchClosureRequest };
+  | { readonly kind: "fetch-closure"; readonly request: FetchClosureRequest }
+  | { readonly kind: "write-lock"; readonly write: LockFileWrite };
 
 /** What the answer to a kind of question is. */
 export interface Answers {
@@ -38,6 +40,7 @@ export interface Answers {
   readonly "fetch-tree": FetchedObject & FetchedTree;
   readonly "fetch-file": FetchedObject;
   readonly "fetch-closure": FetchedObject;
+  readonly "write-lock": undefined;
 }
 
 export type Answer<Q extends Question = Question> = Answers[Q["kind"]];

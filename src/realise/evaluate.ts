@@ -11,6 +11,7 @@ import { programModule } from "../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
 import { type Remembering, rememberedEvaluation } from "./cache/remembered-evaluation.ts";
 import type { AnswerMessage, Question, RealiseRequest, WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
+import { writeLockFile } from "./flake/write-lock-file.ts";
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "./evaluation-request.ts";
 
 import { type FetchService, fetchForEvaluation } from "./fetch-for-evaluation.ts";
@@ -108,6 +109,10 @@ async function answer(question: Question, services: Answering, signal: AbortSign
   try {
     if (question.kind === "realise") {
       await services.realise!(question, signal);
+      return { answer: undefined };
+    }
+    if (question.kind === "write-lock") {
+      await writeLockFile(question.write, signal);
       return { answer: undefined };
     }
     return { answer: await services.fetch(question, signal) };

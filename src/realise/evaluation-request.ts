@@ -1,5 +1,6 @@
 /** What is asked of an evaluation, and what comes of it. Everything here crosses a thread boundary by copying. */
 
+import type { FlakeRequest } from "./flake/flake-request.ts";
 import type { TextTree } from "../system/text-tree.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
 import type { LintLevels } from "../language/syntax/lints.ts";
@@ -17,6 +18,8 @@ export interface EvaluationRequest {
   readonly expression?: string;
   /** A file to evaluate, or a directory with a `default.nix`; also `<name>`. */
   readonly file?: string;
+  /** A flake instead of an expression: one of its outputs is the value, or something else is asked of it. */
+  readonly flake?: FlakeRequest;
   /** A name to look up in the search path; the result is its path. */
   readonly findFile?: string;
   /** What relative paths are relative to: an absolute path. */

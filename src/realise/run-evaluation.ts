@@ -32,9 +32,13 @@ import { renderXml } from "../language/eval/value-xml.ts";
 import { renderExpression } from "../language/print/expression.ts";
 import { Source } from "../language/syntax/source.ts";
 import type { Ask } from "./evaluate-messages.ts";
+import { currentSystem } from "./current-system.ts";
 import { EvaluationHost, type EvaluationHostOptions } from "./evaluation-host.ts";
 import { RestrictedHost } from "./restricted-host.ts";
 import type { TextTree } from "../system/text-tree.ts";
+import { selectOutput } from "./flake/flake-outputs.ts";
+import { openFlake } from "./flake/open-flake.ts";
+import { runFlakeTask } from "./flake/run-flake.ts";
 import { textTreeOf } from "./text-tree.ts";
 import {
   type DiagnosticPlace,
@@ -56,13 +60,6 @@ export interface EvaluationBridge {
 
 /** The experimental features of Nix that are no experiment here. */
 const OWN_FEATURES: readonly string[] = ["fetch-closure", "fetch-tree", "flakes"];
-
-const SYSTEMS: Readonly<Record<string, string>> = { x64: "x86_64-linux", arm64: "aarch64-linux" };
-
-/** The system derivations are built for by default: this machine's. */
-export function currentSystem(): string {
-  return SYSTEMS[process.arch] ?? `${process.arch}-linux`;
-}
 
 /** The evaluator of a request, before anything is evaluated. */
 export interface OpenEvaluation {
@@ -132,7 +129,7 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
 export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBridge = {}): EvaluationResult {
   const { state, host, warnings, traces } = openEvaluation(request, bridge);
   try {
-    const shown = render(state, request, host);
+    const shown = render(state, request, host, bridge.ask);
     const text = typeof shown === "string" ? textOfByteString(shown) : "";
     const made = { derivations: host.derivations, sources: host.sources, reads: host.reads, warnings, traces };
     return { text, ...made, ...(typeof shown === "string" ? {} : { tree: shown }) };
@@ -165,7 +162,12 @@ export function searchPathOf(
   return [...searchPath.map(parse), ...(nixPath?.map(parse) ?? parseNixPath(environment("NIX_PATH") ?? ""))];
 }
 
-function render(state: EvalState, request: EvaluationRequest, host: EvaluationHost): string | TextTree {
+function render(
+  state: EvalState,
+  request: EvaluationRequest,
+  host: EvaluationHost,
+  ask: Ask | undefined,
+): string | TextTree {
   const searchPath = searchPathOf(request, (name) => host.environment(name));
   const program = openScope(state, searchPath);
   if (request.findFile !== undefined) {
@@ -173,7 +175,14 @@ function render(state: EvalState, request: EvaluationRequest, host: EvaluationHo
   }
   const baseDir = byteStringOfText(request.baseDir);
   if (request.output === "parse") return renderParsed(program, request, searchPath, baseDir, host);
-  const root = rootValue(program, request, searchPath, baseDir);
+  let root: Value;
+  if (request.flake === undefined) root = rootValue(program, request, searchPath, baseDir);
+  else {
+    const flake = openFlake(program, request.flake, { baseDir: request.baseDir, ask });
+    const { task } = request.flake;
+    if (task.kind !== "select") return runFlakeTask(flake, task);
+    root = selectOutput(flake, task);
+  }
   const autoArgs = autoArgsOf(program, request, baseDir);
   const paths = typeof request.attrPath === "object" ? request.attrPath : [request.attrPath ?? ""];
   const applied = (value: Value): Value => {

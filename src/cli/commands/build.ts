@@ -2,7 +2,9 @@
 
 import { type Command, Option } from "commander";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
-import { action } from "../session.ts";
+import { OperationError } from "../../base/errors.ts";
+import { addLockOptions, isInstallable, type LockOptions, selectRequest } from "../flake-options.ts";
+import { action, type Session } from "../session.ts";
 import { collect, onOption } from "../host-option.ts";
 import { registerEval } from "./eval.ts";
 
@@ -61,18 +63,24 @@ export function registerBuild(program: Command): void {
 
   registerEval(program);
 
-  program
+  const build = program
     .command("build")
-    .summary("build the systems of hosts")
-    .description("Evaluates and builds the systems of hosts into the local store, and prints their store paths.")
-    .argument("[hosts...]", "host names, globs or @tags (default: all)")
-    .addOption(onOption())
+    .summary("build the systems of hosts, or outputs of flakes")
+    .description(
+      "Evaluates and builds the systems of hosts into the local store, and prints their store paths. A word with a # or the path or URL of a flake names outputs of a flake instead.",
+    )
+    .argument("[hosts...]", "host names, globs or @tags (default: all), or outputs of flakes: FLAKE#ATTRIBUTE")
+    .addOption(onOption());
+  addLockOptions(build)
+    .option("--impure", "evaluate flakes with environment, time and files")
+    .option("--show-trace", "show the whole trace of an error")
     .addHelpText("after", exitCodesHelp({ ok: "built", usage: "evaluation or a build failed" }))
     .action(
-      action(async (session, names: string[], options: { on: string[] }) => {
-        const { openFleet, build, systemOf } = await import("../fleet-context.ts");
+      action(async (session, names: string[], options: BuildOptions) => {
+        if (names.some(isInstallable)) return await buildInstallables(session, names, options);
+        const { openFleet, build: buildAll, systemOf } = await import("../fleet-context.ts");
         const context = await openFleet(session, names, { on: options.on, systems: true });
-        await build(
+        await buildAll(
           session,
           context,
           context.hosts.map((host) => systemOf(context, host).drvPath),
@@ -87,4 +95,24 @@ export function registerBuild(program: Command): void {
         return EXIT.ok;
       }),
     );
+}
+
+interface BuildOptions extends LockOptions {
+  readonly on: string[];
+  readonly impure?: boolean;
+  readonly showTrace?: boolean;
+}
+
+/** Builds outputs of flakes and prints their store paths. */
+async function buildInstallables(session: Session, words: readonly string[], options: BuildOptions): Promise<number> {
+  const hosts = words.filter((word) => !isInstallable(word));
+  if (hosts.length > 0 || options.on.length > 0) {
+    throw new OperationError("USAGE", "hosts and outputs of flakes cannot be built in one command");
+  }
+  const { buildFlakeOutput } = await import("../flake-build.ts");
+  const built: Awaited<ReturnType<typeof buildFlakeOutput>>[number][] = [];
+  for (const word of words) built.push(...(await buildFlakeOutput(session, selectRequest(word, options), options)));
+  if (session.options.json) session.terminal.out(JSON.stringify({ outputs: built }));
+  else for (const { path } of built) session.terminal.out(path);
+  return EXIT.ok;
 }

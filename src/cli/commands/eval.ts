@@ -8,6 +8,7 @@ import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { collect } from "../host-option.ts";
 import { argumentsOf, pair } from "../option-values.ts";
 import { action, type Session } from "../session.ts";
+import { addLockOptions, isInstallable, type LockOptions, selectRequest } from "../flake-options.ts";
 
 export interface EvaluationOptions {
   readonly arg: readonly string[];
@@ -16,10 +17,11 @@ export interface EvaluationOptions {
   readonly expr?: string;
   readonly file?: string;
   readonly pure?: boolean;
+  readonly impure?: boolean;
   readonly showTrace?: boolean;
 }
 
-interface EvalOptions extends EvaluationOptions {
+interface EvalOptions extends EvaluationOptions, LockOptions {
   readonly attr?: string;
   readonly apply?: string;
   readonly raw?: boolean;
@@ -42,7 +44,7 @@ export function addEvaluationOptions(command: Command): Command {
         .default([], "NIX_PATH"),
     )
     .option("--pure", "evaluate without environment, search path, time and files")
-    .option("--impure", "evaluate with all of these (the default)")
+    .option("--impure", "evaluate with all of these (the default, but not for flakes)")
     .option("--show-trace", "show the whole trace of an error");
 }
 
@@ -53,9 +55,9 @@ export function registerEval(program: Command): void {
     .description(
       "Evaluates an expression and prints its value. Without --expr or --file the expression is the fleet, which has the attributes hosts.NAME.config, hosts.NAME.options, hosts.NAME.system, inventory and meta. Derivations are printed as their paths, and an error inside a value in its place; --strict makes it an error.",
     )
-    .argument("[attribute]", "an attribute path")
+    .argument("[attribute]", "an attribute path, or an output of a flake: FLAKE#ATTRIBUTE")
     .option("-A, --attr <path>", "the same as an option");
-  addEvaluationOptions(command)
+  addLockOptions(addEvaluationOptions(command))
     .option("--apply <function>", "print what this function makes of the value")
     .option("--strict", "evaluate the whole value before printing it")
     .option("--raw", "print a string without quotes")
@@ -74,9 +76,10 @@ export function registerEval(program: Command): void {
           throw new OperationError("USAGE", "the attribute is given twice, as a word and by --attr");
         }
         if (options.writeTo !== undefined) await refuseExisting(options.writeTo);
-        const attrPath = attribute ?? options.attr;
+        const isOutput = attribute !== undefined && isInstallable(attribute);
+        const attrPath = isOutput ? undefined : (attribute ?? options.attr);
         const request: EvaluationRequest = {
-          ...(await evaluationRequest(session, options)),
+          ...(isOutput ? outputRequest(attribute, options) : await evaluationRequest(session, options)),
           ...(attrPath === undefined ? {} : { attrPath }),
           ...(options.apply === undefined ? {} : { apply: options.apply }),
           output: outputOf(session, options),
@@ -88,6 +91,26 @@ export function registerEval(program: Command): void {
         return EXIT.ok;
       }),
     );
+}
+
+/** An output of a flake, evaluated purely unless that is not wanted. */
+function outputRequest(installable: string, options: EvalOptions): Omit<EvaluationRequest, "output"> {
+  if (options.expr !== undefined || options.file !== undefined) {
+    throw new OperationError(
+      "USAGE",
+      `'${installable}' is an output of a flake; --expr and --file name something else`,
+    );
+  }
+  if (options.arg.length + options.argstr.length > 0) {
+    throw new OperationError("USAGE", "'--arg' and '--argstr' are incompatible with flakes");
+  }
+  return {
+    flake: selectRequest(installable, options),
+    baseDir: process.cwd(),
+    pure: options.impure !== true,
+    showTrace: options.showTrace ?? false,
+    ...(options.attr === undefined ? {} : { attrPath: options.attr }),
+  };
 }
 
 /** What the options ask to be evaluated, and with what; the fleet when they name nothing. */

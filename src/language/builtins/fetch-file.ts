@@ -10,8 +10,8 @@ import type { EvalState } from "../eval/state.ts";
 import { force } from "../eval/thunk.ts";
 import { ContextString, type Slot, type Value } from "../eval/value.ts";
 import type { Builtins } from "./builtin.ts";
+import { refusing } from "../flake/flake-file.ts";
 import { checkStoreName } from "./store-names.ts";
-import { refusing } from "./flake-references.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
 import { checkUri } from "./uri-access.ts";
 

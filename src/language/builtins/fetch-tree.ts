@@ -31,7 +31,7 @@ import { describeType, isInteger, isString } from "../eval/type-name.ts";
 import { ContextString, Path, type Slot, type Value } from "../eval/value.ts";
 import { renderJson } from "../eval/value-json.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
-import { refusing } from "./flake-references.ts";
+import { refusing } from "../flake/flake-file.ts";
 import { checkUri } from "./uri-access.ts";
 
 type Fetcher = "fetchTree" | "fetchGit";
@@ -149,18 +149,21 @@ function inputOfText(state: EvalState, value: Value, fetcher: Fetcher): InputAtt
   return refusing(() => inputOfUrl(parseUrl(text), { isTree: true }));
 }
 
-/** A fetched tree as a set: where it is, and what is known of it. */
-export function treeValue(fetched: FetchedTree, options: { readonly isFetchGit: boolean }): Attrs {
-  const { attrs, storePath, narHash } = fetched;
-  const entries: [string, Slot][] = [
-    ["outPath", new ContextString(storePath, new Set([storePath]))],
-    ["narHash", narHash],
-  ];
+/** A fetched tree as a set: where it is, and what is known of it. A dirty tree does not pass for its revision. */
+export function treeValue(
+  fetched: Pick<FetchedTree, "attrs" | "storePath">,
+  options: { readonly isFetchGit: boolean; readonly isDirty?: boolean },
+): Attrs {
+  const { attrs, storePath } = fetched;
+  const entries: [string, Slot][] = [["outPath", new ContextString(storePath, new Set([storePath]))]];
+  const narHash = inputNarHash(attrs);
+  if (narHash !== undefined) entries.push(["narHash", narHash.toSri()]);
   if (attrs.get("type") === "git") entries.push(["submodules", booleanAttribute(attrs, "submodules") ?? false]);
   // For fetchGit a tree that is no commit has one of zeros.
-  const rev = inputRevision(attrs) ?? (options.isFetchGit ? NULL_REVISION : undefined);
+  const isClean = options.isDirty !== true;
+  const rev = !isClean ? undefined : (inputRevision(attrs) ?? (options.isFetchGit ? NULL_REVISION : undefined));
   if (rev !== undefined) entries.push(["rev", rev], ["shortRev", rev.slice(0, SHORT_REVISION_CHARS)]);
-  const revCount = integerAttribute(attrs, "revCount") ?? (options.isFetchGit ? 0 : undefined);
+  const revCount = !isClean ? undefined : (integerAttribute(attrs, "revCount") ?? (options.isFetchGit ? 0 : undefined));
   if (revCount !== undefined) entries.push(["revCount", revCount]);
   for (const name of ["dirtyRev", "dirtyShortRev"]) {
     const dirty = textAttribute(attrs, name);

@@ -1,6 +1,5 @@
 /** `parseFlakeRef` and `flakeRefToString`. */
 
-import { FormatError } from "../../base/errors.ts";
 import {
   flakeReferenceAttributes,
   flakeReferenceOfAttributes,
@@ -14,17 +13,8 @@ import { expectAttrs, expectPlainText } from "../eval/expect.ts";
 import { force } from "../eval/thunk.ts";
 import { describeType, isInteger, isString } from "../eval/type-name.ts";
 import { ContextString, type Slot } from "../eval/value.ts";
+import { refusing } from "../flake/flake-file.ts";
 import type { Builtins } from "./builtin.ts";
-
-/** What a format refuses is an error of the expression, in the format's own words. */
-export function refusing<T>(work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof FormatError) throw invalidError(error.reason);
-    throw error;
-  }
-}
 
 /** The attributes of an input as a set. */
 export function attrsOfInput(input: InputAttrs): Attrs {

@@ -6,6 +6,7 @@ import type { InternalFile } from "../eval/program.ts";
 
 export const DERIVATION_FILE: string = `${INTERNAL_FILES_DIR}/derivation.nix`;
 export const IMPORTED_DERIVATION_FILE: string = `${INTERNAL_FILES_DIR}/imported-derivation.nix`;
+export const CALL_FLAKE_FILE: string = `${INTERNAL_FILES_DIR}/call-flake.nix`;
 const FETCHURL_FILE = `${INTERNAL_FILES_DIR}/fetchurl.nix`;
 
 const DERIVATION = `
@@ -126,8 +127,57 @@ derivation (
 )
 `;
 
+const CALL_FLAKE = `
+# Makes the value of a flake. Takes its lock file as JSON, what is known already of some of the lock's nodes (where
+# their trees are), and how the tree of any other node is fetched.
+lockText: known: fetchTree:
+let
+  inherit (builtins) foldl' isFunction isList mapAttrs substring;
+
+  lock = builtins.fromJSON lockText;
+
+  # The node that an input is: named as such, or by the path that it follows from the root on.
+  nodeOf = input: if isList input then foldl' (name: step: nodeOf lock.nodes.\${name}.inputs.\${step}) lock.root input else input;
+
+  made = mapAttrs (
+    name: node:
+    let
+      isKnown = known ? \${name};
+      isRelative = node.locked.type or null == "path" && substring 0 1 node.locked.path != "/";
+      parent = made.\${nodeOf node.parent};
+      below = base: path: if path == "" then base else base + "/" + path;
+
+      sourceInfo =
+        if isKnown then known.\${name}.sourceInfo
+        else if isRelative then parent.sourceInfo
+        else fetchTree (node.info or { } // removeAttrs node.locked [ "dir" ]);
+
+      outPath =
+        if !isKnown && isRelative then below parent.outPath node.locked.path
+        else below sourceInfo.outPath (known.\${name}.dir or node.locked.dir or "");
+
+      flake = import (outPath + "/flake.nix");
+      inputs = mapAttrs (_: input: made.\${nodeOf input}.result) (node.inputs or { });
+      outputs = flake.outputs (inputs // { self = value; });
+      value = outputs // sourceInfo // {
+        inherit outPath inputs outputs sourceInfo;
+        _type = "flake";
+      };
+    in
+    {
+      inherit outPath sourceInfo;
+      result =
+        if node.flake or true then assert isFunction flake.outputs; value
+        else sourceInfo // { inherit sourceInfo outPath; };
+    }
+  ) lock.nodes;
+in
+made.\${lock.root}.result
+`;
+
 export const INTERNAL_FILES: ReadonlyMap<string, InternalFile> = new Map([
   [DERIVATION_FILE, { shownAs: DERIVATION_SOURCE_PATH, text: DERIVATION }],
   [IMPORTED_DERIVATION_FILE, { shownAs: DERIVATION_SOURCE_PATH, text: IMPORTED_DERIVATION }],
+  [CALL_FLAKE_FILE, { shownAs: "«flakes-internal»/call-flake.nix", text: CALL_FLAKE }],
   [FETCHURL_FILE, { shownAs: "<nix/fetchurl.nix>", text: FETCHURL }],
 ]);

@@ -1,7 +1,6 @@
 /** The builtin scope: every name that no expression has to bind. */
 
 import { Attrs, attrsOf, attrsOfEntries } from "../eval/attrs.ts";
-import { EvalError } from "../eval/eval-error.ts";
 import { expectPlainText } from "../eval/expect.ts";
 import { Program } from "../eval/program.ts";
 import type { EvalState } from "../eval/state.ts";
@@ -16,6 +15,7 @@ import { fetchFileBuiltins } from "./fetch-file.ts";
 import { fetchTreeBuiltins } from "./fetch-tree.ts";
 import { fileBuiltins } from "./files.ts";
 import { flakeReferenceBuiltins } from "./flake-references.ts";
+import { flakeBuiltins } from "./get-flake.ts";
 import { hashBuiltins } from "./hashes.ts";
 import { importBuiltins } from "./imports.ts";
 import { DERIVATION_FILE, INTERNAL_FILES } from "./internal-files.ts";
@@ -58,26 +58,8 @@ const PLAIN_NAMES = new Set([
 
 const UNTRACED = new Set(["addErrorContext"]);
 
-const ABSENT: Readonly<Record<string, string>> = {
-  getFlake: "import the flake's files by path",
-};
-
 /** Builtins that are part of one of Nix's experimental features, any of those named. */
 const EXPERIMENTAL: ReadonlyMap<string, readonly string[]> = new Map([["fetchTree", ["fetch-tree", "flakes"]]]);
-
-function absentBuiltins(): Builtins {
-  return Object.fromEntries(
-    Object.entries(ABSENT).map(([name, hint]) => [
-      name,
-      [
-        1,
-        (): never => {
-          throw new EvalError({ kind: "unavailable", feature: `builtins.${name}`, hint }, undefined);
-        },
-      ],
-    ]),
-  );
-}
 
 const environmentBuiltins: Builtins = {
   getEnv: [
@@ -110,7 +92,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     ...importBuiltins(program),
     ...fetchTreeBuiltins,
     ...fetchFileBuiltins,
-    ...absentBuiltins(),
+    ...flakeBuiltins(program),
   };
   for (const [name, [arity, body]] of Object.entries(functions)) {
     if (EXPERIMENTAL.get(name)?.some((feature) => state.settings.features.has(feature)) === false) continue;

@@ -50,6 +50,12 @@ class ExprCode extends Code {
   override compile(): Run {
     return this.#unit.compile(this.#node);
   }
+
+  override get isLiteral(): boolean {
+    const node = this.#node;
+    if (node.kind === Kind.Attrs) return node.dynamicDefs.length === 0;
+    return node.kind === Kind.Lambda || node.kind === Kind.List;
+  }
 }
 
 /** The compiler of one source. */

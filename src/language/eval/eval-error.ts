@@ -18,6 +18,8 @@ export type EvalErrorKind =
       readonly path: string;
       readonly suggestions: readonly string[];
     }
+  /** None of the outputs a flake might have meant is there. */
+  | { readonly kind: "output-missing"; readonly message: string; readonly suggestions: readonly string[] }
   | { readonly kind: "variable-undefined"; readonly name: string }
   | { readonly kind: "argument-missing"; readonly lambda: string; readonly name: string }
   | {
@@ -52,6 +54,7 @@ const CODES: Readonly<Record<EvalErrorKind["kind"], string>> = {
   "assertion-failed": "EVAL_ASSERTION_FAILED",
   "attr-missing": "EVAL_ATTR_MISSING",
   "attr-path-missing": "EVAL_ATTR_MISSING",
+  "output-missing": "EVAL_ATTR_MISSING",
   "variable-undefined": "EVAL_VARIABLE_UNDEFINED",
   "argument-missing": "EVAL_ARGUMENT_MISSING",
   "argument-unexpected": "EVAL_ARGUMENT_UNEXPECTED",
@@ -68,6 +71,7 @@ const CODES: Readonly<Record<EvalErrorKind["kind"], string>> = {
 function messageOf(kind: EvalErrorKind): string {
   switch (kind.kind) {
     case "thrown":
+    case "output-missing":
     case "assertion-failed":
     case "integer-overflow":
     case "type":

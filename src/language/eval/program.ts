@@ -2,7 +2,7 @@
 
 import { byteStringOfText } from "../../base/byte-string.ts";
 import { resolve } from "../resolve/resolve.ts";
-import type { ParsedFile } from "../syntax/ast.ts";
+import { Kind, type ParsedFile } from "../syntax/ast.ts";
 import { parse } from "../syntax/parse.ts";
 import type { ParseError } from "../syntax/parse-error.ts";
 import { Source } from "../syntax/source.ts";
@@ -10,7 +10,7 @@ import type { Attrs } from "./attrs.ts";
 import { canonicalPath, parentOfPath } from "./canonical-path.ts";
 import { asking } from "./coerce.ts";
 import { unitOf } from "./compile.ts";
-import { EvalError, withFrame } from "./eval-error.ts";
+import { EvalError, invalidError, withFrame } from "./eval-error.ts";
 import type { EvalState } from "./state.ts";
 import { NativeCode, Thunk } from "./thunk.ts";
 import type { Env, Value } from "./value.ts";
@@ -55,6 +55,21 @@ export class Program {
   /** The value of the file that a command names; errors in it are not said to come from an import. */
   evaluateRootFile(path: string): Value {
     return this.#run(this.#parseFile(this.#resolveFile(path), undefined), []);
+  }
+
+  /** The set that a file must be, with nothing of it evaluated: what is literal in it can be read at once. */
+  readLiteralFile(path: string): Attrs {
+    const resolved = this.#resolveFile(path);
+    const known = this.#files.get(resolved);
+    try {
+      const file = this.#parseFile(resolved, undefined);
+      if (file.root.kind !== Kind.Attrs) throw invalidError(`file '${file.source.path}' must be an attribute set`);
+      const value = known === undefined ? this.#run(file, []) : known.force();
+      this.#files.set(resolved, known ?? new Thunk(new NativeCode(() => value), []));
+      return value as Attrs;
+    } catch (error) {
+      throw withFrame(error, `while evaluating the file '${resolved}':`, undefined);
+    }
   }
 
   /** The value of a file in whose scope the attributes of a set come before the builtin scope. */

@@ -18,6 +18,11 @@ export abstract class Code {
   run: Run | undefined = undefined;
 
   abstract compile(): Run;
+
+  /** Whether it only builds a set, a list or a function from what is written there. */
+  get isLiteral(): boolean {
+    return false;
+  }
 }
 
 class Blackhole extends Code {
@@ -69,6 +74,11 @@ export class Thunk {
 
   get isRunning(): boolean {
     return this.code === BLACKHOLE;
+  }
+
+  /** Whether forcing it runs nothing of the program. */
+  get isLiteral(): boolean {
+    return this.code?.isLiteral ?? true;
   }
 
   /** Evaluates to weak head normal form. */

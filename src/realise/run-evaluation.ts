@@ -178,7 +178,7 @@ function render(
   let root: Value;
   if (request.flake === undefined) root = rootValue(program, request, searchPath, baseDir);
   else {
-    const flake = openFlake(program, request.flake, { baseDir: request.baseDir, ask });
+    const flake = openFlake(program, request.flake, { baseDir: request.baseDir, ask, host });
     const { task } = request.flake;
     if (task.kind !== "select") return runFlakeTask(flake, task);
     root = selectOutput(flake, task);

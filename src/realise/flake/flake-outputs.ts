@@ -5,11 +5,14 @@ import { Attrs } from "../../language/eval/attrs.ts";
 import { parseAttrPath } from "../../language/eval/attr-path.ts";
 import { EvalError } from "../../language/eval/eval-error.ts";
 import { expectAttrs } from "../../language/eval/expect.ts";
-import { suggestionsFor } from "../../language/eval/suggestions.ts";
+import { editDistance, suggestionsFor } from "../../language/eval/suggestions.ts";
 import { force } from "../../language/eval/thunk.ts";
 import type { Value } from "../../language/eval/value.ts";
 import { callFlake } from "../../language/flake/call-flake.ts";
 import type { OpenFlake } from "./open-flake.ts";
+
+/** Names further away than this are no slip of the fingers. */
+const DISTANCE_MAX = 2;
 
 /** What `outputs` of a flake answered. */
 export function outputsOf({ context, locked }: OpenFlake): Attrs {
@@ -55,7 +58,7 @@ function followPath(
     if (!(value instanceof Attrs)) return undefined;
     const slot = value.get(name);
     if (slot === undefined) {
-      suggestions.push(...suggestionsFor(name, value.keys));
+      suggestions.push(...suggestionsFor(name, value.keys).filter((near) => editDistance(name, near) <= DISTANCE_MAX));
       return undefined;
     }
     value = force(slot, value.placeOf(name));

@@ -32,6 +32,8 @@ export interface OpenFlake {
 export interface OpenFlakeOptions {
   readonly baseDir: string;
   readonly ask: Ask | undefined;
+  /** Told when the result must not be remembered. */
+  readonly host: { readonly markVolatile: (reason: string) => void };
 }
 
 /** Settings of a flake that change nothing here and need not be mentioned. */
@@ -73,7 +75,7 @@ function lockTop(
   request: FlakeRequest,
   reference: FlakeReference,
   parsing: FlakeReferenceOptions,
-  { baseDir, ask }: OpenFlakeOptions,
+  { baseDir, ask, host }: OpenFlakeOptions,
 ): LockedFlake {
   const { lock, registries } = request;
   const usesRegistries = registries?.isUsed !== false;
@@ -102,6 +104,7 @@ function lockTop(
       write: (write) => {
         asking(() => {
           if (ask === undefined) throw new HostError("nothing can be written here");
+          host.markVolatile("a lock file was written");
           ask({ kind: "write-lock", write });
         });
       },

@@ -68,6 +68,10 @@ export interface Host {
    * are those `format/input` has checked.
    */
   fetchTree(input: InputAttrs): FetchedTree;
+  /** Lets the evaluation read a tree that is in the store already, as one that was fetched. */
+  allowTree(storePath: string): void;
+  /** A file of this user's or machine's configuration, which evaluation itself may not see; `undefined` without one. */
+  readConfiguration(path: string): string | undefined;
   /** Fetches a file or an archive's tree; the answer is its full store path. */
   fetchFile(request: FetchFileRequest): string;
   /** Copies a closure from a binary cache into the store; the answer is the path that is valid then. */

@@ -296,6 +296,13 @@ export class EvaluationHost implements Host {
     return { storePath, narHash, attrs };
   }
 
+  /** Everything can be read here. */
+  allowTree(_storePath: string): void {}
+
+  readConfiguration(path: string): string | undefined {
+    return this.#asking(() => this.#world.readFile(path));
+  }
+
   fetchFile(request: FetchFileRequest): string {
     const { url, name, unpack, sha256 } = request;
     if (sha256 !== undefined) {

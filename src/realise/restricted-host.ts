@@ -176,6 +176,10 @@ export class RestrictedHost extends EvaluationHost {
     return added;
   }
 
+  override allowTree(storePath: string): void {
+    this.#allowClosure(storePath);
+  }
+
   override realise(context: readonly string[]): void {
     super.realise(context);
     for (const element of context) {

@@ -71,7 +71,10 @@ export class FlakeTrees {
     if (hash === undefined) return undefined;
     const { storeDir } = this.#state.settings;
     const path = sourcePath(storeDir, textAttribute(input, "name") ?? "source", hash).render(storeDir);
-    return asking(() => this.#state.host.isValidPath(path)) ? path : undefined;
+    const { host } = this.#state;
+    if (!asking(() => host.isValidPath(path))) return undefined;
+    host.allowTree(path);
+    return path;
   }
 
   #fetchAgain(input: InputAttrs): string {

@@ -111,15 +111,18 @@ function inTree(storePath: string, subdir: string): string {
   return subdir === "" ? storePath : canonicalPath(`${storePath}/${subdir}`);
 }
 
-function readLocks(context: FlakeContext, path: string): LockNode {
+/** The lock file beside a flake. */
+function readLocks(context: FlakeContext, directory: string): LockNode {
   const { host } = context.program.state;
-  if (asking(() => host.stat(path)) === undefined) return emptyLockFile();
-  const { root, warnings } = refusing(() =>
-    parseLockFile(
-      asking(() => host.readFile(path)),
-      path,
-    ),
-  );
+  const path = `${directory}/flake.lock`;
+  const contents = asking(() => (host.stat(path) === undefined ? undefined : host.readFile(path)));
+  return parseLocks(context, contents, path);
+}
+
+function parseLocks(context: FlakeContext, contents: string | undefined, path: string): LockNode {
+  if (contents === undefined) return emptyLockFile();
+  const { host } = context.program.state;
+  const { root, warnings } = refusing(() => parseLockFile(contents, path));
   for (const warning of warnings) host.warn(warning, false);
   return root;
 }
@@ -128,7 +131,15 @@ function readLocks(context: FlakeContext, path: string): LockNode {
 export function lockFlake(context: FlakeContext, reference: FlakeReference, options: LockOptions): LockedFlake {
   const flake = readFlake(context, reference, options.usesRegistries ? "all" : "none");
   try {
-    const oldLocks = readLocks(context, options.referenceLockFile ?? `${flake.directory}/flake.lock`);
+    const { referenceLockFile } = options;
+    const oldLocks =
+      referenceLockFile === undefined
+        ? readLocks(context, flake.directory)
+        : parseLocks(
+            context,
+            asking(() => context.program.state.host.readConfiguration(referenceLockFile)),
+            referenceLockFile,
+          );
     const locker = new Locker(context, flake, options);
     locker.lockRoot(options.recreates === true ? undefined : oldLocks);
     refusing(() => checkFollows(locker.root));
@@ -342,7 +353,7 @@ class Locker {
     this.#parents.push(reference);
     try {
       this.directories.set(node, flake.directory);
-      const old = readLocks(this.#context, `${flake.directory}/flake.lock`);
+      const old = readLocks(this.#context, flake.directory);
       const { inputs, directory } = flake;
       this.#lockInputs({ inputs, node, path, old, followsPrefix: path, directory, trustsLocks: false });
     } finally {

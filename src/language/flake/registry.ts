@@ -102,9 +102,10 @@ export class Registries {
     const path = this.#pathOf(kind);
     if (path === undefined) return [];
     try {
-      const file = path.startsWith("/") ? path : this.#host.fetchFile({ url: path, name: GLOBAL_NAME, unpack: false });
-      if (this.#host.stat(file) === undefined) return [];
-      return parseRegistry(this.#host.readFile(file), path);
+      const contents = path.startsWith("/")
+        ? this.#host.readConfiguration(path)
+        : this.#host.readFile(this.#host.fetchFile({ url: path, name: GLOBAL_NAME, unpack: false }));
+      return contents === undefined ? [] : parseRegistry(contents, path);
     } catch (error) {
       // A name may still be found elsewhere; that it is found nowhere is said when it is looked up.
       if (error instanceof FormatError) this.#host.warn(`cannot read flake registry '${path}': ${error.reason}`, false);

@@ -24,6 +24,7 @@ const PROGRAMS: Readonly<Record<string, string>> = {
   nix: "src/cli/compat/nix.ts",
   "nix-instantiate": "src/cli/compat/nix-instantiate.ts",
   "evaluate-worker": "src/realise/evaluate-worker.ts",
+  "repl-worker": "src/realise/repl/repl-worker.ts",
   "delay-relay": "src/lab/delay-relay.ts",
 };
 

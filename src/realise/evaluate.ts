@@ -44,6 +44,15 @@ const YOUNG_HEAP_MB = 64;
 
 const WORKER = programModule("src/realise/evaluate-worker.ts");
 
+/** The size of a thread that evaluates. */
+export function evaluationThread(): {
+  readonly stackMb: number;
+  readonly heapMb: number;
+  readonly youngHeapMb: number;
+} {
+  return { stackMb: STACK_MB, heapMb: HEAP_MB, youngHeapMb: YOUNG_HEAP_MB };
+}
+
 /** Evaluates, or remembers; rejects with `EvalDiagnostic` for an error of the expression. */
 export async function evaluate(
   request: EvaluationRequest,
@@ -61,8 +70,7 @@ export async function evaluateAnew(
 ): Promise<EvaluationResult> {
   const outcome: { result?: EvaluationResult; diagnostic?: EvalDiagnostic } = {};
   const start: WorkerStart = { request, canRealise: services.realise !== undefined };
-  const fetch = services.fetch ?? fetchForEvaluation(fetcherOptionsOf(request));
-  const answering = { ...services, fetch };
+  const answer = answering(services, request);
   const onMessage = (received: unknown, worker: WorkerHandle): void => {
     const message = received as WorkerMessage;
     switch (message.kind) {
@@ -71,7 +79,7 @@ export async function evaluateAnew(
       case "warning":
         return services.onWarning?.(message.text, message.isFromExpression);
       case "question":
-        void answer(message.question, answering, signal).then((reply) => {
+        void answer(message.question, signal).then((reply) => {
           worker.send(reply);
           new Gate(message.gate).open();
         });
@@ -86,9 +94,7 @@ export async function evaluateAnew(
   };
   await runWorker(WORKER, {
     input: start,
-    stackMb: STACK_MB,
-    heapMb: HEAP_MB,
-    youngHeapMb: YOUNG_HEAP_MB,
+    ...evaluationThread(),
     onMessage,
     signal,
   });
@@ -97,27 +103,31 @@ export async function evaluateAnew(
   return outcome.result;
 }
 
-function fetcherOptionsOf(request: EvaluationRequest): FetcherOptions {
+function fetcherOptionsOf(request: Pick<EvaluationRequest, "storeDir" | "env" | "fetchSettings">): FetcherOptions {
   const { storeDir = DEFAULT_STORE_DIR, env = process.env, fetchSettings } = request;
   return { storeDir, env, ...(fetchSettings === undefined ? {} : { settings: fetchSettings }) };
 }
 
-type Answering = Pick<EvaluationServices, "realise"> & { readonly fetch: FetchService };
-
-/** Does what evaluation asks for while it waits; never rejects. */
-async function answer(question: Question, services: Answering, signal: AbortSignal): Promise<AnswerMessage> {
-  try {
-    if (question.kind === "realise") {
-      await services.realise!(question, signal);
-      return { answer: undefined };
+/** What does what an evaluation asks for while it waits; it never rejects. */
+export function answering(
+  services: EvaluationServices,
+  request: Pick<EvaluationRequest, "storeDir" | "env" | "fetchSettings">,
+): (question: Question, signal: AbortSignal) => Promise<AnswerMessage> {
+  const fetch = services.fetch ?? fetchForEvaluation(fetcherOptionsOf(request));
+  return async (question, signal) => {
+    try {
+      if (question.kind === "realise") {
+        await services.realise!(question, signal);
+        return { answer: undefined };
+      }
+      if (question.kind === "write-lock") {
+        await writeLockFile(question.write, signal);
+        return { answer: undefined };
+      }
+      return { answer: await fetch(question, signal) };
+    } catch (error) {
+      const failure = error instanceof Error ? error.message : String(error);
+      return { failure: failure === "" ? "what evaluation asked for failed" : failure };
     }
-    if (question.kind === "write-lock") {
-      await writeLockFile(question.write, signal);
-      return { answer: undefined };
-    }
-    return { answer: await services.fetch(question, signal) };
-  } catch (error) {
-    const failure = error instanceof Error ? error.message : String(error);
-    return { failure: failure === "" ? "what evaluation asked for failed" : failure };
-  }
+  };
 }

@@ -61,6 +61,16 @@ export function receiveFromStarter(): unknown {
   return (receiveMessageOnPort(parentPort) as { readonly message: unknown } | undefined)?.message;
 }
 
+/** Calls back for every message of the starter from now on; the thread stays until `endWorker`. */
+export function onStarterMessage(receive: (message: unknown) => void): void {
+  parentPort?.on("message", receive);
+}
+
+/** Lets this thread end when it has nothing left to do. */
+export function endWorker(): void {
+  parentPort?.close();
+}
+
 const PENDING = 0;
 const DONE = 1;
 

@@ -7,6 +7,7 @@ import { addLockOptions, isInstallable, type LockOptions, selectRequest } from "
 import { action, type Session } from "../session.ts";
 import { collect, onOption } from "../host-option.ts";
 import { registerEval } from "./eval.ts";
+import { registerRepl } from "./repl.ts";
 
 /** More changes than this are only counted. */
 const LISTED_MAX = 30;
@@ -62,6 +63,7 @@ export function registerBuild(program: Command): void {
     );
 
   registerEval(program);
+  registerRepl(program);
 
   const build = program
     .command("build")

@@ -61,6 +61,11 @@ export async function main(): Promise<number> {
       const line = joinCommandLines(outer, parseCommandLine(outer.rest, EVAL_FLAGS));
       if (line.flags.has("--help")) process.stdout.write(USAGE);
       else await runNixEval(line, abort.signal);
+    } else if (command === "repl") {
+      const { REPL_FLAGS, runNixRepl } = await import("./nix-repl.ts");
+      const line = joinCommandLines(outer, parseCommandLine(outer.rest, REPL_FLAGS));
+      if (line.flags.has("--help")) process.stdout.write(USAGE);
+      else await runNixRepl(line, VERSION, abort.signal);
     } else if (command === "hash") {
       const { runNixHash } = await import("./nix-hash.ts");
       await runNixHash(outer.rest);

@@ -3,7 +3,7 @@
 import { byteStringOfText } from "../../base/byte-string.ts";
 import { resolve } from "../resolve/resolve.ts";
 import { Kind, type ParsedFile } from "../syntax/ast.ts";
-import { parse } from "../syntax/parse.ts";
+import { parse, type ParseOptions } from "../syntax/parse.ts";
 import type { ParseError } from "../syntax/parse-error.ts";
 import { Source } from "../syntax/source.ts";
 import type { Attrs } from "./attrs.ts";
@@ -84,21 +84,31 @@ export class Program {
     return this.#run(this.parseSource(source, options.baseDir, undefined), []);
   }
 
-  /** Parses a text and binds its variables; throws the first fault. */
-  parseSource(source: Source, baseDir: string, frame: readonly string[] | undefined): ParsedFile {
+  parseOptions(baseDir: string): ParseOptions {
     const { homeDir, pure, features, lints } = this.state.settings;
-    const parsed = parse(source, {
+    return {
       baseDir,
       lints,
       pipeOperators: features.has("pipe-operators"),
       ...(homeDir === undefined || pure ? {} : { homeDir }),
-    });
+    };
+  }
+
+  /** Parses a text and binds its variables; throws the first fault. */
+  parseSource(source: Source, baseDir: string, frame: readonly string[] | undefined): ParsedFile {
+    const parsed = parse(source, this.parseOptions(baseDir));
     if (!parsed.ok) throw errorOf(parsed.error);
     for (const warning of parsed.value.warnings) this.state.host.warn(warning, false);
     const frames = frame === undefined ? {} : { frames: [frame] };
     const unbound = resolve(parsed.value, { globals: this.state.globals, ...frames });
     if (unbound !== undefined) throw errorOf(unbound);
     return parsed.value;
+  }
+
+  /** Forgets the files that were read, so that they are read anew. */
+  forgetFiles(): void {
+    this.#files.clear();
+    this.#resolved.clear();
   }
 
   #run(file: ParsedFile, env: Env): Value {
@@ -151,7 +161,8 @@ export class Program {
   }
 }
 
-function errorOf({ code, message, span, isUnplaced }: ParseError): EvalError {
+/** A fault of parsing as an error of evaluation. */
+export function errorOf({ code, message, span, isUnplaced }: ParseError): EvalError {
   const place = isUnplaced === true ? undefined : { source: span.source, offset: span.start };
   const name = code === "PARSE_UNDEFINED_VARIABLE" ? /'(.*)'/.exec(message)?.[1] : undefined;
   return new EvalError(name === undefined ? { kind: "syntax", message } : { kind: "variable-undefined", name }, place);

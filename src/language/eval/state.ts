@@ -40,7 +40,8 @@ export class EvalState {
   /** Nested calls right now; restored by whoever catches an error. */
   callDepth = 0;
   readonly callDepthMax: number;
-  readonly showsTrace: boolean;
+  /** Whether every call on the way of an error is recorded; an interactive session may change its mind. */
+  showsTrace: boolean;
   /** Store paths of the sources copied so far, by canonical path. */
   readonly copiedSources: Map<string, string> = new Map();
   /** Elements of search paths that were found missing. */

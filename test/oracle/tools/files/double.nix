@@ -1,0 +1,2 @@
+/** Twice a number. */
+x: x * 2

@@ -76,6 +76,8 @@ async function evaluateInStore(
       ...reporting(),
       ...(canWrite
         ? {
+            // What is remembered says what a derivation is called, but not what is in it.
+            remembering: "off",
             realise: async (wanted, abort) =>
               await buildForEvaluation(await openLocalStore(storeText, signal))(wanted, abort),
           }

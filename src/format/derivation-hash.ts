@@ -62,15 +62,16 @@ export class DerivationHasher {
    * the variables named like the outputs. Outputs stay deferred when an input's path is not known.
    */
   fillOutputs(drv: Derivation): Derivation {
-    return this.#fill(drv, new DerivationText(drv, this.storeDir));
+    return this.#fill(drv, new DerivationText(drv, this.storeDir), new Map(drv.env));
   }
 
-  /** Completes a derivation like `fillOutputs`, and makes its file. */
-  instantiate(incomplete: Derivation): InstantiatedFile {
+  /** Completes a derivation like `fillOutputs`, whose variables it takes over, and makes its file. */
+  instantiate(incomplete: Derivation & { readonly env: Map<string, string> }): InstantiatedFile {
     const { storeDir } = this;
     const before = new DerivationText(incomplete, storeDir);
-    const drv = this.#fill(incomplete, before);
-    const text = drv.env.size === incomplete.env.size ? before : new DerivationText(drv, storeDir);
+    const variables = incomplete.env.size;
+    const drv = this.#fill(incomplete, before, incomplete.env);
+    const text = drv.env.size === variables ? before : new DerivationText(drv, storeDir);
     const aterm = bytesOfByteString(text.render(drv));
     const references = derivationReferences(drv);
     const path = textPath(storeDir, `${drv.name}.drv`, aterm, references);
@@ -78,11 +79,10 @@ export class DerivationHasher {
     return { drv, path, aterm, references };
   }
 
-  #fill(drv: Derivation, text: DerivationText): Derivation {
+  #fill(drv: Derivation, text: DerivationText, env: Map<string, string>): Derivation {
     const kind = derivationKind(drv);
     if (kind === "floating" || kind === "impure") return drv;
     const outputs = new Map(drv.outputs);
-    const env = new Map(drv.env);
     const modulo = kind === "fixed" ? undefined : this.#hashForOutputs(drv, text);
     drv.outputs.forEach((output, name) => {
       const path = this.#pathOf(drv, name, output, modulo);

@@ -45,6 +45,9 @@ export class EvaluationHost implements Host {
 
   #storeReferences: StoreReferences | undefined;
 
+  /** Where directories really are whose files became sources. */
+  readonly #realParents = new Map<string, string>();
+
   constructor(options: EvaluationHostOptions) {
     this.#options = options;
   }
@@ -139,7 +142,9 @@ export class EvaluationHost implements Host {
   resolveParent(path: string): string {
     const slash = path.lastIndexOf("/");
     if (slash <= 0) return path;
-    const parent = this.realPath(path.slice(0, slash));
+    const directory = path.slice(0, slash);
+    let parent = this.#realParents.get(directory);
+    if (parent === undefined) this.#realParents.set(directory, (parent = this.realPath(directory)));
     return (parent === "/" ? "" : parent) + path.slice(slash);
   }
 

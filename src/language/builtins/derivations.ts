@@ -239,7 +239,7 @@ function outputNames(names: readonly string[]): readonly string[] {
   return names;
 }
 
-function derivationOf(state: EvalState, draft: Draft): Derivation {
+function derivationOf(state: EvalState, draft: Draft): Derivation & { readonly env: Map<string, string> } {
   const { inputDerivations, inputSources } = inputsOf(state, draft.context);
   if (draft.builder === "") throw invalidError("required attribute 'builder' missing");
   if (draft.system === "") throw invalidError("required attribute 'system' missing");

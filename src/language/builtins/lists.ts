@@ -2,7 +2,7 @@
 
 import { Attrs, attrsOfEntries, Shape } from "../eval/attrs.ts";
 import { blankArray } from "../eval/blank.ts";
-import { call, callOne, suspendCall } from "../eval/call.ts";
+import { call, callOne, callTwo, suspendCall } from "../eval/call.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { expectBoolean, expectFunction, expectInteger, expectList, expectPlainText } from "../eval/expect.ts";
 import { areElementsEqual, isLess } from "../eval/equality.ts";
@@ -109,7 +109,7 @@ const foldl: BuiltinBody = (state, args) => {
   const initial = args[1]!;
   if (items.length === 0) return force(initial);
   let current: Slot = initial;
-  for (let i = 0; i < items.length; i++) current = call(state, callee, [current, items[i]!], undefined);
+  for (let i = 0; i < items.length; i++) current = callTwo(state, callee, current, items[i]!, undefined);
   return current as Value;
 };
 

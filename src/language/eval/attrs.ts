@@ -12,8 +12,6 @@ import type { Place, Slot } from "./value.ts";
 
 /** Smaller sets are searched one name after the other. */
 const LINEAR_SIZE_MAX = 12;
-/** An index is made once as many searches were made as this fraction of the names: most sets are searched a few times. */
-const INDEXED_AFTER = 1 / 8;
 const LAYER_DEPTH_MAX = 8;
 /** A right side larger than this is merged at once rather than layered. */
 const LAYER_SIZE_MAX = 16;
@@ -60,7 +58,8 @@ export class Shape {
   private search(name: string): number {
     const { keys } = this;
     const size = keys.length;
-    if (++this.searches > size * INDEXED_AFTER) {
+    // An index costs about as much as half as many searches; most sets are searched a few times.
+    if (++this.searches > size >> 1) {
       const index = new Map<string, number>();
       for (let i = 0; i < size; i++) index.set(keys[i]!, i);
       this.index = index;

@@ -27,6 +27,20 @@ export function callOne(state: EvalState, fn: Value, arg: Slot, at: Place | unde
   return result;
 }
 
+/** Calls a function with two arguments: most calls with several have two. */
+export function callTwo(state: EvalState, fn: Value, first: Slot, second: Slot, at: Place | undefined): Value {
+  const inner = fn instanceof Lambda && !state.showsTrace ? fn.code.inner : undefined;
+  if (inner === undefined) return call(state, fn, [first, second], at);
+  state.enterCall(at);
+  // A function whose body is a function needs no value in between.
+  const { code, env: closure } = fn as Lambda;
+  const outer: Env = code.formals === undefined ? [closure, first] : matchFormals(code, closure, first, at);
+  const env: Env = inner.formals === undefined ? [outer, second] : matchFormals(inner, outer, second, at);
+  const result = (inner.body.run ?? runOf(inner.body))(env);
+  state.callDepth--;
+  return result;
+}
+
 /** Calls a function with arguments one after the other. */
 export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Place | undefined): Value {
   state.enterCall(at);
@@ -69,7 +83,7 @@ export function suspendCall(state: EvalState, fn: Slot, arg: Slot): Thunk {
 /** Like `suspendCall`, with two arguments. */
 export function suspendCallTwo(state: EvalState, fn: Slot, first: Slot, second: Slot): Thunk {
   state.suspendedCallTwo ??= new NativeCode((env, at) =>
-    call(state, force(env[0] as Slot, at), [env[1] as Slot, env[2] as Slot], at),
+    callTwo(state, force(env[0] as Slot, at), env[1] as Slot, env[2] as Slot, at),
   );
   return new Thunk(state.suspendedCallTwo, [fn, first, second]);
 }

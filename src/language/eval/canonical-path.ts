@@ -1,6 +1,7 @@
 /** Absolute paths in their one form: no empty, `.` or `..` component, no trailing slash. Links are not looked at. */
 
 export function canonicalPath(path: string): string {
+  if (isCanonical(path)) return path;
   const components: string[] = [];
   for (const component of path.split("/")) {
     if (component === "" || component === ".") continue;
@@ -8,6 +9,11 @@ export function canonicalPath(path: string): string {
     else components.push(component);
   }
   return `/${components.join("/")}`;
+}
+
+/** Whether a path is in that form for certain; hidden files make it doubtful. */
+function isCanonical(path: string): boolean {
+  return path.startsWith("/") && path.length > 1 && !path.endsWith("/") && !path.includes("//") && !path.includes("/.");
 }
 
 /** The last component, or `undefined` for the root. */

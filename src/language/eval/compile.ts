@@ -23,7 +23,7 @@ import type { Source } from "../syntax/source.ts";
 import { renderExpression } from "../print/expression.ts";
 import { Attrs } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
-import { call, callOne } from "./call.ts";
+import { call, callOne, callTwo } from "./call.ts";
 import type { FormalCode, LambdaCode } from "./code.ts";
 import { compileAttrs, compileBindings } from "./compile-attrs.ts";
 import { compileBinary, compileConcatenation, compileUnary } from "./compile-operators.ts";
@@ -199,7 +199,7 @@ function compileCall(node: Call, unit: Unit): Run {
     const second = args[1]!;
     return (env) => {
       const callee = fn(env);
-      return call(state, callee, [first(env), second(env)], place);
+      return callTwo(state, callee, first(env), second(env), place);
     };
   }
   return (env) => {

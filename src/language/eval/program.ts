@@ -148,6 +148,8 @@ export class Program {
         throw new EvalError({ kind: "world", message }, undefined);
       }
       const at = current;
+      // Few files are links, and to ask what a file is costs less than to be refused.
+      if (asking(() => host.lstat(at)) !== "symlink") break;
       const target = asking(() => host.readLink(at));
       if (target === undefined) break;
       current = canonicalPath(target.startsWith("/") ? target : `${parentOfPath(current)}/${target}`);

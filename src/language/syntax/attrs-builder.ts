@@ -12,6 +12,9 @@ import { renderPosition } from "./parse-error.ts";
 /** Up to this many definitions a set is searched without an index. */
 const LINEAR_SEARCH_MAX = 12;
 
+/** Up to this many definitions are sorted in place. */
+const INSERTION_SORT_MAX = 24;
+
 export class AttrsBuilder {
   readonly #lexer: Lexer;
   /** Every set made, so that all can be sorted at the end. */
@@ -30,14 +33,8 @@ export class AttrsBuilder {
 
   /** Sorts every set's definitions; call it once, when parsing is done. */
   finish(): void {
-    for (const { defs } of this.#sets) {
-      for (let i = 1; i < defs.length; i++) {
-        if ((defs[i - 1] as AttrDef).name > (defs[i] as AttrDef).name) {
-          defs.sort((a, b) => (a.name < b.name ? -1 : 1));
-          break;
-        }
-      }
-    }
+    const sets = this.#sets;
+    for (let i = 0; i < sets.length; i++) sortByName(sets[i]!.defs);
   }
 
   /** `path = value;` */
@@ -107,7 +104,7 @@ export class AttrsBuilder {
   #find(attrs: Attrs, name: string): AttrDef | undefined {
     const { defs } = attrs;
     if (defs.length <= LINEAR_SEARCH_MAX) {
-      for (const def of defs) if (def.name === name) return def;
+      for (let i = 0; i < defs.length; i++) if (defs[i]!.name === name) return defs[i];
       return undefined;
     }
     let index = this.#indices.get(attrs);
@@ -128,6 +125,20 @@ export class AttrsBuilder {
     const lexer: Lexer = this.#lexer;
     const where = renderPosition(lexer.source, existing.start);
     lexer.fail(`attribute '${what}' already defined at ${where}`, start, start);
+  }
+}
+
+function sortByName(defs: AttrDef[]): void {
+  if (defs.length > INSERTION_SORT_MAX) {
+    defs.sort((a, b) => (a.name < b.name ? -1 : 1));
+    return;
+  }
+  for (let i = 1; i < defs.length; i++) {
+    const def = defs[i]!;
+    const { name } = def;
+    let at = i;
+    for (; at > 0 && defs[at - 1]!.name > name; at--) defs[at] = defs[at - 1]!;
+    defs[at] = def;
   }
 }
 

@@ -461,6 +461,11 @@ export class Lexer {
     else this.#endOfFile();
   }
 
+  /** Whether the closing quote is next. */
+  endsString(): boolean {
+    return this.text.charCodeAt(this.position) === CHAR.quote;
+  }
+
   /** The value of an `IndentedPart` that is not simply its text. */
   partValue = "";
   /** Whether an `IndentedPart` is text whose leading spaces are indentation. */

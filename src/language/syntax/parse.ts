@@ -111,6 +111,9 @@ const NIX_PATH = intern("__nixPath");
 const OR = intern("or");
 const BODY = intern("body");
 
+/** Up to this many formals are compared with each other one by one. */
+const FEW_FORMALS_MAX = 10;
+
 class Parser {
   readonly #lexer: Lexer;
   readonly #source: Source;
@@ -333,6 +336,14 @@ class Parser {
   }
 
   #checkFormals(start: number, param: string | null, formals: readonly Formal[]): void {
+    if (formals.length <= FEW_FORMALS_MAX) {
+      for (let i = 0; i < formals.length; i++) {
+        const { name, start: at } = formals[i]!;
+        for (let k = 0; k < i; k++) if (formals[k]!.name === name) this.#failDuplicateFormal(name, at);
+      }
+      for (const { name } of formals) if (name === param) this.#failDuplicateFormal(name, start);
+      return;
+    }
     const seen = new Set<string>();
     for (const formal of formals) {
       if (seen.has(formal.name)) this.#failDuplicateFormal(formal.name, formal.start);

@@ -32,6 +32,15 @@ export class QuotedParser {
     const lexer: Lexer = this.#lexer;
     const open = lexer.start;
     lexer.stringPart();
+    if (lexer.token === Token.StringPart && lexer.endsString()) {
+      // Most strings are one piece.
+      const { start, position } = lexer;
+      const value = unescape(lexer.text.slice(start, position));
+      this.#forbidNul(value, start, position);
+      lexer.stringPart();
+      lexer.advance();
+      return new Str(open, lexer.previousEnd, value);
+    }
     let literal: Str | null = null;
     const parts: Expr[] = [];
     const partStarts: number[] = [];

@@ -58,8 +58,8 @@ export function intern(text: string): string {
 }
 
 function add(name: string, hash: number, slot: number): number {
-  // V8 makes property names unique, also against each other in its comparisons; a slice of the text would stay a slice.
-  names.push(Object.keys({ [name]: 0 })[0]!);
+  // V8 makes a symbol's description unique, so that comparing two names compares pointers; a slice would stay a slice.
+  names.push(Symbol.for(name).description!);
   tokens.push(KEYWORDS.get(name) ?? Token.Identifier);
   hashes[slot] = hash;
   entries[slot] = names.length;

@@ -25,7 +25,7 @@ if (isNamed && !names.includes(first)) {
 if (first === "--list") {
   console.log(names.join("\n"));
 } else {
-  if (!existsSync(join(root, "dist/cli.js")))
+  if (!existsSync(join(root, "dist/cli.cjs")))
     spawnSync(process.execPath, [join(root, "scripts/build.ts")], { stdio: "inherit" });
   const args = isNamed ? rest : process.argv.slice(2);
   for (const name of isNamed ? [first] : names) {

@@ -7,6 +7,7 @@ import { type Derivation, derivationKind, outputPathOf } from "../format/derivat
 import { renderContentAddress } from "../format/content-address.ts";
 import { StorePath } from "../format/store-path.ts";
 import type { LocalStore } from "../store/local-store.ts";
+import { systemErrorCode } from "../system/file-error.ts";
 import {
   createFile,
   ensureDirectory,
@@ -16,7 +17,6 @@ import {
   removeTree,
   setMode,
   statusOf,
-  systemErrorCode,
   writeFileAtomic,
 } from "../system/files.ts";
 import { findProgram, renderExit, run, succeeded } from "../system/process.ts";

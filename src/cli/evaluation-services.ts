@@ -1,9 +1,8 @@
 /** What an evaluation of a command is served with: where the store is, building, and a place for traces and warnings. */
 
-import { buildForEvaluation } from "../realise/build-for-evaluation.ts";
 import type { EvaluationRequest, EvaluationServices } from "../realise/evaluate.ts";
 import type { LocalStore } from "../store/local-store.ts";
-import { openLocalStore, resolveStoreAddress } from "../store/open-store.ts";
+import { defaultStoreRoot, resolveStoreAddress } from "../store/store-address.ts";
 import { safeText } from "./render/safe-text.ts";
 import type { Session } from "./session.ts";
 
@@ -21,10 +20,13 @@ export async function evaluationServices(
 ): Promise<ServedEvaluation> {
   const { signal, terminal } = session;
   const address = await resolveStoreAddress(session.options.store);
-  const { defaultStoreRoot } = await import("../store/open-store.ts");
   const root = address.kind === "local" ? address.root : defaultStoreRoot();
   let opened: Promise<LocalStore> | undefined;
-  const store = async (): Promise<LocalStore> => await (opened ??= openLocalStore(session.options.store, signal));
+  const open = async (): Promise<LocalStore> => {
+    const { openLocalStore } = await import("../store/open-store.ts");
+    return await openLocalStore(session.options.store, signal);
+  };
+  const store = async (): Promise<LocalStore> => await (opened ??= open());
   return {
     storeRoot: { readWrite: options.canBuild, ...(root === "/" ? {} : { storeRoot: root }) },
     services: {
@@ -34,7 +36,12 @@ export async function evaluationServices(
           `${terminal.colors.yellow(isFromExpression ? "evaluation warning:" : "warning:")} ${safeText(text)}`,
         ),
       ...(options.canBuild
-        ? { realise: async (request, abort) => await buildForEvaluation(await store())(request, abort) }
+        ? {
+            realise: async (request, abort) => {
+              const { buildForEvaluation } = await import("../realise/build-for-evaluation.ts");
+              await buildForEvaluation(await store())(request, abort);
+            },
+          }
         : {}),
     },
     store,

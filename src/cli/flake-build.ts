@@ -3,8 +3,9 @@
 import { realise } from "../build/realise.ts";
 import { OperationError } from "../base/errors.ts";
 import { rootOf } from "../fleet/deploy.ts";
-import { evaluate, type EvaluationResult, instantiate } from "../realise/evaluate.ts";
+import { evaluate, type EvaluationResult } from "../realise/evaluate.ts";
 import type { FlakeRequest } from "../realise/flake/flake-request.ts";
+import { instantiate } from "../realise/instantiate.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { evaluationServices } from "./evaluation-services.ts";
 import { BuildDisplay } from "./render/build.ts";

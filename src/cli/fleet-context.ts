@@ -10,7 +10,7 @@ import { parsePatterns, selectHosts } from "../fleet/selection.ts";
 import { rootOf } from "../fleet/deploy.ts";
 import { exists } from "../system/files.ts";
 import { labSshConfig } from "../lab/ssh-config.ts";
-import { instantiate } from "../realise/evaluate.ts";
+import { instantiate } from "../realise/instantiate.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { BuildDisplay } from "./render/build.ts";

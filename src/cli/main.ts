@@ -1,13 +1,10 @@
-/**
- * The `pristine` program. Only what loads after the compile cache is on profits from it, so this file is tiny and loads
- * the rest.
- */
+/** The `pristine` program. */
 
-import { enableCompileCache } from "node:module";
-import { join } from "node:path";
+import { startProgram } from "../system/bundle.ts";
+import { writeOutput } from "../system/standard-output.ts";
 
-// From a checkout's sources there is nothing worth caching.
-if (import.meta.filename.endsWith(".js")) enableCompileCache(join(import.meta.dirname, "compile-cache"));
+declare const PRISTINE_VERSION: string;
 
-const { run } = await import("./run.ts");
-await run();
+// Asked for by scripts, and answered without loading anything.
+if (process.argv.length === 3 && process.argv[2] === "--version") writeOutput(`${PRISTINE_VERSION}\n`);
+else startProgram("cli", require);

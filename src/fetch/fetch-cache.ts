@@ -7,6 +7,7 @@
 
 import { type Hash, hashByteString } from "../format/hash.ts";
 import { hashPath } from "../store/store-object.ts";
+import { systemErrorCode } from "../system/file-error.ts";
 import {
   ensureDirectory,
   exists,
@@ -15,7 +16,6 @@ import {
   readTextIfPresent,
   removeTree,
   syncFileSystemOf,
-  systemErrorCode,
   writeFileAtomic,
 } from "../system/files.ts";
 import { type FileLock, lockFile } from "../system/flock.ts";

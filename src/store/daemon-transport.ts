@@ -2,10 +2,9 @@
 
 import { type DuplexProcess, openDuplex, renderExit } from "../system/process.ts";
 import { connectUnix } from "../system/sockets.ts";
+import { DAEMON_SOCKET } from "./store-address.ts";
 import type { ByteDuplex } from "./daemon-connection.ts";
 import { type DaemonSettings, DaemonStore } from "./daemon-store.ts";
-
-export const DAEMON_SOCKET = "/nix/var/nix/daemon-socket/socket";
 
 /** The store behind this machine's daemon. */
 export function openSocketStore(socket: string = DAEMON_SOCKET, settings?: DaemonSettings): DaemonStore {

@@ -17,15 +17,8 @@ import { memoryTreeSource } from "../format/memory-tree.ts";
 import type { PathInfo } from "../format/path-info.ts";
 import { compareStorePaths, StorePath } from "../format/store-path.ts";
 import { closureOf } from "../format/closure-graph.ts";
-import {
-  ensureDirectory,
-  exists,
-  fileError,
-  isSystemError,
-  readBytes,
-  removeTree,
-  syncFileSystemOf,
-} from "../system/files.ts";
+import { fileError, isSystemError } from "../system/file-error.ts";
+import { ensureDirectory, exists, readBytes, removeTree, syncFileSystemOf } from "../system/files.ts";
 import { type FileLock, lockFile, tryLockFile } from "../system/flock.ts";
 import { type Registration, StoreDatabase } from "./store-database.ts";
 import { StoreLayout, type StorePlaces } from "./store-layout.ts";

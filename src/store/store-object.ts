@@ -4,7 +4,8 @@ import { OperationError } from "../base/errors.ts";
 import { type Hash, Hasher } from "../format/hash.ts";
 import { narChunks, type TreeFilter } from "../format/nar.ts";
 import { NarDecoder } from "../format/nar-decoder.ts";
-import { fileError, isSystemError, removeTree } from "../system/files.ts";
+import { fileError, isSystemError } from "../system/file-error.ts";
+import { removeTree } from "../system/files.ts";
 import { diskTree, DiskTreeSink } from "../system/tree.ts";
 
 /** The event loop gets its turn at least this often. */

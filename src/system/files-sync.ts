@@ -6,7 +6,7 @@
 
 import * as fs from "node:fs";
 import { byteStringOfBytes, textOfByteString } from "../base/byte-string.ts";
-import { fileError, systemErrorCode } from "./files.ts";
+import { fileError, systemErrorCode } from "./file-error.ts";
 
 export type SyncFileKind = "regular" | "directory" | "symlink" | "unknown";
 
@@ -38,6 +38,17 @@ export function kindOfSync(path: string, options: { readonly followLinks: boolea
     const status = (options.followLinks ? fs.statSync : fs.lstatSync)(onDisk(path), { throwIfNoEntry: false });
     return status === undefined ? undefined : kindOf(status);
   });
+}
+
+/** Whether this process may write there; false when nothing is there. */
+export function isWritableSync(path: string): boolean {
+  try {
+    fs.accessSync(onDisk(path), fs.constants.W_OK);
+    return true;
+  } catch {
+    // Whatever keeps us from it, it is not writable.
+    return false;
+  }
 }
 
 /** The contents of a file; `undefined` when there is none. */

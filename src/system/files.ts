@@ -6,7 +6,7 @@
 import { randomBytes } from "node:crypto";
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
-import { OperationError } from "../base/errors.ts";
+import { systemErrorCode } from "./file-error.ts";
 import { syncFileSystem } from "./native.ts";
 
 export type FileKind = "file" | "directory" | "symlink" | "other";
@@ -51,13 +51,6 @@ export async function isDirectory(path: string): Promise<boolean> {
 /** The size of a file in bytes. */
 export async function sizeOfFile(path: string): Promise<number> {
   return (await fs.stat(path)).size;
-}
-
-export async function isWritable(path: string): Promise<boolean> {
-  return await fs.access(path, constants.W_OK).then(
-    () => true,
-    () => false,
-  );
 }
 
 export async function readBytes(path: string): Promise<Buffer> {
@@ -264,38 +257,6 @@ async function removeEntry(path: Buffer): Promise<number> {
   }
   await absentAsUndefined(fs.rmdir(path));
   return freed;
-}
-
-/** Describes a file system error in a sentence, with what to do about it where that is known. */
-export function fileError(action: string, error: unknown): OperationError {
-  const { code, message } = error as NodeJS.ErrnoException;
-  if (code === "ENOSPC" || code === "EDQUOT") {
-    return new OperationError("DISK_FULL", `no space is left on the disk (${action})`, {
-      hint: "free some space and run the same command again: nothing that was finished is lost",
-      cause: error,
-    });
-  }
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS") {
-    return new OperationError("NO_PERMISSION", `permission denied (${action}: ${message})`, {
-      hint:
-        code === "EROFS"
-          ? "that file system is read-only: choose another place"
-          : "run this as the owner of that place, or choose a place that is yours",
-      cause: error,
-    });
-  }
-  return new OperationError("FILE_OPERATION_FAILED", `${action}: ${message}`, { cause: error });
-}
-
-/** Whether an error is of a system call that failed, rather than one of ours. */
-export function isSystemError(error: unknown): boolean {
-  return typeof (error as { readonly syscall?: unknown } | undefined)?.syscall === "string";
-}
-
-/** The error code of a failed system call, such as `ENOENT`. */
-export function systemErrorCode(error: unknown): string | undefined {
-  const code = (error as { readonly code?: unknown } | undefined)?.code;
-  return typeof code === "string" ? code : undefined;
 }
 
 async function absentAsUndefined<T>(operation: Promise<T>): Promise<T | undefined> {

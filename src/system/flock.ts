@@ -8,7 +8,7 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, unlinkSync } from "node:fs";
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import { systemErrorCode } from "./files.ts";
+import { systemErrorCode } from "./file-error.ts";
 import { tryFlock, unflock } from "./native.ts";
 
 export type LockMode = "shared" | "exclusive";

@@ -4,7 +4,7 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import { fileError } from "./files.ts";
+import { fileError } from "./file-error.ts";
 
 const STALL_MS = 60_000;
 const FIRST_WAIT_MS = 250;

@@ -4,7 +4,6 @@
  * The library is loaded on first use, so programs that need none of it do not pay for it.
  */
 
-import { createRequire } from "node:module";
 import { getSystemErrorName } from "node:util";
 
 type NativeFunction = (...args: unknown[]) => number;
@@ -28,7 +27,7 @@ let loaded: Native | undefined;
 
 function native(): Native {
   if (loaded !== undefined) return loaded;
-  const koffi = createRequire(import.meta.url)("koffi") as Koffi;
+  const koffi = process.getBuiltinModule("node:module").createRequire(import.meta.url)("koffi") as Koffi;
   const libc = koffi.load(null);
   loaded = {
     koffi,

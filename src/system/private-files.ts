@@ -5,7 +5,6 @@
  * power cut a file may be damaged, which its reader must notice.
  */
 
-import { randomBytes } from "node:crypto";
 import * as fs from "node:fs";
 import { join } from "node:path";
 
@@ -57,7 +56,7 @@ export class PrivateDirectory {
 
   /** Replaces a file as a whole; answers whether that could be done. */
   write(name: string, contents: Uint8Array | string): boolean {
-    const temporary = join(this.path, `.tmp-${process.pid}-${randomBytes(6).toString("hex")}`);
+    const temporary = join(this.path, `.tmp-${process.pid}-${Math.random().toString(36).slice(2)}`);
     try {
       fs.writeFileSync(temporary, contents, { flag: "wx", mode: 0o600 });
       fs.renameSync(temporary, join(this.path, name));

@@ -3,7 +3,7 @@
 import * as fs from "node:fs";
 import { basename, join } from "node:path";
 
-const isBundled = import.meta.filename.endsWith(".js");
+const isBundled = import.meta.filename.endsWith(".cjs");
 const root = join(import.meta.dirname, isBundled ? ".." : "../..");
 
 /** A file or directory of the program, by its place in the repository, such as `nix` or `bin/pristine`. */
@@ -13,7 +13,7 @@ export function programFile(path: string): string {
 
 /** A module that runs in a thread or process of its own: its source, or the bundle that scripts/build.ts made of it. */
 export function programModule(source: `src/${string}.ts`): string {
-  return join(root, isBundled ? `dist/${basename(source, ".ts")}.js` : source);
+  return join(root, isBundled ? `dist/${basename(source, ".ts")}.cjs` : source);
 }
 
 let identity: string | undefined;
@@ -25,13 +25,12 @@ let identity: string | undefined;
 export function programIdentity(): string {
   if (identity !== undefined) return identity;
   const directory = join(root, isBundled ? "dist" : "src");
-  const names = fs.readdirSync(directory, { recursive: !isBundled, encoding: "utf8" });
-  const stamps = names
-    .filter((name) => name.endsWith(isBundled ? ".js" : ".ts"))
-    .sort()
-    .map((name) => {
-      const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(join(directory, name));
-      return `${name} ${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
-    });
+  const names = isBundled
+    ? ["programs.cjs"]
+    : fs.readdirSync(directory, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".ts"));
+  const stamps = names.sort().map((name) => {
+    const { dev, ino, size, mtimeMs, ctimeMs } = fs.statSync(join(directory, name));
+    return `${name} ${dev} ${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+  });
   return (identity = [root, ...stamps].join("\n"));
 }

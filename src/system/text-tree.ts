@@ -1,7 +1,7 @@
 /** Writes texts as a tree of files. */
 
 import { mkdirSync, writeFileSync } from "node:fs";
-import { fileError } from "./files.ts";
+import { fileError } from "./file-error.ts";
 
 /** A file's bytes, or a directory by byte-string names. */
 export type TextTree = Uint8Array | ReadonlyMap<string, TextTree>;

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { constants, tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import { removeTree } from "../../src/system/files.ts";
@@ -95,7 +95,7 @@ async function checkStore(root: string): Promise<void> {
 async function run(
   given: Case,
   places: { readonly fleet: string; readonly scratch: string; readonly temporary: string; readonly mirror: string },
-): Promise<{ status: number | string; stderr: string }> {
+): Promise<{ status: number; stderr: string }> {
   const child = spawn(PRISTINE, given.args, {
     cwd: places.fleet,
     stdio: ["ignore", "ignore", "pipe"],
@@ -126,8 +126,9 @@ async function run(
   });
   look();
   const deadline = setTimeout(() => kill("SIGKILL"), ENDS_WITHIN_MS);
-  const status = await new Promise<number | string>((resolve) => {
-    child.on("close", (code, signal) => resolve(code ?? signal ?? "?"));
+  const status = await new Promise<number>((resolve) => {
+    // As a shell tells it: what only evaluates is ended by the signal itself.
+    child.on("close", (code, signal) => resolve(code ?? 128 + constants.signals[signal!]));
   });
   clearTimeout(deadline);
   return { status, stderr };

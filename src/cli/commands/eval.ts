@@ -86,7 +86,10 @@ export function registerEval(program: Command): void {
           strict: options.strict ?? session.options.json,
         };
         const { storeRoot, services } = await evaluationServices(session, { canBuild: options.readOnly !== true });
-        const result = await evaluate({ ...request, ...storeRoot }, session.signal, services);
+        const result = await evaluate({ ...request, ...storeRoot }, session.signal, {
+          ...services,
+          mayBlock: true,
+        });
         await show(session, result, options);
         return EXIT.ok;
       }),

@@ -121,7 +121,7 @@ async function buildBootstrap(
   session: Session,
   rehearsal: Awaited<ReturnType<typeof import("../../fleet/rehearsal.ts").loadRehearsal>>,
 ): Promise<import("../../lab/lab.ts").Bootstrap> {
-  const { instantiate } = await import("../../realise/evaluate.ts");
+  const { instantiate } = await import("../../realise/instantiate.ts");
   const { realise } = await import("../../build/realise.ts");
   const { StorePath } = await import("../../format/store-path.ts");
   const { LocalStore } = await import("../../store/local-store.ts");

@@ -1,9 +1,7 @@
 /** `nix eval`. */
 
-import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
-import { type EvaluationRequest, type EvaluationResult, evaluate, instantiate } from "../../realise/evaluate.ts";
-import { openLocalStore, openStore, resolveStoreAddress } from "../../store/open-store.ts";
-import { exists } from "../../system/files.ts";
+import { type EvaluationRequest, type EvaluationResult, evaluate } from "../../realise/evaluate.ts";
+import { resolveStoreAddress } from "../../store/store-address.ts";
 import { writeTextTree } from "../../system/text-tree.ts";
 import { indentJson } from "../render/json.ts";
 import { type CommandLine, lastValue, NixUsageError, type FlagTable } from "./nix-command-line.ts";
@@ -27,7 +25,7 @@ export async function runNixEval(line: CommandLine, signal: AbortSignal): Promis
   if (words.length > 1) throw new NixUsageError(`unexpected argument '${words[1]!}'`);
   if (isRaw && isJson) throw new NixUsageError("--raw and --json are mutually exclusive");
   const writeTo = lastValue(line, "--write-to");
-  if (writeTo !== undefined && (await exists(writeTo))) throw new Error(`path '${writeTo}' already exists`);
+  if (writeTo !== undefined && (await isPresent(writeTo))) throw new Error(`path '${writeTo}' already exists`);
   const apply = lastValue(line, "--apply");
   const result = await evaluateInStore(
     line,
@@ -44,6 +42,11 @@ export async function runNixEval(line: CommandLine, signal: AbortSignal): Promis
   if (writeTo !== undefined) writeTextTree(writeTo, result.tree!);
   else if (isRaw) process.stdout.write(result.text);
   else process.stdout.write(`${isJson && isPretty(line) ? indentJson(result.text) : result.text}\n`);
+}
+
+async function isPresent(path: string): Promise<boolean> {
+  const { exists } = await import("../../system/files.ts");
+  return await exists(path);
 }
 
 function isPretty({ flags }: CommandLine): boolean {
@@ -74,18 +77,24 @@ async function evaluateInStore(
     signal,
     {
       ...reporting(),
+      mayBlock: true,
       ...(canWrite
         ? {
             // What is remembered says what a derivation is called, but not what is in it.
             remembering: "off",
-            realise: async (wanted, abort) =>
-              await buildForEvaluation(await openLocalStore(storeText, signal))(wanted, abort),
+            realise: async (wanted, abort) => {
+              const { openLocalStore } = await import("../../store/open-store.ts");
+              const { buildForEvaluation } = await import("../../realise/build-for-evaluation.ts");
+              await buildForEvaluation(await openLocalStore(storeText, signal))(wanted, abort);
+            },
           }
         : {}),
     },
   );
   const made = [...result.derivations.keys(), ...result.sources.keys()];
   if (canWrite && made.length > 0) {
+    const { openStore } = await import("../../store/open-store.ts");
+    const { instantiate } = await import("../../realise/instantiate.ts");
     const store = await openStore(storeText, signal);
     try {
       await instantiate(result, made, store, signal);

@@ -1,5 +1,6 @@
 /** What `nix-instantiate` does: parse, run, report. */
 
+import { writeOutput } from "../../system/standard-output.ts";
 import { parseArguments, USAGE } from "./nix-instantiate-arguments.ts";
 import { renderFailure, writeError } from "./failure.ts";
 import { runNixInstantiate } from "./nix-instantiate-run.ts";
@@ -14,8 +15,8 @@ export async function main(): Promise<number> {
   process.once("SIGTERM", () => abort.abort());
   try {
     const parsed = parseArguments(process.argv.slice(2));
-    if (parsed.help) process.stdout.write(`${USAGE}\n`);
-    else if (parsed.version) process.stdout.write(`nix-instantiate (Nix) ${VERSION}\n`);
+    if (parsed.help) writeOutput(`${USAGE}\n`);
+    else if (parsed.version) writeOutput(`nix-instantiate (Nix) ${VERSION}\n`);
     else await runNixInstantiate(parsed, abort.signal);
     return 0;
   } catch (error) {

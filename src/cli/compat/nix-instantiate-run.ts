@@ -1,13 +1,12 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
-import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
-import { type EvaluationRequest, evaluate, instantiate } from "../../realise/evaluate.ts";
+import { type EvaluationRequest, evaluate } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
-import { openLocalStore, openStore, resolveStoreAddress, type StoreAddress } from "../../store/open-store.ts";
+import { resolveStoreAddress, type StoreAddress } from "../../store/store-address.ts";
 import type { WriteStore } from "../../store/store.ts";
-import { StorePath } from "../../format/store-path.ts";
 import { textFileSync } from "../../system/files-sync.ts";
-import { addRoot, RootNames } from "./add-root.ts";
+import { writeOutput } from "../../system/standard-output.ts";
+import type { RootNames } from "./add-root.ts";
 import { writeError } from "./failure.ts";
 import { defaultNixPath } from "./default-nix-path.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
@@ -23,18 +22,26 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
   const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
   const canWrite = storeText !== undefined && !args.dryRun && (args.readWrite || args.output === "drv");
   let opened: LocalStore | undefined;
-  const buildStore = async (): Promise<LocalStore> => (opened ??= await openLocalStore(storeText, signal));
   const request = requestOf(args, { baseDir: process.cwd(), ...placesOf(address) }, settings);
-  const roots = args.addRoot === undefined ? undefined : new RootNames(args.addRoot);
+  const roots = args.addRoot === undefined ? undefined : new (await import("./add-root.ts")).RootNames(args.addRoot);
   let hasWarned = args.hidesGcWarning;
   for (const input of await inputsOf(args)) {
     const result = await evaluate({ ...request, ...input }, signal, {
       ...(settings.isOn("eval-cache", true) ? {} : { remembering: "off" }),
+      // Between inputs nothing is half written.
+      mayBlock: true,
       onTrace: (line) => writeError(`trace: ${line}`),
       onWarning: (text, isFromExpression) =>
         writeError(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}`),
       ...(canWrite
-        ? { realise: async (question, abort) => await buildForEvaluation(await buildStore())(question, abort) }
+        ? {
+            realise: async (question, abort) => {
+              const { openLocalStore } = await import("../../store/open-store.ts");
+              const { buildForEvaluation } = await import("../../realise/build-for-evaluation.ts");
+              opened ??= await openLocalStore(storeText, signal);
+              await buildForEvaluation(opened)(question, abort);
+            },
+          }
         : {}),
     });
     const isDerivations = args.output === "drv" && !args.findFile && result.text !== "";
@@ -44,6 +51,8 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
     }
     let { text } = result;
     if (canWrite && isDerivations) {
+      const { openStore } = await import("../../store/open-store.ts");
+      const { instantiate } = await import("../../realise/instantiate.ts");
       const store = opened ?? (await openStore(storeText, signal));
       try {
         await instantiate(result, text.split("\n"), store, signal);
@@ -71,6 +80,8 @@ function placesOf(
 
 /** Keeps derivations by links, and names those instead. */
 async function rooted(text: string, store: WriteStore, roots: RootNames): Promise<string> {
+  const { addRoot } = await import("./add-root.ts");
+  const { StorePath } = await import("../../format/store-path.ts");
   const lines: string[] = [];
   for (const line of text.split("\n")) {
     const [drvPath = "", output] = line.split("!", 2);
@@ -157,5 +168,5 @@ async function readStdin(): Promise<string> {
 function print(text: string, args: ParsedArguments): void {
   const hasNewline = args.output === "xml" || (args.output === "raw" && !args.findFile);
   if (text === "" && args.output === "drv") return;
-  process.stdout.write(hasNewline ? text : `${text}\n`);
+  writeOutput(hasNewline ? text : `${text}\n`);
 }

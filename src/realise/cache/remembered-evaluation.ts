@@ -1,8 +1,8 @@
 /** Answers evaluations from the cache where that is sound, and keeps the results of others. */
 
 import { OperationError } from "../../base/errors.ts";
-import type { EvaluationServices } from "../evaluate.ts";
 import type { EvaluationRequest, EvaluationResult } from "../evaluation-request.ts";
+import type { EvaluationServices } from "../evaluation-services.ts";
 import { type CachedEvaluation, EvaluationCache, type Said } from "./evaluation-cache.ts";
 import { ReadCheck } from "./read-check.ts";
 import { requestKey } from "./request-key.ts";
@@ -49,9 +49,9 @@ export async function rememberedEvaluation(options: {
     return resultOf(found, (abort) => (again ??= evaluateAgain(found, evaluate(request, abort, silent(services)))));
   }
   const said: Said[] = [];
-  const startedMs = performance.now();
+  const started = process.hrtime.bigint();
   const result = await evaluate(request, signal, listening(services, said));
-  const tookMs = performance.now() - startedMs;
+  const tookMs = Number(process.hrtime.bigint() - started) / 1e6;
   const { reads, volatile } = result.reads;
   if (
     volatile === undefined &&
@@ -96,8 +96,8 @@ function listening(services: EvaluationServices, said: Said[]): EvaluationServic
 }
 
 /** Evaluating again says nothing that was not said already. */
-function silent({ realise }: EvaluationServices): EvaluationServices {
-  return realise === undefined ? {} : { realise };
+function silent({ realise, mayBlock = false }: EvaluationServices): EvaluationServices {
+  return { mayBlock, ...(realise === undefined ? {} : { realise }) };
 }
 
 function resultOf(

@@ -3,7 +3,8 @@
 import { InvariantError } from "../../base/errors.ts";
 import { programModule } from "../../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../../system/worker.ts";
-import { answering, evaluationThread, type EvaluationServices } from "../evaluate.ts";
+import { answering, evaluationThread } from "../evaluate-in-worker.ts";
+import type { EvaluationServices } from "../evaluation-services.ts";
 import type { ReplCommand, ReplMessage, ReplOptions, ReplReply, ReplStart } from "./repl-messages.ts";
 
 const WORKER = programModule("src/realise/repl/repl-worker.ts");

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { resolveStoreAddress } from "./open-store.ts";
+import { resolveStoreAddress } from "./store-address.ts";
 
 test("store addresses", async () => {
   const cases: [string, unknown][] = [

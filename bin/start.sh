@@ -1,0 +1,18 @@
+# Read by the programs of this directory: starts `program` of the bundle; `bin` is where this file lies.
+if [ ! -f "$bin/../dist/$program.cjs" ]; then
+  root=$(cd -P "$bin/.." && pwd)
+  echo "pristine: dist/ is missing; run 'npm ci' (or 'npm run build') in $root" >&2
+  exit 1
+fi
+. "$bin/find-node.sh"
+# What evaluates does so in its first thread when that has a deep stack. V8 believes what it is told of the stack's
+# size, so it is told only what the system has granted, less what other code and the arguments take.
+case "$program $*" in
+  nix*" "* | "cli "*eval*)
+    if ulimit -S -s 286720 2>/dev/null; then
+      exec "$node" --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt --no-parallel-scavenge \
+        --max-old-space-size=8192 "$bin/../dist/$program.cjs" "$@"
+    fi
+    ;;
+esac
+exec "$node" --disable-warning=ExperimentalWarning "$bin/../dist/$program.cjs" "$@"

@@ -1,0 +1,27 @@
+/**
+ * The programs of the bundle that scripts/build.ts makes, by the name of the file that starts each. A program is loaded
+ * when it is started, so everything it needs is imported dynamically here.
+ */
+
+export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
+  cli: async () => {
+    const { run } = await import("./run.ts");
+    await run();
+  },
+  nix: async () => {
+    const { main } = await import("./compat/nix-main.ts");
+    process.exitCode = await main();
+  },
+  "nix-instantiate": async () => {
+    const { main } = await import("./compat/nix-instantiate-main.ts");
+    // Nothing is under way any more, and taking the process apart in good order takes longer than all that it did.
+    process.exit(await main());
+  },
+  "evaluate-worker": () => import("../realise/evaluate-worker.ts"),
+  "repl-worker": () => import("../realise/repl/repl-worker.ts"),
+  /** Not started by anybody: scripts/code-cache.ts calls it, so that what it uses is compiled. */
+  "warm-up": async () => {
+    const { warmUp } = await import("./warm-up.ts");
+    await warmUp();
+  },
+};

@@ -1,0 +1,22 @@
+/** What the caller of an evaluation does for it. */
+
+import type { Remembering } from "./cache/remembered-evaluation.ts";
+import type { RealiseRequest } from "./evaluate-messages.ts";
+import type { FetchService } from "./fetch-for-evaluation.ts";
+
+export interface EvaluationServices {
+  /** Makes what evaluation needs exist. Without it, import from derivation is an error of the expression. */
+  readonly realise?: (request: RealiseRequest, signal: AbortSignal) => Promise<void>;
+  /** Fetches what evaluation asks for; without it, a fetcher with this user's cache and the default settings does. */
+  readonly fetch?: FetchService;
+  /** Told of each line of `builtins.trace` as it comes. */
+  readonly onTrace?: (line: string) => void;
+  readonly onWarning?: (text: string, isFromExpression: boolean) => void;
+  /** How results are kept; this user's cache when absent. */
+  readonly remembering?: Remembering | "off";
+  /**
+   * Whether evaluation may hold this thread: nothing else is under way, nothing is written that an interruption would
+   * leave half done, and a signal may end the process. Saves the start of a thread where the stack is deep enough.
+   */
+  readonly mayBlock?: boolean;
+}

@@ -60,6 +60,15 @@ export class FetchCache {
     await writeFileAtomic(this.#indexFile(key), `${JSON.stringify({ key, savedAt, entry })}\n`, { durable: false });
   }
 
+  /** A number that never changes, found out once. */
+  async remembered(key: string, findOut: () => Promise<number>): Promise<number> {
+    const known = (await this.find(key))?.entry["value"];
+    if (typeof known === "number") return known;
+    const value = await findOut();
+    await this.save(key, { value });
+    return value;
+  }
+
   /** Takes the lock of a key; whoever wants the same waits. */
   async lock(key: string, signal: AbortSignal): Promise<FileLock> {
     await ensureDirectory(`${this.#dir}/locks`, 0o755);

@@ -10,6 +10,8 @@ export interface FetchContext {
   readonly settings: FetchSettings;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly storeDir: string;
+  /** What a relative path is relative to. */
+  readonly baseDir: string;
   readonly signal: AbortSignal;
   readonly warn: (text: string) => void;
 }

@@ -26,11 +26,14 @@ import { downloadFile, downloadTarball, fetchFileInput, fetchTarballInput } from
 import { FetchCache } from "./fetch-cache.ts";
 import type { FetchContext, InputTree } from "./fetch-context.ts";
 import { DEFAULT_FETCH_SETTINGS, type FetchSettings } from "./fetch-settings.ts";
+import { fetchGit } from "./git/git-input.ts";
 import { fetchPath } from "./path-input.ts";
 
 export interface FetcherOptions {
   readonly storeDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** What a relative path is relative to. */
+  readonly baseDir: string;
   readonly settings?: Partial<FetchSettings>;
 }
 
@@ -75,9 +78,9 @@ export class Fetcher {
   }
 
   #context(signal: AbortSignal, warnings: string[]): FetchContext {
-    const { env, storeDir } = this.#options;
+    const { env, storeDir, baseDir } = this.#options;
     const warn = (text: string): void => void warnings.push(text);
-    return { cache: this.#cache, settings: this.#settings, env, storeDir, signal, warn };
+    return { cache: this.#cache, settings: this.#settings, env, storeDir, baseDir, signal, warn };
   }
 }
 
@@ -95,6 +98,8 @@ async function fetchByType(context: FetchContext, input: InputAttrs, path?: stri
       return await fetchPath(context, input, path);
     case "file":
       return await fetchFileInput(context, input);
+    case "git":
+      return await fetchGit(context, input);
     case "tarball":
       return await fetchTarballInput(context, input);
     default:

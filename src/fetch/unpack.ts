@@ -9,7 +9,7 @@ import { readBytes, readChunks, sizeOfFile } from "../system/files.ts";
 import { TreeBuilder, type TreeLimits } from "../system/tree-builder.ts";
 
 /** More than any source tree has. */
-const LIMITS: TreeLimits = { entriesMax: 10_000_000, bytesMax: 64 * 1024 ** 3 };
+export const TREE_LIMITS: TreeLimits = { entriesMax: 10_000_000, bytesMax: 64 * 1024 ** 3 };
 /** Zip archives are read in memory. */
 const ZIP_BYTES_MAX = 2 * 1024 ** 3 - 1;
 
@@ -23,7 +23,7 @@ export interface UnpackedTree {
 /** Unpacks the archive in `file` below `directory`, which is empty. */
 export async function unpackArchive(file: string, directory: string, signal: AbortSignal): Promise<UnpackedTree> {
   const root = `${directory}/tree`;
-  const builder = new TreeBuilder(root, LIMITS);
+  const builder = new TreeBuilder(root, TREE_LIMITS);
   let lastModified = 0;
   for await (const entry of await membersOf(file, signal)) {
     signal.throwIfAborted();

@@ -79,15 +79,15 @@ export function evaluationThread(): {
   return { stackMb: STACK_MB, heapMb: HEAP_MB, youngHeapMb: YOUNG_HEAP_MB };
 }
 
-type Fetching = Pick<EvaluationRequest, "storeDir" | "env" | "fetchSettings">;
+type Fetching = Pick<EvaluationRequest, "storeDir" | "env" | "baseDir" | "fetchSettings">;
 
 /** The fetchers are loaded when something is fetched. */
 function defaultFetch(request: Fetching): FetchService {
   let loaded: Promise<FetchService> | undefined;
   const load = async (): Promise<FetchService> => {
     const { fetchForEvaluation } = await import("./fetch-for-evaluation.ts");
-    const { storeDir = DEFAULT_STORE_DIR, env = process.env, fetchSettings } = request;
-    return fetchForEvaluation({ storeDir, env, ...(fetchSettings === undefined ? {} : { settings: fetchSettings }) });
+    const { storeDir = DEFAULT_STORE_DIR, env = process.env, baseDir, fetchSettings: settings } = request;
+    return fetchForEvaluation({ storeDir, env, baseDir, ...(settings === undefined ? {} : { settings }) });
   };
   return async (question, signal) => await (await (loaded ??= load()))(question, signal);
 }

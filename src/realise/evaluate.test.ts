@@ -81,7 +81,6 @@ const failures: Record<string, readonly [expression: string, code: string]> = {
   ],
   "a syntax error": ["{ a = }", "EVAL_SYNTAX"],
   "an unbound name": ["{ a = b; }", "EVAL_VARIABLE_UNDEFINED"],
-  "a feature that is not there": ['builtins.getFlake "x"', "EVAL_UNAVAILABLE"],
 };
 for (const [name, [expression, code]] of Object.entries(failures)) {
   test(name, () => assert.rejects(run({ expression }), { name: "EvalDiagnostic", code }));

@@ -5,7 +5,7 @@ import { OperationError } from "../base/errors.ts";
 import { fixedOutputPath, sourcePath } from "../format/content-address.ts";
 import { Hash, hashByteString } from "../format/hash.ts";
 import { narHash } from "../format/nar.ts";
-import { type InputAttrs, renderInputAttrs } from "../format/input/attributes.ts";
+import { type InputAttrs, inputNarHash, renderInputAttrs, textAttribute } from "../format/input/attributes.ts";
 import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
 import { RecordedWorld } from "./cache/recorded-world.ts";
@@ -292,6 +292,8 @@ export class EvaluationHost implements Host {
   }
 
   fetchTree(input: InputAttrs): FetchedTree {
+    const final = this.#finalTree(input);
+    if (final !== undefined) return final;
     const path = this.#storedPath(input);
     const fetched = this.#fetched(
       this.#asker()({ kind: "fetch-tree", input, ...(path === undefined ? {} : { path }) }),
@@ -306,6 +308,17 @@ export class EvaluationHost implements Host {
 
   readConfiguration(path: string): string | undefined {
     return this.#asking(() => this.#world.readFile(path));
+  }
+
+  /** A tree all of whose attributes are known is not fetched when it is in the store. */
+  #finalTree(input: InputAttrs): FetchedTree | undefined {
+    const hash = input.get("__final") === true ? inputNarHash(input) : undefined;
+    if (hash === undefined) return undefined;
+    const { storeDir, readsTargetStore } = this.#options;
+    const storePath = sourcePath(storeDir, textAttribute(input, "name") ?? "source", hash).render(storeDir);
+    if (!this.isValidPath(storePath)) return undefined;
+    if (!readsTargetStore) this.#noteStored(storePath, true);
+    return { storePath, narHash: hash.toSri(), attrs: input };
   }
 
   fetchFile(request: FetchFileRequest): string {

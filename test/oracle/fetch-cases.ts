@@ -14,7 +14,10 @@ const ZEROS = "0".repeat(52);
 const EMPTY_SRI = "sha256-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 export function FETCH_CASES(material: Material): Readonly<Record<string, FetchCase | string>> {
-  const { directory, url } = material;
+  const { directory, url, repository, outer } = material;
+  const git = (attributes: string): string => `show (builtins.fetchGit { ${attributes} })`;
+  const bare = `url = "file://${directory}/bare.git";`;
+  const local = `url = ${directory}/repository;`;
   const archive = (name: string): string => `tree (fetchTarball "${url}/${name}")`;
   return {
     "fetchurl: a file": `file (builtins.fetchurl "${url}/text")`,
@@ -91,5 +94,92 @@ export function FETCH_CASES(material: Material): Readonly<Record<string, FetchCa
       features: "fetch-tree",
     },
     "fetchTree: not there": { expression: `builtins ? fetchTree`, features: "nix-command" },
+    "fetchGit: a work tree": git(local),
+    "fetchGit: a work tree as text": `show (builtins.fetchGit "file://${directory}/repository")`,
+    "fetchGit: a path": `show (builtins.fetchGit ${directory}/repository)`,
+    "fetchGit: a branch of a work tree": git(`${local} ref = "other";`),
+    "fetchGit: a revision of a work tree": git(`${local} rev = "${repository.first}";`),
+    "fetchGit: another branch's revision of a work tree": git(`${local} rev = "${repository.branch}";`),
+    "fetchGit: an annotated tag": git(`${local} ref = "refs/tags/v1";`),
+    "fetchGit: without exportIgnore": git(`${local} exportIgnore = false; rev = "${repository.first}";`),
+    "fetchGit: a work tree without exportIgnore": git(`${local} exportIgnore = false;`),
+    "fetchGit: by name": git(`${local} name = "named";`),
+    "fetchGit: dirty": git(`url = ${directory}/dirty;`),
+    "fetchGit: dirty, without exportIgnore": git(`url = ${directory}/dirty; exportIgnore = false;`),
+    "fetchGit: no commit yet": git(`url = ${directory}/unborn;`),
+    "fetchGit: bare": git(bare),
+    "fetchGit: bare, a branch": git(`${bare} ref = "other";`),
+    "fetchGit: bare, a tag": git(`${bare} ref = "refs/tags/v1";`),
+    "fetchGit: bare, a revision": git(`${bare} rev = "${repository.first}";`),
+    "fetchGit: bare, a branch's revision": git(`${bare} rev = "${repository.branch}"; ref = "main";`),
+    "fetchGit: bare, all references": git(`${bare} rev = "${repository.branch}"; allRefs = true;`),
+    "fetchGit: bare, shallow": git(`${bare} shallow = true;`),
+    "fetchGit: submodules": git(`url = ${outer.path}; submodules = true;`),
+    "fetchGit: submodules left out": git(`url = ${outer.path};`),
+    "fetchGit: submodules of a commit": git(`url = ${outer.path}; submodules = true; rev = "${outer.second}";`),
+    // With exportIgnore Nix would answer from its cache what the work tree was, which has no place for the submodule.
+    "fetchGit: submodules of a commit left out": git(
+      `url = ${outer.path}; rev = "${outer.second}"; exportIgnore = false;`,
+    ),
+    "fetchGit: pure, a revision": {
+      expression: git(`url = "file://${directory}/repository"; rev = "${repository.first}";`),
+      pure: true,
+    },
+    "fetchGit: pure, a branch": {
+      expression: `builtins.fetchGit { url = "file://${directory}/repository"; ref = "main"; }`,
+      pure: true,
+    },
+    "fetchGit: a branch that is not there": {
+      expression: git(`${local} ref = "absent";`),
+      differs: /^resolving Git reference 'absent': revspec 'absent' not found/,
+    },
+    "fetchGit: bare, a branch that is not there": {
+      expression: git(`${bare} ref = "absent";`),
+      differs: /^Failed to fetch git repository 'file:.*\/bare\.git': couldn't find remote ref/,
+    },
+    "fetchGit: a revision that is not there": {
+      expression: git(`${local} rev = "${"1".repeat(40)}";`),
+      differs: /^getting Git object '1{40}'/,
+    },
+    "fetchGit: bare, a revision that is not there": {
+      expression: git(`${bare} rev = "${"1".repeat(40)}";`),
+      differs: /^Failed to fetch git repository/,
+    },
+    "fetchGit: no repository": { expression: git(`url = ${directory}/absent;`), differs: /^opening Git repository/ },
+    "fetchGit: a bad reference": git(`${local} ref = "a..b";`),
+    "fetchGit: a bad revision": git(`${local} rev = "xyz";`),
+    "fetchGit: a type": git(`${local} type = "git";`),
+    "fetchGit: an unknown attribute": git(`${local} branch = "x";`),
+    "fetchGit: no url": git(`ref = "x";`),
+    "fetchGit: exportIgnore and submodules": git(`${local} exportIgnore = true; submodules = true;`),
+    "fetchGit: keys": git(`${local} publicKeys = [ ]; verifyCommit = true;`),
+    "fetchGit: a negative count": git(`${local} revCount = -1;`),
+    "fetchGit: like scp": git(`url = "example.org:path";`),
+    "fetchTree: git": `show (builtins.fetchTree { type = "git"; url = "file://${directory}/repository"; })`,
+    "fetchTree: git, shallow by default": `show (builtins.fetchTree { type = "git"; url = "file://${directory}/bare.git"; })`,
+    "fetchTree: git, whole": `show (builtins.fetchTree { type = "git"; url = "file://${directory}/bare.git"; shallow = false; })`,
+    "fetchTree: git as text": `show (builtins.fetchTree "git+file://${directory}/repository?ref=other")`,
+    "fetchTree: git with a wrong hash": `builtins.fetchTree { type = "git"; url = "file://${directory}/repository"; narHash = "${EMPTY_SRI}"; }`,
+    "fetchTree: git with a wrong count": `builtins.fetchTree { type = "git"; url = "file://${directory}/repository"; shallow = false; revCount = 77; }`,
+    "fetchTree: a relative repository": {
+      expression: `builtins.fetchTree "git+file:absent"`,
+      differs: /^opening Git repository/,
+    },
+    "fetchTree: file+git": `builtins.fetchTree "file+git://x"`,
+    "fetchMercurial: no url": `builtins.fetchMercurial { }`,
+    "fetchMercurial: an unknown argument": `builtins.fetchMercurial { a = 1; }`,
+    "fetchMercurial: pure": { expression: `builtins.fetchMercurial "https://example.org/x"`, pure: true },
+    "not a URL": `builtins.fetchTree "foo bar"`,
+    "no scheme": `builtins.fetchTree "foo"`,
+    "a bad percent code": `builtins.fetchTree "http://a/%zz"`,
+    "a bad port": `builtins.fetchTree "http://a:99999/"`,
+    "an authority in file://": `builtins.fetchTree "file://host/x"`,
+    "an indirect input": { expression: `builtins.fetchTree "flake:x"`, pure: true },
+    "a forge without a repository": `builtins.fetchTree "github:a"`,
+    "a forge with two revisions": `builtins.fetchTree "github:a/b/${"a".repeat(40)}?rev=${"a".repeat(40)}"`,
+    "a forge with a bad host": `builtins.fetchTree { type = "github"; owner = "a"; repo = "b"; host = "a/b"; }`,
+    "a forge with a branch and a revision": `builtins.fetchTree { type = "gitlab"; owner = "a"; repo = "b"; ref = "x"; rev = "${"a".repeat(40)}"; }`,
+    "a forge, unlocked and pure": { expression: `builtins.fetchTree "sourcehut:~a/b"`, pure: true },
+    "a hash that is none": `builtins.fetchTree { type = "tarball"; url = "${url}/plain.tar"; narHash = "x"; }`,
   };
 }

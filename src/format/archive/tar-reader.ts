@@ -1,6 +1,7 @@
 /** Reads tar archives as they arrive, in bounded memory. */
 
 import { FormatError } from "../../base/errors.ts";
+import { ByteReader } from "../byte-reader.ts";
 import { type ArchiveEntry, noContents } from "./archive-entry.ts";
 import { longName, parsePaxRecords, parseTarHeader, TAR_BLOCK_BYTES, type TarHeader } from "./tar-header.ts";
 
@@ -25,7 +26,7 @@ interface Extensions {
 
 /** The members of an archive, in order. */
 export async function* readTar(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ArchiveEntry, void, undefined> {
-  const input = new ByteReader(chunks);
+  const input = new ByteReader(chunks, "tar");
   try {
     yield* readMembers(input);
   } finally {
@@ -109,56 +110,4 @@ async function* contentsOf(input: ByteReader, left: { bytes: number }): AsyncGen
 
 function paddingOf(size: number): number {
   return (TAR_BLOCK_BYTES - (size % TAR_BLOCK_BYTES)) % TAR_BLOCK_BYTES;
-}
-
-/** Bytes by number, from chunks of any size. */
-class ByteReader {
-  readonly #chunks: AsyncIterator<Uint8Array>;
-  #rest: Uint8Array = new Uint8Array();
-  /** How many bytes have been taken. */
-  offset = 0;
-
-  constructor(chunks: AsyncIterable<Uint8Array>) {
-    this.#chunks = chunks[Symbol.asyncIterator]();
-  }
-
-  async #fill(): Promise<boolean> {
-    while (this.#rest.length === 0) {
-      const next = await this.#chunks.next();
-      if (next.done === true) return false;
-      this.#rest = next.value;
-    }
-    return true;
-  }
-
-  /** At least one and at most `sizeMax` bytes. */
-  async some(sizeMax: number): Promise<Uint8Array> {
-    if (!(await this.#fill())) throw new FormatError("tar", "ends within a member", this.offset);
-    const taken = this.#rest.subarray(0, sizeMax);
-    this.#rest = this.#rest.subarray(taken.length);
-    this.offset += taken.length;
-    return taken;
-  }
-
-  /** Exactly `size` bytes; with `mayEnd`, `undefined` when nothing is left. */
-  async take(size: number, options: { readonly mayEnd?: boolean } = {}): Promise<Uint8Array | undefined> {
-    if (size === 0) return new Uint8Array();
-    if (!(await this.#fill()) && options.mayEnd === true) return undefined;
-    const pieces: Uint8Array[] = [];
-    for (let left = size; left > 0;) {
-      const piece = await this.some(left);
-      left -= piece.length;
-      pieces.push(piece);
-    }
-    return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces);
-  }
-
-  /** Lets go of the source; what is left of it is not wanted. */
-  async close(): Promise<void> {
-    await this.#chunks.return?.();
-  }
-
-  async skip(size: number): Promise<void> {
-    for (let left = size; left > 0;) left -= (await this.some(left)).length;
-  }
 }

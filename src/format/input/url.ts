@@ -72,19 +72,30 @@ export function splitScheme(scheme: string): { readonly application: string | un
     : { application: scheme.slice(0, plus), transport: scheme.slice(plus + 1) };
 }
 
-function parseAuthority(text: string): { readonly text: string; readonly host: string } {
+/** What the parser that Nix uses says of a text that is no URL. */
+function invalidUrl(text: string, reason: "leftover" | "mismatch"): UrlError {
+  return new UrlError(`'${text}' is not a valid URL: ${reason}`);
+}
+
+/** Refuses a part of a URL that has characters it must encode. */
+function checkPart(url: string, part: string, allowed: RegExp): void {
+  if (allowed.test(part)) return;
+  throw invalidUrl(url, /%(?![0-9A-Fa-f]{2})/.test(part) ? "mismatch" : "leftover");
+}
+
+function parseAuthority(url: string, text: string): { readonly text: string; readonly host: string } {
   const at = text.lastIndexOf("@");
   const user = at < 0 ? undefined : text.slice(0, at);
   const match = /^(\[[^\]]*\]|[^:]*)(?::([0-9]*))?$/.exec(text.slice(at + 1));
   const host = match?.[1] ?? "";
   const port = match?.[2] ?? "";
   const isBracketed = host.startsWith("[");
-  const isSound =
-    match !== null &&
-    (user === undefined || USER_TEXT.test(user)) &&
-    (isBracketed ? /^\[[0-9A-Fa-f:.%A-Za-z]+\]$/.test(host) : HOST_TEXT.test(host)) &&
-    Number(port) <= PORT_MAX;
-  if (!isSound) throw new UrlError(`invalid URL authority: '${text}'`);
+  if (user !== undefined) checkPart(url, user, USER_TEXT);
+  const isLiteral = host.startsWith("[") || text.slice(at + 1).startsWith("[");
+  if (match === null) throw invalidUrl(url, isLiteral ? "mismatch" : "leftover");
+  if (isBracketed && !/^\[[0-9A-Fa-f:.%A-Za-z]+\]$/.test(host)) throw invalidUrl(url, "mismatch");
+  if (!isBracketed) checkPart(url, host, HOST_TEXT);
+  if (port !== "" && (Number(port) === 0 || Number(port) > PORT_MAX)) throw new UrlError(`port '${port}' is invalid`);
   const [name, ...password] = user?.split(":") ?? [];
   let shown = "";
   if (name !== undefined) {
@@ -101,16 +112,20 @@ function parseAuthority(text: string): { readonly text: string; readonly host: s
 /** Throws `UrlError`. With `isLenient` spaces, quotes and (in the fragment) `^` may stand for themselves. */
 export function parseUrl(text: string, options: { readonly isLenient: boolean } = { isLenient: false }): Url {
   const match = PARTS.exec(text);
-  const scheme = match?.[1] ?? "";
-  if (match === null || !SCHEME.test(scheme)) throw new UrlError(`'${text}' is not a valid URL`);
+  if (match === null) {
+    const isRelative = !text.startsWith(":") && QUERY_TEXT.test(text.replace("#", ""));
+    throw isRelative ? new UrlError(`'${text}' doesn't have a scheme`) : invalidUrl(text, "leftover");
+  }
+  const scheme = match[1]!;
+  if (!SCHEME.test(scheme)) throw invalidUrl(text, "mismatch");
   const { isLenient } = options;
   const query = match[4] === undefined || !isLenient ? (match[4] ?? "") : encodeThese(match[4], /[ "]/g);
   const fragment = match[5] === undefined || !isLenient ? (match[5] ?? "") : encodeThese(match[5], /[ "^]/g);
   const path = match[3]!;
-  if (!PATH_TEXT.test(path) || !QUERY_TEXT.test(query) || !FRAGMENT_TEXT.test(fragment)) {
-    throw new UrlError(`'${text}' is not a valid URL`);
-  }
-  const authority = match[2] === undefined ? undefined : parseAuthority(match[2]);
+  checkPart(text, path, PATH_TEXT);
+  checkPart(text, query, QUERY_TEXT);
+  checkPart(text, fragment, FRAGMENT_TEXT);
+  const authority = match[2] === undefined ? undefined : parseAuthority(text, match[2]);
   const isFile = splitScheme(scheme).transport === "file";
   if (isFile && authority !== undefined && authority.host !== "") {
     throw new UrlError(`file:// URL '${text}' has unexpected authority '${authority.text}'`);

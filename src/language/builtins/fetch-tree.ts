@@ -242,7 +242,7 @@ function mercurialArguments(state: EvalState, argument: Attrs): MercurialArgumen
       const text = expectPlainText(slot, undefined, frame);
       if (GIT_REVISION.test(text)) found.rev = text.toLowerCase();
       else found.ref = text;
-    } else throw invalidError(`unsupported argument '${key}' to 'fetchMercurial'`);
+    } else throw invalidError(`unsupported argument '${key}' to 'fetchMercurial'`, argument.placeOf(key));
   });
   if (found.url === "") throw invalidError("'url' argument required");
   return found;

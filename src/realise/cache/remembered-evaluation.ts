@@ -96,8 +96,8 @@ function listening(services: EvaluationServices, said: Said[]): EvaluationServic
 }
 
 /** Evaluating again says nothing that was not said already. */
-function silent({ realise, mayBlock = false }: EvaluationServices): EvaluationServices {
-  return { mayBlock, ...(realise === undefined ? {} : { realise }) };
+function silent({ realise, fetch, mayBlock = false }: EvaluationServices): EvaluationServices {
+  return { mayBlock, ...(realise === undefined ? {} : { realise }), ...(fetch === undefined ? {} : { fetch }) };
 }
 
 function resultOf(

@@ -5,6 +5,8 @@ export interface FetchSettings {
   readonly tarballTtl: number;
   /** Tokens by host, or host and path (`access-tokens`). */
   readonly accessTokens: ReadonlyMap<string, string>;
+  /** Where hosts of forges are asked, when not at `https://HOST`. */
+  readonly hostAddresses: ReadonlyMap<string, string>;
   readonly netrcFile: string | undefined;
   readonly allowDirty: boolean;
   readonly warnDirty: boolean;
@@ -15,6 +17,7 @@ export interface FetchSettings {
 export const DEFAULT_FETCH_SETTINGS: FetchSettings = {
   tarballTtl: 3600,
   accessTokens: new Map(),
+  hostAddresses: new Map(),
   netrcFile: "/etc/nix/netrc",
   allowDirty: true,
   warnDirty: true,

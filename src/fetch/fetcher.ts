@@ -26,6 +26,7 @@ import { downloadFile, downloadTarball, fetchFileInput, fetchTarballInput } from
 import { FetchCache } from "./fetch-cache.ts";
 import type { FetchContext, InputTree } from "./fetch-context.ts";
 import { DEFAULT_FETCH_SETTINGS, type FetchSettings } from "./fetch-settings.ts";
+import { fetchForge } from "./forge-input.ts";
 import { fetchGit } from "./git/git-input.ts";
 import { fetchPath } from "./path-input.ts";
 
@@ -98,6 +99,10 @@ async function fetchByType(context: FetchContext, input: InputAttrs, path?: stri
       return await fetchPath(context, input, path);
     case "file":
       return await fetchFileInput(context, input);
+    case "github":
+    case "gitlab":
+    case "sourcehut":
+      return await fetchForge(context, input);
     case "git":
       return await fetchGit(context, input);
     case "tarball":

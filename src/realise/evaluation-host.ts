@@ -318,6 +318,7 @@ export class EvaluationHost implements Host {
     const storePath = sourcePath(storeDir, textAttribute(input, "name") ?? "source", hash).render(storeDir);
     if (!this.isValidPath(storePath)) return undefined;
     if (!readsTargetStore) this.#noteStored(storePath, true);
+    this.allowTree(storePath);
     return { storePath, narHash: hash.toSri(), attrs: input };
   }
 
@@ -329,6 +330,7 @@ export class EvaluationHost implements Host {
       const expected = fixedOutputPath(storeDir, name, unpack ? "nar" : "flat", hash).render(storeDir);
       if (this.isValidPath(expected)) {
         if (!this.#options.readsTargetStore) this.#noteStored(expected, unpack);
+        this.allowTree(expected);
         return expected;
       }
     }

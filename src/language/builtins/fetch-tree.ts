@@ -30,6 +30,7 @@ import { force } from "../eval/thunk.ts";
 import { describeType, isInteger, isString } from "../eval/type-name.ts";
 import { ContextString, Path, type Slot, type Value } from "../eval/value.ts";
 import { renderJson } from "../eval/value-json.ts";
+import { GLOBAL_REGISTRY_DEFAULT, Registries } from "../flake/registry.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { refusing } from "../flake/flake-file.ts";
 import { checkUri } from "./uri-access.ts";
@@ -65,8 +66,16 @@ function fetchTree(state: EvalState, argument: Slot, fetcher: Fetcher): Value {
       ? refusing(() => inputOfAttributes(argumentAttributes(state, value, fetcher)))
       : inputOfText(state, value, fetcher);
   if (FLAKE_TYPES.has(textAttribute(input, "type") ?? "")) requireFeature(state, "flakes");
-  refusing(() => checkInput(state, input, fetcher));
-  return treeValue(fetchInput(state, input), { isFetchGit: fetcher === "fetchGit" });
+  const direct = resolveIndirect(state, input);
+  refusing(() => checkInput(state, direct, fetcher));
+  return treeValue(fetchInput(state, direct), { isFetchGit: fetcher === "fetchGit" });
+}
+
+/** What the registries know a bare name as; pure evaluation does not ask them. */
+function resolveIndirect(state: EvalState, input: InputAttrs): InputAttrs {
+  if (isDirectInput(input) || state.settings.pure || !state.settings.features.has("flakes")) return input;
+  const registries = new Registries(state.host, { global: GLOBAL_REGISTRY_DEFAULT, overrides: [] });
+  return refusing(() => registries.resolve(input, "limited").input);
 }
 
 function checkInput(state: EvalState, input: InputAttrs, fetcher: Fetcher): void {

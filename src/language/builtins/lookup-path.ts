@@ -1,5 +1,11 @@
 /** `<name>` and the search path it is looked up in. */
 
+import { parseFlakeReference } from "../../format/input/flake-reference.ts";
+import { GLOBAL_REGISTRY_DEFAULT, Registries } from "../flake/registry.ts";
+import { HostError } from "../host.ts";
+import { channelUrl } from "./fetch-file.ts";
+import { fetchInput, requireFeature } from "./fetch-tree.ts";
+import { refusing } from "../flake/flake-file.ts";
 import { asking } from "../eval/coerce.ts";
 import { canonicalPath } from "../eval/canonical-path.ts";
 import { INTERNAL_FILES_DIR } from "../eval/internal-paths.ts";
@@ -53,14 +59,8 @@ export function findFile(state: EvalState, elements: readonly LookupElement[], n
   for (const { prefix, path } of elements) {
     const suffix = suffixOf(prefix, name);
     if (suffix === undefined) continue;
-    if (isRemoteElement(path)) {
-      const hint = `the search path element '${path}' would have to be downloaded; use a local path`;
-      throw new EvalError({ kind: "unavailable", feature: "a remote search path", hint }, undefined);
-    }
-    const absolute = canonicalPath(
-      path.startsWith("/") ? path : `${asking(() => state.host.workingDirectory())}/${path}`,
-    );
-    if (!elementExists(state, absolute, path)) continue;
+    const absolute = resolveElement(state, path);
+    if (absolute === undefined) continue;
     const wanted = suffix === "" ? absolute : canonicalPath(`${absolute}/${suffix}`);
     const found = asking(() => state.host.realPath(wanted));
     if (asking(() => state.host.lstat(found)) !== undefined) return new Path(found);
@@ -71,6 +71,47 @@ export function findFile(state: EvalState, elements: readonly LookupElement[], n
     ? `cannot look up '<${name}>' in pure evaluation mode (use '--impure' to override)`
     : `file '${name}' was not found in the Nix search path (add it using $NIX_PATH or -I)`;
   throw new EvalError({ kind: "thrown", message }, undefined);
+}
+
+/** The directory or file that an element of the search path stands for; `undefined` when there is none. */
+function resolveElement(state: EvalState, element: string): string | undefined {
+  const known = state.lookupPathTrees.get(element);
+  if (known !== undefined) return known;
+  const fetched = fetchElement(state, element);
+  if (fetched !== undefined) {
+    state.lookupPathTrees.set(element, fetched);
+    return fetched;
+  }
+  const host = state.host;
+  const absolute = canonicalPath(
+    element.startsWith("/") ? element : `${asking(() => host.workingDirectory())}/${element}`,
+  );
+  return elementExists(state, absolute, element) ? absolute : undefined;
+}
+
+/** Fetches an element that is an address; one that cannot be fetched is passed over with a warning. */
+function fetchElement(state: EvalState, element: string): string | undefined {
+  if (!isRemoteElement(element) || state.missingLookupPaths.has(element)) return undefined;
+  if (element.startsWith("flake:")) return fetchFlakeElement(state, element.slice("flake:".length));
+  const request = { url: channelUrl(element), name: "source", unpack: true };
+  try {
+    const path = state.host.fetchFile(request);
+    state.host.allowTree(path);
+    return path;
+  } catch (error) {
+    if (!(error instanceof HostError)) throw error;
+    state.host.warn(`Nix search path entry '${element}' cannot be downloaded, ignoring`, false);
+    return undefined;
+  }
+}
+
+function fetchFlakeElement(state: EvalState, reference: string): string {
+  requireFeature(state, "flakes");
+  const registries = new Registries(state.host, { global: GLOBAL_REGISTRY_DEFAULT, overrides: [] });
+  const { input } = refusing(() => registries.resolve(parseFlakeReference(reference).input, "all"));
+  const { storePath } = fetchInput(state, input);
+  state.host.allowTree(storePath);
+  return storePath;
 }
 
 /** Whether there is anything at an element of the search path; warns once when there is not. */
@@ -85,5 +126,5 @@ function elementExists(state: EvalState, path: string, shown: string): boolean {
 
 /** Whether an element of the search path has to be fetched before anything is found in it. */
 export function isRemoteElement(path: string): boolean {
-  return /^(channel:|flake:|[a-z][a-z0-9+.-]*:\/\/)/.test(path);
+  return /^(channel:|flake:|(https?|file|channel|git|s3|ssh):\/\/)/.test(path);
 }

@@ -44,6 +44,8 @@ export class EvalState {
   showsTrace: boolean;
   /** Store paths of the sources copied so far, by canonical path. */
   readonly copiedSources: Map<string, string> = new Map();
+  /** What elements of search paths that are addresses led to. */
+  readonly lookupPathTrees: Map<string, string> = new Map();
   /** Elements of search paths that were found missing. */
   readonly missingLookupPaths: Set<string> = new Set();
   /** The code of calls with one and two arguments that builtins put off. */

@@ -55,18 +55,19 @@ export class DerivationText {
       `${quote(drv.system)},${quote(drv.builder)},${renderList(drv.args)},[`;
     const valued: string[] = [];
     const variables: string[] = [];
-    let part = "";
-    let separator = "";
-    for (const key of [...drv.env.keys()].sort()) {
-      part += `${separator}(${quote(key)},`;
+    let parts: string[] = [];
+    const keys = [...drv.env.keys()].sort();
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      parts.push(i > 0 ? ",(" : "(", quote(key));
       if (drv.outputs.has(key)) {
-        variables.push(part);
+        parts.push(",");
+        variables.push(parts.join(""));
         valued.push(key);
-        part = ")";
-      } else part += `${quote(drv.env.get(key)!)})`;
-      separator = ",";
+        parts = [")"];
+      } else parts.push(",", quote(drv.env.get(key)!), ")");
     }
-    variables.push(part);
+    variables.push(parts.join(""));
     this.#variables = variables;
     this.#valued = valued;
   }

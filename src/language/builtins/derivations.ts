@@ -77,7 +77,7 @@ function instantiate(state: EvalState, name: string, attrs: Attrs): Value {
   }
   const draft = draftOf(state, name, attrs);
   const { storeDir } = state.settings;
-  const made = state.hasher.instantiate(derivationOf(state, draft));
+  const made = asking(() => state.hasher.instantiate(derivationOf(state, draft)));
   const { drv } = made;
   const drvPath = made.path.render(storeDir);
   const references = made.references.map((path) => path.render(storeDir));

@@ -1,5 +1,6 @@
 /** Calling functions, and everything else that can be called. */
 
+import { inSymbolOrder } from "../syntax/symbols.ts";
 import { Attrs } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
 import { type LambdaCode, runOf } from "./code.ts";
@@ -199,7 +200,7 @@ function matchFormals(code: LambdaCode, outer: Env, arg: Slot, at: Place | undef
 
 function unexpectedArgument(code: LambdaCode, attrs: Attrs, at: Place | undefined): unknown {
   const names = new Set(code.formals!.map(({ name }) => name));
-  const name = attrs.keys.find((key) => !names.has(key))!;
+  const name = inSymbolOrder(attrs.keys).find((key) => !names.has(key))!;
   const error = new EvalError(
     {
       kind: "argument-unexpected",

@@ -5,6 +5,7 @@
  * nowhere else. Wording follows Nix's, so that users can search for it.
  */
 
+import { renderIdentifier } from "../print/identifier.ts";
 import type { Place } from "./value.ts";
 
 export type EvalErrorKind =
@@ -82,7 +83,7 @@ function messageOf(kind: EvalErrorKind): string {
     case "aborted":
       return `evaluation aborted with the following error message: '${kind.message}'`;
     case "attr-missing":
-      return `attribute '${kind.name}' missing`;
+      return `attribute '${renderIdentifier(kind.name)}' missing`;
     case "attr-path-missing":
       return `attribute '${kind.name}' in selection path '${kind.path}' not found`;
     case "variable-undefined":
@@ -90,7 +91,7 @@ function messageOf(kind: EvalErrorKind): string {
     case "argument-missing":
       return `function '${kind.lambda}' called without required argument '${kind.name}'`;
     case "argument-unexpected":
-      return `function '${kind.lambda}' called with unexpected argument '${kind.name}'`;
+      return `function '${kind.lambda}' called with unexpected argument '${renderIdentifier(kind.name)}'`;
     case "infinite-recursion":
       return "infinite recursion encountered";
     case "stack-overflow":

@@ -66,7 +66,10 @@ await bundleKit(join(made, "kit.js"), { version, hasFaultPoints: false });
 
 // What V8 compiles is kept for both ways in which bin/start.sh starts programs. Nothing here needs the deep stack itself.
 for (const flags of [[], DEEP]) {
-  execFileSync(process.execPath, [...flags, join(root, "scripts/code-cache.ts"), made], { stdio: "inherit" });
+  for (const group of ["cli", "evaluate"]) {
+    const argv = [...flags, join(root, "scripts/code-cache.ts"), made, group];
+    execFileSync(process.execPath, argv, { stdio: "inherit" });
+  }
 }
 
 rmSync(former, { recursive: true, force: true });

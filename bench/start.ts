@@ -64,8 +64,10 @@ function compare(): Record<string, unknown> {
   };
   if (!existsSync(join(oracleTree(), "usr/bin/nix"))) {
     if (!options.tiny) throw new Error("the real Nix is missing; as root: bin/node scripts/oracle.ts setup");
-    const measured = Object.entries(measureInTurn(ours, rounds)).map(([name, one]) => [name, startOf(one)]);
-    return { question: "start", ...Object.fromEntries(measured) };
+    const measured = measureInTurn(ours, rounds);
+    const starts: Record<string, unknown> = { question: "start" };
+    for (const name of Object.keys(ours)) starts[name] = startOf(measured[name]!);
+    return starts;
   }
   const enter = (...command: string[]): Program => oracleCommand(command, { nixDir: join(scratch, "nix") });
   const theirs: Record<string, Program> = {
@@ -78,17 +80,13 @@ function compare(): Record<string, unknown> {
     ["version", "nixVersion"],
     ["evaluation", "nixEvaluation"],
   ];
-  return {
-    question: "start",
-    node: startOf(all["node"]!),
-    ...Object.fromEntries(
-      pairs.map(([our, their]) => {
-        const pristine = startOf(all[our]!);
-        const nix = startOf(all[their]!, all["entering"]!);
-        return [our, { pristine, nix, ratio: ratioOf(pristine, nix) }];
-      }),
-    ),
-  };
+  const compared: Record<string, unknown> = { question: "start", node: startOf(all["node"]!) };
+  for (const [our, their] of pairs) {
+    const pristine = startOf(all[our]!);
+    const nix = startOf(all[their]!, all["entering"]!);
+    compared[our] = { pristine, nix, ratio: ratioOf(pristine, nix) };
+  }
+  return compared;
 }
 
 function ratioOf(ours: Start, theirs: Start): Record<keyof Start, number> {

@@ -132,10 +132,9 @@ export async function evaluationRequest(
   if (options.expr !== undefined && options.file !== undefined) {
     throw new OperationError("USAGE", "--expr and --file exclude each other");
   }
-  const { fleetExpression } = await import("../../fleet/inventory.ts");
   const source =
     options.file === undefined
-      ? { expression: options.expr ?? fleetExpression(session.fleetFile) }
+      ? { expression: options.expr ?? (await expressionOfFleet(session.fleetFile)) }
       : { file: options.file };
   return {
     ...source,
@@ -145,6 +144,11 @@ export async function evaluationRequest(
     pure: options.pure ?? false,
     showTrace: options.showTrace ?? false,
   };
+}
+
+async function expressionOfFleet(fleetFile: string): Promise<string> {
+  const { fleetExpression } = await import("../../fleet/inventory.ts");
+  return fleetExpression(fleetFile);
 }
 
 function outputOf(session: Session, options: EvalOptions): EvaluationOutput {

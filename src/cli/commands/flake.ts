@@ -93,7 +93,7 @@ function registerCheck(flake: Command): void {
       }
       const { terminal } = session;
       if (session.options.json) terminal.out(JSON.stringify({ checks, omittedSystems }));
-      else terminal.out("all checks passed!");
+      else terminal.err("all checks passed!");
       if (omittedSystems.length > 0) {
         const systems = omittedSystems.join(", ");
         terminal.err(

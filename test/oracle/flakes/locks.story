@@ -5,10 +5,10 @@ printf '{ inputs.dep.url = "path:%s/dep"; inputs.g.url = "path:%s/g"; inputs.g.f
 $ cp f/flake.lock kept; sed -i 's/"version": 7/"version": 6/' f/flake.lock
 > eval ./f#v
 > flake lock ./f
-$ sed -i 's/"version": 7/"version": 5/' f/flake.lock
+$ sed 's/"version": 7/"version": 5/' kept > f/flake.lock
 > eval ./f#v
 > flake metadata --json ./f
-$ sed -i 's/"version": 5/"version": 8/' f/flake.lock
+$ sed 's/"version": 7/"version": 8/' kept > f/flake.lock
 ! eval ./f#v
 $ sed 's/"version": 7/"version": 4/' kept > f/flake.lock
 ! eval ./f#v

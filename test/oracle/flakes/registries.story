@@ -1,4 +1,4 @@
-# Names that registries resolve.
+# Names that registries resolve. (Two names of one tree in different directories confuse Nix, so there are none.)
 $ mkdir -p config/nix a b b/sub top
 echo '{ outputs = _: { v = "a"; }; }' > a/flake.nix; echo '{ outputs = _: { v = "b"; }; }' > b/flake.nix
 echo '{ outputs = _: { v = "sub"; }; }' > b/sub/flake.nix
@@ -10,7 +10,7 @@ cat > config/nix/registry.json <<X
 X
 cat > global.json <<X
 { "version": 2, "flakes": [
-  { "from": { "type": "indirect", "id": "two" }, "to": { "type": "path", "path": "$PWD/b" } },
+  { "from": { "type": "indirect", "id": "two" }, "to": { "type": "path", "path": "$PWD/a" } },
   { "from": { "type": "indirect", "id": "subdir" }, "to": { "type": "path", "path": "$PWD/b", "dir": "sub" } },
   { "from": { "type": "indirect", "id": "exact", "ref": "x" }, "to": { "type": "path", "path": "$PWD/b" }, "exact": true } ] }
 X

@@ -42,6 +42,8 @@ export class EvaluationHost implements Host {
   readonly #startedAt = Math.floor(Date.now() / 1000);
   /** Which store path a source became, so that the same tree is hashed once. */
   readonly #hashed = new Map<string, string>();
+  /** What fetching has warned of; the same tree may be fetched more than once. */
+  readonly #warned = new Set<string>();
 
   #storeReferences: StoreReferences | undefined;
 
@@ -373,7 +375,11 @@ export class EvaluationHost implements Host {
   /** Takes up what was fetched: it is read where it is, and belongs to what this evaluation adds to the store. */
   #fetched<T extends FetchedObject>(fetched: T): T {
     const { storePath, localPath, isFlat, warnings } = fetched;
-    for (const warning of warnings) this.#options.onWarning(warning, false);
+    for (const warning of warnings) {
+      if (this.#warned.has(warning)) continue;
+      this.#warned.add(warning);
+      this.#options.onWarning(warning, false);
+    }
     if (localPath !== undefined && !this.sources.has(storePath)) {
       this.sources.set(storePath, { kind: "path", localPath, recursive: isFlat !== true });
     }

@@ -155,6 +155,8 @@ async function ask(
       system: currentSystem(),
       showTrace: options.showTrace ?? false,
       output: "printed",
+      // What is locked anew is asked for anew, however recently it was downloaded.
+      ...(flake.task.kind === "lock" ? { fetchSettings: { tarballTtl: 0 } } : {}),
       ...storeRoot,
     },
     session.signal,

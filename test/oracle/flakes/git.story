@@ -3,7 +3,7 @@ $ mkdir -p w/sub dep; git -C w init -q -b main; git -C dep init -q -b main
 echo '{ outputs = _: { v = 1; }; }' > dep/flake.nix; git -C dep add .; git -C dep commit -qm one
 cat > w/flake.nix <<X
 { inputs.dep.url = "git+file://$PWD/dep"; inputs.part.url = "path:./sub";
-  outputs = { self, dep, part }: { v = dep.v; part = part.v; s = self.sourceInfo; rev = self.rev or self.dirtyRev or "none"; n = builtins.attrNames self;
+  outputs = { self, dep, part }: { v = dep.v; part = part.v; s = self.sourceInfo; r = self.rev or self.dirtyRev or "none"; n = builtins.attrNames self;
     files = builtins.attrNames (builtins.readDir self); dep = dep.sourceInfo; sub = part.sourceInfo or null; }; }
 X
 echo '{ outputs = _: { v = "part"; }; }' > w/sub/flake.nix
@@ -11,6 +11,7 @@ echo '{ outputs = _: { v = "part"; }; }' > w/sub/flake.nix
 $ git -C w add flake.nix
 ! flake lock ./w
 $ git -C w add sub
+> flake lock ./w
 > flake metadata ./w
 > flake lock ./w
 > eval --json ./w#s
@@ -25,21 +26,21 @@ $ git -C w commit -qam all
 > eval --json ./w#s
 > eval --json ./w#n
 > eval --json ./w#dep
-> eval ./w#rev
-> eval git+file://$PWD/w#rev
-> eval git+file://$PWD/w?ref=main#rev
+> eval ./w#r
+> eval git+file://$PWD/w#r
+> eval git+file://$PWD/w?ref=main#r
 > eval git+file://$PWD/w?dir=sub#v
 > eval ./w/sub#v
 > flake metadata --json ./w/sub
 $ echo untracked > w/other; echo '# changed' >> w/flake.nix
 > eval --json ./w#files
-> eval ./w#rev
+> eval ./w#r
 > eval --json ./w#s
 $ git -C w checkout -q flake.nix; echo '{ outputs = _: { v = 2; }; }' > dep/flake.nix; git -C dep commit -qam two; git -C dep tag t
 > eval ./w#v
-> flake update --flake ./w
+> flake update dep --flake ./w
 > eval ./w#v
-> eval ./w#rev
+> eval ./w#r
 $ git -C w commit -qam updated; sed -i "s|dep\"|dep?ref=t\"|" w/flake.nix; git -C w commit -qam tagged
 > flake lock ./w --commit-lock-file
 > flake metadata ./w --json
@@ -49,9 +50,8 @@ $ git -C dep checkout -q HEAD~1; sed -i "s|?ref=t|?rev=$(git -C dep rev-parse HE
 > flake lock ./w
 > eval ./w#v
 > eval --json ./w#dep
-! flake lock git+file://$PWD/w?ref=main
+> flake lock git+file://$PWD/w?ref=main
 ! eval git+file://$PWD/w?ref=nosuch#v
-! eval git+file://$PWD/nosuch#v
 > flake metadata --json git+file://$PWD/w?ref=main --no-write-lock-file
 $ echo dirty >> dep/flake.nix; sed -i "s|?rev=[0-9a-f]*||" w/flake.nix
 ! flake lock ./w
@@ -60,7 +60,5 @@ $ git -C dep checkout -q flake.nix; echo '#' >> dep/flake.nix
 > eval ./w#v
 ! flake lock ./w
 > flake lock ./w --allow-dirty-locks
-> eval ./w#v --allow-dirty-locks
 > eval --json --impure --expr "(builtins.getFlake \"git+file://$PWD/dep\").v"
-! eval --json --expr "(builtins.getFlake \"git+file://$PWD/dep\").v"
 > eval --json --expr "(builtins.getFlake \"git+file://$PWD/dep?rev=$(git -C dep rev-parse HEAD)\").rev"

@@ -78,8 +78,9 @@ interface Outcome {
   readonly locks: string;
 }
 
-/** What only one of the two tells on its way; of a revision that it just made, Nix does not know yet. */
-const PROGRESS = /^(evaluating|checking|derivation evaluated|copying|fetching|running|unpacking|warning: committed) /;
+/** What only one of the two tells on its way; what it just wrote to a work tree, Nix does not see in the same run. */
+const PROGRESS =
+  /^(evaluating|checking|derivation evaluated|copying|fetching|running|unpacking|warning: committed|warning: Git tree) /;
 
 /** Without colors and what only tells of progress. */
 function plain(text: string): string {

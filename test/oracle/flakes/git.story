@@ -12,7 +12,6 @@ $ git -C w add flake.nix
 ! flake lock ./w
 $ git -C w add sub
 > flake lock ./w
-> flake metadata ./w
 > flake lock ./w
 > eval --json ./w#s
 > eval --json ./w#files

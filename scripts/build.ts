@@ -9,7 +9,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { build, type BuildOptions, type Plugin } from "esbuild";
+import { build, type BuildOptions } from "esbuild";
 import { bundleKit } from "./kit-bundle.ts";
 
 const root = join(import.meta.dirname, "..");
@@ -19,25 +19,10 @@ const former = join(root, "dist.old");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
 /** Programs of src/cli/programs.ts, each started by a file of its name; `cli` has one of its own. */
-const PROGRAMS = ["nix", "nix-instantiate", "evaluate-worker", "repl-worker"] as const;
+const PROGRAMS = ["nix", "nix-instantiate", "nix-store", "evaluate-worker", "repl-worker"] as const;
 
 /** Options of Node that bin/start.sh gives and that V8 compiles differently with. */
 const DEEP = ["--stack-size=262144", "--no-opt"];
-
-/**
- * Commander can start programs for subcommands, which none of ours is. What Node has for that is loaded if it does:
- * loading it takes a tenth of a start.
- */
-const lateChildProcess: Plugin = {
-  name: "late-child-process",
-  setup(bundling) {
-    bundling.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
-      importer.includes("/commander/") ? { path: "child_process", namespace: "late" } : undefined,
-    );
-    const contents = 'exports.spawn = (...args) => process.getBuiltinModule("node:child_process").spawn(...args);';
-    bundling.onLoad({ filter: /.*/, namespace: "late" }, () => ({ contents, loader: "js" }));
-  },
-};
 
 const common: BuildOptions = {
   absWorkingDir: root,
@@ -61,7 +46,6 @@ const common: BuildOptions = {
   outdir: made,
   sourcemap: "linked",
   logLevel: "warning",
-  plugins: [lateChildProcess],
 };
 
 rmSync(made, { recursive: true, force: true });
@@ -82,10 +66,7 @@ await bundleKit(join(made, "kit.js"), { version, hasFaultPoints: false });
 
 // What V8 compiles is kept for both ways in which bin/start.sh starts programs. Nothing here needs the deep stack itself.
 for (const flags of [[], DEEP]) {
-  for (const group of ["cli", "evaluate"]) {
-    const argv = [...flags, join(root, "scripts/code-cache.ts"), made, group];
-    execFileSync(process.execPath, argv, { stdio: "inherit" });
-  }
+  execFileSync(process.execPath, [...flags, join(root, "scripts/code-cache.ts"), made], { stdio: "inherit" });
 }
 
 rmSync(former, { recursive: true, force: true });
@@ -97,6 +78,7 @@ rmSync(former, { recursive: true, force: true });
 const starts = {
   pristine: { args: ["--version"], answer: version },
   "compat/nix": { args: ["eval", "--expr", "1 + 1"], answer: "2" },
+  "compat/nix-store": { args: ["--version"], answer: "nix-store (Nix) 2.34.8" },
   "compat/nix-instantiate": { args: ["--eval", "-E", "1 + 1"], answer: "2" },
 };
 for (const [program, { args, answer }] of Object.entries(starts)) {

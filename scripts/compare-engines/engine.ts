@@ -105,7 +105,6 @@ export async function ask(
     readonly recurses: boolean;
     readonly catches: boolean;
     readonly engineOptions: readonly string[];
-    readonly writes: boolean;
     readonly bounds: Bounds;
   },
   onAnswer: (path: AttrPath, outcome: Outcome) => void,
@@ -127,8 +126,7 @@ export async function ask(
       }
     };
     const expression = probeExpression(set, batch, options);
-    const writing = options.writes ? ["--read-write-mode", ...engine.instantiateOptions] : [];
-    const flags = ["--eval", "--strict", ...writing, ...options.engineOptions, "-E", expression];
+    const flags = ["--eval", "--strict", ...options.engineOptions, "-E", expression];
     const finished = await runEngine(engine, flags, options.bounds, takeLines);
     takeLines("\n");
     if (answered < batch.length) {

@@ -3,8 +3,6 @@
  * when it is started, so everything it needs is imported dynamically here.
  */
 
-import type { CodeGroup } from "../system/bundle.ts";
-
 export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   cli: async () => {
     const { run } = await import("./run.ts");
@@ -14,6 +12,10 @@ export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
     const { main } = await import("./compat/nix-main.ts");
     process.exitCode = await main();
   },
+  "nix-store": async () => {
+    const { main } = await import("./compat/nix-store-main.ts");
+    process.exitCode = await main();
+  },
   "nix-instantiate": async () => {
     const { main } = await import("./compat/nix-instantiate-main.ts");
     // Nothing is under way any more, and taking the process apart in good order takes longer than all that it did.
@@ -21,10 +23,9 @@ export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   "evaluate-worker": () => import("../realise/evaluate-worker.ts"),
   "repl-worker": () => import("../realise/repl/repl-worker.ts"),
+  /** Not started by anybody: scripts/code-cache.ts calls it, so that what it uses is compiled. */
+  "warm-up": async () => {
+    const { warmUp } = await import("./warm-up.ts");
+    await warmUp();
+  },
 };
-
-/** Uses what a group of programs starts with, so that it is compiled: for scripts/code-cache.ts. */
-export async function warmUp(group: CodeGroup): Promise<void> {
-  const warming = await import("./warm-up.ts");
-  await warming.warmUp(group);
-}

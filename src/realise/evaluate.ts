@@ -22,8 +22,6 @@ export async function evaluate(
   signal: AbortSignal,
   services: EvaluationServices = {},
 ): Promise<EvaluationResult> {
-  // What is remembered takes no time.
-  if (request.profile !== undefined) return await evaluateAnew(request, signal, services);
   return await rememberedEvaluation({ request, signal, services, evaluate: evaluateAnew });
 }
 
@@ -35,7 +33,7 @@ export async function evaluateAnew(
 ): Promise<EvaluationResult> {
   signal.throwIfAborted();
   let linesShown = 0;
-  if (services.mayBlock === true && request.profile === undefined && hasDeepStack()) {
+  if (services.mayBlock === true && hasDeepStack()) {
     const { evaluateInline } = await import("./evaluate-inline.ts");
     const outcome = evaluateInline(request, services);
     if (outcome.kind === "evaluated") return outcome.result;

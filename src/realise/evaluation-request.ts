@@ -16,6 +16,8 @@ export type EvaluationOutput = "json" | "value" | "printed" | "xml" | "raw" | "d
 export interface EvaluationRequest {
   /** The expression; ordinary text. Exactly one of `expression`, `file` and `findFile` is given. */
   readonly expression?: string;
+  /** What places in the expression are shown with; `«string»` when absent. */
+  readonly expressionName?: string;
   /** A file to evaluate, or a directory with a `default.nix`; also `<name>`. */
   readonly file?: string;
   /** A flake instead of an expression: one of its outputs is the value, or something else is asked of it. */
@@ -75,17 +77,8 @@ export interface EvaluationRequest {
   /** How things are fetched; what is absent is as Nix has it. */
   readonly fetchSettings?: Partial<FetchSettings>;
   readonly lints?: LintLevels;
-  /** Measure which functions take the time; what comes of it goes to the service `onProfile`. */
-  readonly profile?: ProfileRequest;
   /** Leave source positions out of XML. */
   readonly hidePlaces?: boolean;
-}
-
-export interface ProfileRequest {
-  /** Between samples; 0 for a sample at every call. */
-  readonly periodMs: number;
-  /** By the places of calls, sampled where they begin only, as Nix's own profiler does. */
-  readonly byCallSite: boolean;
 }
 
 /** Something that evaluation adds to the store. */

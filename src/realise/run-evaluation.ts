@@ -35,7 +35,6 @@ import type { Ask } from "./evaluate-messages.ts";
 import { currentSystem } from "./current-system.ts";
 import { EvaluationHost, type EvaluationHostOptions } from "./evaluation-host.ts";
 import { RestrictedHost } from "./restricted-host.ts";
-import { type Profile, profileOf, profilerFor } from "./profile.ts";
 import type { TextTree } from "../system/text-tree.ts";
 import { selectOutput } from "./flake/flake-outputs.ts";
 import { openFlake } from "./flake/open-flake.ts";
@@ -56,7 +55,6 @@ export interface EvaluationBridge {
   /** Whether outputs can be built when they are asked for. */
   readonly canRealise?: boolean;
   readonly onTrace?: (line: string) => void;
-  readonly onProfile?: (profile: Profile) => void;
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
 }
 
@@ -110,7 +108,6 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
   const state = new EvalState(
     {
       callDepthMax: request.callDepthMax ?? CALL_DEPTH_MAX_DEFAULT,
-      profiler: request.profile === undefined ? undefined : profilerFor(request.profile),
       showTrace: request.showTrace ?? false,
       pure: request.pure ?? false,
       restricted: request.restricted ?? false,
@@ -138,8 +135,6 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
     return { text, ...made, ...(typeof shown === "string" ? {} : { tree: shown }) };
   } catch (error) {
     throw diagnosticOf(error, request.showTrace ?? false);
-  } finally {
-    if (state.profiler !== undefined) bridge.onProfile?.(profileOf(state.profiler, request.profile!));
   }
 }
 
@@ -253,7 +248,11 @@ function rootValue(
   if (request.file !== undefined) {
     return program.evaluateRootFile(fileArgument(program, request.file, searchPath, baseDir));
   }
-  return program.evaluateText(byteStringOfText(request.expression ?? ""), { baseDir });
+  return program.evaluateText(byteStringOfText(request.expression ?? ""), { baseDir, name: expressionName(request) });
+}
+
+function expressionName(request: EvaluationRequest): string {
+  return byteStringOfText(request.expressionName ?? "«string»");
 }
 
 /** A file named on the command line: a path, or `<name>`. */
@@ -278,7 +277,7 @@ function renderParsed(
   host: EvaluationHost,
 ): string {
   if (request.file === undefined) {
-    const source = new Source(byteStringOfText("«string»"), byteStringOfText(request.expression ?? ""), {
+    const source = new Source(expressionName(request), byteStringOfText(request.expression ?? ""), {
       isFile: false,
     });
     return renderExpression(program.parseSource(source, baseDir, undefined).root);

@@ -5,6 +5,7 @@
  * so an interruption leaves files that are not valid, which the next collection removes.
  */
 
+import { OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
 import { topologicalOrder } from "../format/closure-graph.ts";
 import { namesIn, removeFile, removeTree, statusOf } from "../system/files.ts";
@@ -19,6 +20,8 @@ export interface CollectOptions {
   readonly dryRun?: boolean | undefined;
   /** Keep the derivations that live paths were made from, as Nix does by default. */
   readonly keepDerivations?: boolean | undefined;
+  /** Only these, and none of them unless all can go. */
+  readonly only?: readonly StorePath[] | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -41,8 +44,12 @@ export async function collectGarbage(
     const roots = [...(await findRoots(layout, { dryRun })).map((root) => root.path), ...tempRoots];
     const graph = database.graph();
     const live = mark(graph, roots, options.keepDerivations ?? true);
+    const wanted = options.only?.map((path) => path.baseName);
+    if (wanted !== undefined) requireDeletable(layout, graph, live, wanted);
     const dead = topologicalOrder(
-      [...graph.keys()].filter((name) => !live.has(name)).map((name) => StorePath.of(name)),
+      (wanted ?? [...graph.keys()])
+        .filter((name) => graph.has(name) && !live.has(name))
+        .map((name) => StorePath.of(name)),
       (path) =>
         (graph.get(path.baseName)?.references ?? [])
           .filter((name) => !live.has(name))
@@ -59,6 +66,7 @@ export async function collectGarbage(
       database.invalidate(batch);
       for (const path of batch) freedBytes += await removeTree(layout.realPath(path));
     }
+    if (wanted !== undefined) return { deleted, freedBytes, keptCount: graph.size - dead.length };
     freedBytes += await removeLeftovers(layout, live, new Set(tempRoots.map((path) => path.digest)), signal);
     freedBytes += await removeUnusedLinks(layout, signal);
     if (dead.length > 0) database.checkpoint();
@@ -81,6 +89,27 @@ function mark(graph: Graph, roots: readonly StorePath[], keepDerivations: boolea
     if (keepDerivations && node.deriver !== undefined) stack.push(node.deriver);
   }
   return live;
+}
+
+/** Refuses to delete what is alive, or what something refers to that is not deleted with it. */
+function requireDeletable(
+  layout: StoreLayout,
+  graph: Graph,
+  live: ReadonlySet<string>,
+  wanted: readonly string[],
+): void {
+  const deleted = new Set(wanted);
+  const kept = new Set<string>(live);
+  for (const [name, { references }] of graph) {
+    if (!deleted.has(name)) for (const reference of references) kept.add(reference);
+  }
+  const refused = wanted.find((name) => kept.has(name));
+  if (refused === undefined) return;
+  throw new OperationError(
+    "PATH_ALIVE",
+    `Cannot delete path '${layout.storeDir}/${refused}' since it is still alive. ` +
+      "To find out why, use: nix-store --query --roots and nix-store --query --referrers",
+  );
 }
 
 /** Removes what lies in the store directory without being valid, unless a living process is making it. */

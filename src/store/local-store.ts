@@ -26,7 +26,7 @@ import { dumpPath, hashPath, restorePath } from "./store-object.ts";
 import { ProgressCounter } from "./add-progress.ts";
 import type { AddProgress, CollectableStore, CollectOutcome, StoreItem } from "./store.ts";
 import { collectGarbage } from "./gc.ts";
-import { addIndirectRoot, addPermanentRoot } from "./gc-roots.ts";
+import { addIndirectRoot, addPermanentRoot, findRoots, type Root } from "./gc-roots.ts";
 import { TempRoots } from "./temp-roots.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
@@ -277,6 +277,16 @@ export class LocalStore implements CollectableStore, AsyncDisposable {
 
   async collect(options: { readonly dryRun?: boolean; readonly signal: AbortSignal }): Promise<CollectOutcome> {
     return await collectGarbage(this.layout, this.database, options);
+  }
+
+  /** Deletes these objects, or none of them when one is needed. */
+  async delete(paths: readonly StorePath[], signal: AbortSignal): Promise<CollectOutcome> {
+    return await collectGarbage(this.layout, this.database, { only: paths, signal });
+  }
+
+  /** What keeps objects from collection, but for the temporary roots of running programs. */
+  async roots(): Promise<readonly Root[]> {
+    return await findRoots(this.layout, { dryRun: true });
   }
 
   /** Compares the database with the disk, with contents when asked. */

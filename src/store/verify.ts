@@ -18,6 +18,9 @@ export interface VerifyFault {
   readonly path: StorePath;
   readonly kind: "missing" | "modified" | "unreadable";
   readonly message: string;
+  /** Of a modified object: its hashes. */
+  readonly expected?: string;
+  readonly found?: string;
 }
 
 export interface VerifyReport {
@@ -58,8 +61,14 @@ async function verifyPath(
   try {
     const { hash } = await hashPath(at, options.signal);
     if (hash.equals(info.narHash)) return undefined;
-    const message = `${shown} was modified: expected ${info.narHash.render("nix32")}, got ${hash.render("nix32")}`;
-    return { path, kind: "modified", message };
+    const [expected, found] = [info.narHash.render("nix32"), hash.render("nix32")];
+    return {
+      path,
+      kind: "modified",
+      message: `${shown} was modified: expected ${expected}, got ${found}`,
+      expected,
+      found,
+    };
   } catch (error) {
     options.signal.throwIfAborted();
     return { path, kind: "unreadable", message: `${shown} cannot be read: ${(error as Error).message}` };

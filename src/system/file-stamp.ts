@@ -35,9 +35,7 @@ export function stampOf(path: string, options: { readonly followLinks: boolean }
   try {
     status = (options.followLinks ? fs.statSync : fs.lstatSync)(onDisk(path), { throwIfNoEntry: false });
   } catch (error) {
-    const { code } = error as { readonly code?: unknown };
-    // A link that leads back to itself names nothing, either.
-    if (code === "ENOTDIR" || code === "ELOOP") return undefined;
+    if ((error as { readonly code?: unknown }).code === "ENOTDIR") return undefined;
     throw error;
   }
   if (status === undefined) return undefined;

@@ -1,6 +1,7 @@
 /** Standard output without a stream: for programs that print once, loading streams would take longer than their work. */
 
 import { writeSync } from "node:fs";
+import { byteStringOfText } from "../base/byte-string.ts";
 import { OperationError } from "../base/errors.ts";
 import { systemErrorCode } from "./file-error.ts";
 
@@ -10,7 +11,7 @@ const RETRY_MS = 2;
 
 /** Writes a text at once and in full. When nobody reads any more, the rest vanishes. */
 export function writeOutput(text: string): void {
-  const bytes = Buffer.from(text);
+  const bytes = Buffer.from(byteStringOfText(text), "latin1");
   for (let start = 0; start < bytes.length;) {
     try {
       start += writeSync(STDOUT, bytes, start);

@@ -7,6 +7,7 @@ import assert from "node:assert/strict";
 import { existsSync, globSync, readFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { test } from "node:test";
+import { textOfByteString } from "../../src/base/byte-string.ts";
 import { parseArguments } from "../../src/cli/compat/nix-instantiate-arguments.ts";
 import { requestOf } from "../../src/cli/compat/nix-instantiate-run.ts";
 import { settingsOfEnvironment } from "../../src/cli/compat/nix-settings.ts";
@@ -50,7 +51,7 @@ function caseOf(file: string, directory: string): EvaluationRequest {
 }
 
 function readExpected(path: string): string | undefined {
-  return existsSync(path) ? readFileSync(path, "utf8") : undefined;
+  return existsSync(path) ? textOfByteString(readFileSync(path, "latin1")) : undefined;
 }
 
 if (source === undefined) {

@@ -1,6 +1,9 @@
 /** How the Nix-compatible programs report what went wrong. */
 
 import { stripVTControlCharacters } from "node:util";
+import { byteStringOfText } from "../../base/byte-string.ts";
+
+export const GC_WARNING = "you did not specify '--add-root'; the result might be removed by the garbage collector";
 
 /** An error as Nix shows it. */
 export function renderFailure(error: unknown): string {
@@ -20,5 +23,5 @@ export function renderFailure(error: unknown): string {
 /** Writes a line to standard error, without the terminal's control sequences when it is not one, as Nix does. */
 export function writeError(text: string): void {
   const shown = process.stderr.isTTY ? text : stripVTControlCharacters(text);
-  process.stderr.write(`${shown}\n`);
+  process.stderr.write(Buffer.from(byteStringOfText(`${shown}\n`), "latin1"));
 }

@@ -1,16 +1,15 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
-import type { EvaluationRequest, EvaluationServices } from "../../realise/evaluate.ts";
+import { type EvaluationRequest, evaluate } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
 import { resolveStoreAddress, type StoreAddress } from "../../store/store-address.ts";
 import type { WriteStore } from "../../store/store.ts";
 import { textFileSync } from "../../system/files-sync.ts";
 import { writeOutput } from "../../system/standard-output.ts";
 import type { RootNames } from "./add-root.ts";
-import { writeError } from "./failure.ts";
-import { evaluateForNix } from "./profiled.ts";
+import { GC_WARNING, writeError } from "./failure.ts";
+import { defaultNixPath } from "./default-nix-path.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
-import { requestOfSettings } from "./settings-request.ts";
 import { NixSettings, settingsOfEnvironment } from "./nix-settings.ts";
 
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
@@ -27,7 +26,7 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
   const roots = args.addRoot === undefined ? undefined : new (await import("./add-root.ts")).RootNames(args.addRoot);
   let hasWarned = args.hidesGcWarning;
   for (const input of await inputsOf(args)) {
-    const services: EvaluationServices = {
+    const result = await evaluate({ ...request, ...input }, signal, {
       ...(settings.isOn("eval-cache", true) ? {} : { remembering: "off" }),
       // Between inputs nothing is half written.
       mayBlock: true,
@@ -44,21 +43,22 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
             },
           }
         : {}),
-    };
-    const result = await evaluateForNix({ ...request, ...input }, signal, services, settings);
+    });
     const isDerivations = args.output === "drv" && !args.findFile && result.text !== "";
     if (isDerivations && roots === undefined && !hasWarned) {
       hasWarned = true;
-      writeError("warning: you did not specify '--add-root'; the result might be removed by the garbage collector");
+      writeError(`warning: ${GC_WARNING}`);
     }
     let { text } = result;
-    if (canWrite && isDerivations) {
+    // A value may name anything that was added to the store; derivations need their closures only.
+    const made = isDerivations ? text.split("\n") : [...result.sources.keys(), ...result.derivations.keys()];
+    if (canWrite && made.length > 0) {
       const { openStore } = await import("../../store/open-store.ts");
       const { instantiate } = await import("../../realise/instantiate.ts");
       const store = opened ?? (await openStore(storeText, signal));
       try {
-        await instantiate(result, text.split("\n"), store, signal);
-        if (roots !== undefined) text = await rooted(text, store, roots);
+        await instantiate(result, made, store, signal);
+        if (isDerivations && roots !== undefined) text = await rooted(text, store, roots);
       } finally {
         if (store !== opened) await store.close();
       }
@@ -116,6 +116,8 @@ export function requestOf(
   place: Pick<EvaluationRequest, "baseDir" | "storeDir" | "storeStateDir"> & { readonly storeRoot: string },
   settings: NixSettings = new NixSettings().apply(args.settings),
 ): EvaluationRequest {
+  const depth = Number(settings.text("max-call-depth"));
+  const system = settings.text("eval-system") || settings.text("system");
   return {
     baseDir: place.baseDir,
     ...(place.storeDir === undefined ? {} : { storeDir: place.storeDir }),
@@ -126,18 +128,30 @@ export function requestOf(
     hidePlaces: args.hidePlaces,
     searchPath: args.searchPath,
     readWrite: args.readWrite || args.output === "drv",
-    ...requestOfSettings(settings),
+    showTrace: settings.isOn("show-trace"),
+    traceVerbose: settings.isOn("trace-verbose"),
+    experimentalFeatures: settings.features,
+    pure: settings.isOn("pure-eval"),
+    restricted: settings.isOn("restrict-eval"),
+    allowedUris: settings.list("allowed-uris"),
+    importFromDerivation: settings.isOn("allow-import-from-derivation", true),
+    traceImportFromDerivation: settings.isOn("trace-import-from-derivation"),
+    lints: settings.lints,
+    nixPath: [...settings.list("nix-path"), ...(settings.isOn("restrict-eval") ? [] : defaultNixPath(process.env))],
+    ...(settings.isOn("abort-on-warn") ? { abortOnWarn: true } : {}),
     ...(args.attrPaths.length === 0 ? {} : { attrPath: args.attrPaths }),
     ...(place.storeRoot === "" ? {} : { storeRoot: place.storeRoot }),
+    ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
+    ...(system === "" ? {} : { system }),
   };
 }
 
-type Input = Pick<EvaluationRequest, "expression" | "file" | "findFile">;
+type Input = Pick<EvaluationRequest, "expression" | "expressionName" | "file" | "findFile">;
 
 async function inputsOf(args: ParsedArguments): Promise<readonly Input[]> {
   if (args.findFile) return args.inputs.map((findFile) => ({ findFile }));
   const inputs: Input[] = [];
-  if (args.readStdin) inputs.push({ expression: await readStdin() });
+  if (args.readStdin) inputs.push({ expression: await readStdin(), expressionName: "«stdin»" });
   else if (args.inputs.length === 0 && !args.areExpressions) inputs.push({ file: "./default.nix" });
   for (const input of args.inputs) inputs.push(args.areExpressions ? { expression: input } : { file: input });
   return inputs;

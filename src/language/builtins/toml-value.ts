@@ -9,8 +9,13 @@ import { parseToml, TomlTimestamp, type TomlValue } from "./toml.ts";
 
 export function valueOfToml(text: string, options: { readonly timestamps: boolean }): Value {
   const parsed = parseToml(text, options);
-  if (!parsed.ok) throw invalidError(`while parsing TOML: ${parsed.error}`);
+  if (!parsed.ok) throw invalidError(`while parsing TOML: ${withLastLineEnd(parsed.error)}`);
   return valueOf(parsed.value);
+}
+
+/** What points into the text ends its last line. */
+function withLastLineEnd(message: string): string {
+  return message.includes("\n") && !message.endsWith("\n") ? `${message}\n` : message;
 }
 
 function valueOf(toml: TomlValue): Value {

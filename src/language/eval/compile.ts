@@ -269,10 +269,8 @@ function compileHasAttr(node: HasAttr, unit: Unit): Run {
   return (env) => {
     let value = subject(env);
     for (let i = 0; ; i++) {
-      // The name comes first: it may fail.
-      const name = names[i]!(env);
       if (!(value instanceof Attrs)) return false;
-      const slot = value.get(name);
+      const slot = value.get(names[i]!(env));
       if (slot === undefined) return false;
       if (i === names.length - 1) return true;
       value = force(slot, place);

@@ -1,14 +1,16 @@
 /** The derivations a value stands for: itself, or those in a set or list. */
 
+import { StorePath } from "../../format/store-path.ts";
 import { Attrs } from "./attrs.ts";
 import { autoCall } from "./attr-path.ts";
-import { typeError } from "./eval-error.ts";
-import { expectBoolean, expectPlainText, expectString } from "./expect.ts";
+import { coerceToText, NO_COPY } from "./coerce.ts";
+import { invalidError, typeError, withFrame } from "./eval-error.ts";
+import { expectBoolean, expectPlainText } from "./expect.ts";
 import { isDerivation } from "./equality.ts";
 import type { EvalState } from "./state.ts";
 import { force } from "./thunk.ts";
-import { isList, textOf } from "./type-name.ts";
-import type { Value } from "./value.ts";
+import { isList } from "./type-name.ts";
+import type { Place, Slot, Value } from "./value.ts";
 
 export interface FoundDerivation {
   readonly drvPath: string;
@@ -28,7 +30,7 @@ export function collectDerivations(state: EvalState, root: Value, args: Attrs): 
     if (!isDerivation(value)) return false;
     if (!seen.has(value)) {
       seen.add(value);
-      found.push(derivationOf(value));
+      found.push(derivationOf(state, value));
     }
     return true;
   };
@@ -59,17 +61,24 @@ export function collectDerivations(state: EvalState, root: Value, args: Attrs): 
   return found;
 }
 
-function derivationOf(value: Attrs): FoundDerivation {
+function derivationOf(state: EvalState, value: Attrs): FoundDerivation {
   const drvPath = value.get("drvPath");
   if (drvPath === undefined) throw typeError("derivation does not contain a 'drvPath' attribute");
   const outputName = value.get("outputName");
   return {
-    drvPath: textOf(
-      expectString(drvPath, value.placeOf("drvPath"), "while evaluating the 'drvPath' attribute of a derivation"),
-    ),
+    drvPath: drvPathOf(state, drvPath, value.placeOf("drvPath")),
     outputName:
       outputName === undefined
         ? "out"
         : expectPlainText(outputName, value.placeOf("outputName"), "while evaluating the output name of a derivation"),
   };
+}
+
+function drvPathOf(state: EvalState, slot: Slot, at: Place | undefined): string {
+  const frame = "while evaluating the 'drvPath' attribute of a derivation";
+  const path = coerceToText(state, slot, new Set(), at, frame, NO_COPY);
+  const parsed = StorePath.parseFull(path, state.settings.storeDir);
+  if (!parsed.ok) throw withFrame(invalidError(`path '${path}' is not in the Nix store`), frame, at);
+  if (parsed.value.isDerivation) return path;
+  throw withFrame(invalidError(`store path '${parsed.value.baseName}' is not a valid derivation path`), frame, at);
 }

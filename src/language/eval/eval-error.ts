@@ -87,9 +87,9 @@ function messageOf(kind: EvalErrorKind): string {
     case "attr-path-missing":
       return `attribute '${kind.name}' in selection path '${kind.path}' not found`;
     case "variable-undefined":
-      return `undefined variable '${kind.name}'`;
+      return `undefined variable '${renderIdentifier(kind.name)}'`;
     case "argument-missing":
-      return `function '${kind.lambda}' called without required argument '${kind.name}'`;
+      return `function '${kind.lambda}' called without required argument '${renderIdentifier(kind.name)}'`;
     case "argument-unexpected":
       return `function '${kind.lambda}' called with unexpected argument '${renderIdentifier(kind.name)}'`;
     case "infinite-recursion":

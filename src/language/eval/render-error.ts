@@ -84,5 +84,7 @@ export function renderError(error: EvalError, options: RenderErrorOptions): stri
   if (suggestions !== "") text += `${text.endsWith("\n") ? "" : "\n"}${suggestions}\n`;
   const [first = "", ...rest] = text.replace(/\s+$/, "").split("\n");
   const indented = rest.map((line) => `       ${line}`.trimEnd());
+  // Nix ends a message with an invisible character, so that a last newline of the message's own stays.
+  if (suggestions === "" && error.place === undefined && error.message.endsWith("\n")) indented.push("       ");
   return [`error: ${first}`.trimEnd(), ...indented].join("\n");
 }

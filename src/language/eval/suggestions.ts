@@ -1,7 +1,8 @@
 /** "Did you mean …": names close to one that does not exist. */
 
-const SUGGESTIONS_MAX = 3;
-const DISTANCE_MAX = 3;
+/** As in Nix. */
+const SUGGESTIONS_MAX = 5;
+const DISTANCE_MAX = 2;
 
 /** The edit distance of two names. */
 export function editDistance(left: string, right: string): number {
@@ -26,11 +27,7 @@ export function suggestionsFor(wanted: string, names: Iterable<string>): readonl
     if (distance <= DISTANCE_MAX) close.push({ name, distance });
   }
   close.sort((a, b) => a.distance - b.distance || (a.name < b.name ? -1 : 1));
-  const best = close[0]?.distance ?? 0;
-  return close
-    .filter(({ distance }) => distance <= Math.max(best, 2) || distance === best)
-    .slice(0, SUGGESTIONS_MAX)
-    .map(({ name }) => name);
+  return close.slice(0, SUGGESTIONS_MAX).map(({ name }) => name);
 }
 
 /** "Did you mean a?", "Did you mean one of a, b or c?", or nothing. */

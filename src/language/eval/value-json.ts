@@ -1,5 +1,6 @@
 /** Values as JSON text, in the form Nix writes: compact, attributes sorted, floats always with a fraction or exponent. */
 
+import { renderIdentifier } from "../print/identifier.ts";
 import { Attrs } from "./attrs.ts";
 import { call } from "./call.ts";
 import { canonicalPath } from "./canonical-path.ts";
@@ -94,7 +95,7 @@ function renderAttrs(
     try {
       return `${renderJsonString(key)}:${renderJson(state, values[index]!, context, options, place)}`;
     } catch (error) {
-      throw withFrame(error, `while evaluating attribute '${key}'`, place);
+      throw withFrame(error, `while evaluating attribute '${renderIdentifier(key)}'`, place);
     }
   });
   return `{${parts.join(",")}}`;

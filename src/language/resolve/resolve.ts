@@ -122,7 +122,7 @@ class Resolver {
         return;
       case Kind.Call:
         this.expr(expr.fn);
-        this.#all(expr.args);
+        for (const argument of expr.args) this.expr(argument);
         return;
       case Kind.Lambda:
         this.#lambda(expr);
@@ -137,11 +137,11 @@ class Resolver {
         this.#withScope(expr);
         return;
       case Kind.List:
-        this.#all(expr.items);
+        for (const item of expr.items) this.expr(item);
         return;
       case Kind.Interpolation:
       case Kind.PathInterpolation:
-        this.#all(expr.parts);
+        for (const part of expr.parts) this.expr(part);
         return;
       case Kind.If:
         this.expr(expr.condition);
@@ -192,14 +192,7 @@ class Resolver {
   }
 
   #path(path: readonly AttrName[]): void {
-    for (let i = 0; i < path.length; i++) {
-      const { expr } = path[i]!;
-      if (expr !== null) this.expr(expr);
-    }
-  }
-
-  #all(exprs: readonly Expr[]): void {
-    for (let i = 0; i < exprs.length; i++) this.expr(exprs[i]!);
+    for (const { expr } of path) if (expr !== null) this.expr(expr);
   }
 
   #variable(node: Var): void {
@@ -240,15 +233,12 @@ class Resolver {
     if (formals !== null) for (let i = 0; i < formals.length; i++) this.#bind(formals[i]?.name as string, first + i);
     this.#level++;
     if (formals !== null) {
-      for (let i = 0; i < formals.length; i++) {
-        const { defaultValue } = formals[i]!;
-        if (defaultValue !== null) this.expr(defaultValue);
-      }
+      for (const { defaultValue } of formals) if (defaultValue !== null) this.expr(defaultValue);
     }
     this.expr(lambda.body);
     this.#level--;
     if (param !== null) this.#unbind(param);
-    if (formals !== null) for (let i = 0; i < formals.length; i++) this.#unbind(formals[i]!.name);
+    if (formals !== null) for (const { name } of formals) this.#unbind(name);
   }
 
   #withScope(node: With): void {
@@ -279,35 +269,27 @@ class Resolver {
       this.#leaveFrame(attrs);
       return;
     }
-    this.#valuesThatAre(DefKind.Inherited, attrs);
+    for (const { how, value } of attrs.defs) if (how === DefKind.Inherited) this.expr(value);
     this.#definitions(attrs);
   }
 
   /** Resolves `inherit x;` outside, then makes all definitions visible. */
   #enterFrame(attrs: Attrs): void {
     const { defs } = attrs;
-    this.#valuesThatAre(DefKind.Inherited, attrs);
+    for (const { how, value } of defs) if (how === DefKind.Inherited) this.expr(value);
     for (let i = 0; i < defs.length; i++) this.#bind(defs[i]?.name as string, i);
     this.#level++;
   }
 
   #leaveFrame(attrs: Attrs): void {
     this.#level--;
-    const { defs } = attrs;
-    for (let i = 0; i < defs.length; i++) this.#unbind(defs[i]!.name);
-  }
-
-  #valuesThatAre(wanted: DefKind, { defs }: Attrs): void {
-    for (let i = 0; i < defs.length; i++) {
-      const { how, value } = defs[i]!;
-      if (how === wanted) this.expr(value);
-    }
+    for (const { name } of attrs.defs) this.#unbind(name);
   }
 
   /** What is evaluated in the set's own environment. */
   #definitions(attrs: Attrs): void {
-    this.#all(attrs.inheritFrom);
-    this.#valuesThatAre(DefKind.Plain, attrs);
+    for (const source of attrs.inheritFrom) this.expr(source);
+    for (const { how, value } of attrs.defs) if (how === DefKind.Plain) this.expr(value);
     for (const { nameExpr, value } of attrs.dynamicDefs) {
       this.expr(nameExpr);
       this.expr(value);

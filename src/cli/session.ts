@@ -54,7 +54,11 @@ export function action<Args extends unknown[]>(
       const { renderError, errorRecord } = await import("./render/error.ts");
       const { exitCodeOf } = await import("./exit-codes.ts");
       const { nixDirectory } = await import("../fleet/inventory.ts");
-      const own = { nixDirectory: nixDirectory(), isLocking: this.name() === "lock" };
+      const own = {
+        nixDirectory: nixDirectory(),
+        isLocking: this.name() === "lock",
+        isExpressionTheirs: this.opts<{ expr?: string }>().expr !== undefined,
+      };
       if (options.json) terminal.out(JSON.stringify({ error: errorRecord(error, own) }));
       renderError(terminal, error, {
         ...own,

@@ -22,7 +22,7 @@ export interface ErrorRecord {
 /** The record of an error for `--json`. */
 export function errorRecord(
   error: unknown,
-  options: { readonly nixDirectory: string; readonly isLocking?: boolean },
+  options: { readonly nixDirectory: string; readonly isLocking?: boolean; readonly isExpressionTheirs?: boolean },
 ): ErrorRecord {
   const { code, hint } = (error ?? {}) as Shown;
   const record = {
@@ -31,7 +31,11 @@ export function errorRecord(
     ...(hint === undefined ? {} : { hint: safeText(hint) }),
   };
   if (!(error instanceof EvalDiagnostic)) return record;
-  const own = { ownDirectory: options.nixDirectory, isLocking: options.isLocking ?? false };
+  const own = {
+    ownDirectory: options.nixDirectory,
+    isLocking: options.isLocking ?? false,
+    isExpressionTheirs: options.isExpressionTheirs ?? false,
+  };
   const place = placeOfError(error.data, own);
   const evaluationHint = describeEvaluationError(error.data, own).hint;
   const host = hostOfError(error.data);
@@ -52,6 +56,8 @@ export function renderError(
     /** Where Pristine's own Nix code lies. */
     readonly nixDirectory: string;
     readonly isLocking?: boolean;
+    /** The expression of the command line is the user's own. */
+    readonly isExpressionTheirs?: boolean;
     /** Show an evaluation's whole trace, as Nix does. */
     readonly showTrace?: boolean;
   },
@@ -65,7 +71,9 @@ export function renderError(
   if (error instanceof EvalDiagnostic) {
     const described = describeEvaluationError(error.data, {
       ownDirectory: options.nixDirectory,
+      baseDir: process.cwd(),
       isLocking: options.isLocking ?? false,
+      isExpressionTheirs: options.isExpressionTheirs ?? false,
     });
     if (options.verbose || options.showTrace === true)
       terminal.err(safeText(error.rendered).replace(/^error:/, red("error:")));

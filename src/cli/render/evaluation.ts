@@ -27,15 +27,19 @@ export function describeEvaluationError(
   options: {
     /** Where Pristine's own Nix code lies. */
     readonly ownDirectory: string;
+    /** Paths below this directory are shown relative to it. */
+    readonly baseDir?: string;
+    /** The expression of the command line is the user's own, not one that the command has made. */
+    readonly isExpressionTheirs?: boolean;
     /** Packages are looked up in the suite's index, not in a lock. */
     readonly isLocking?: boolean;
   },
 ): EvaluationErrorText {
   const [headline = "", ...rest] = data.message.split("\n");
-  const place = placeToShow(data, options.ownDirectory);
+  const place = placeToShow(data, options);
   const details = [...rest];
   if (place !== undefined) {
-    details.push(`  at ${place.file}:${place.line}:${place.column}`);
+    details.push(`  at ${shownPath(place.file, options.baseDir)}:${place.line}:${place.column}`);
     if (place.excerpt !== "") details.push(...place.excerpt.split("\n").map((line) => ` ${line}`));
   }
   if (data.suggestion !== undefined) details.push(`  ${data.suggestion}`);
@@ -54,15 +58,24 @@ export function describeEvaluationError(
 /** The place that a person is shown, for programs. */
 export function placeOfError(
   data: EvalDiagnosticData,
-  options: { readonly ownDirectory: string },
+  options: { readonly ownDirectory: string; readonly isExpressionTheirs?: boolean },
 ): DiagnosticPlace | undefined {
-  return placeToShow(data, options.ownDirectory);
+  return placeToShow(data, options);
+}
+
+function shownPath(file: string, baseDir: string | undefined): string {
+  return baseDir !== undefined && file.startsWith(`${baseDir}/`) ? file.slice(baseDir.length + 1) : file;
 }
 
 /** The place of the error when it is the user's; else the innermost place of theirs that led to it. */
-function placeToShow(data: EvalDiagnosticData, ownDirectory: string): DiagnosticPlace | undefined {
+function placeToShow(
+  data: EvalDiagnosticData,
+  options: { readonly ownDirectory: string; readonly isExpressionTheirs?: boolean },
+): DiagnosticPlace | undefined {
   const isTheirs = (place: DiagnosticPlace): boolean =>
-    place.file.startsWith("/") && !place.file.startsWith(`${ownDirectory}/`);
+    place.file.startsWith("/")
+      ? !place.file.startsWith(`${options.ownDirectory}/`)
+      : options.isExpressionTheirs === true && place.file === "«string»";
   if (data.place !== undefined && isTheirs(data.place)) return data.place;
   // What the module system throws names the definitions itself; a frame would only say where evaluation passed by.
   if (data.code === "EVAL_THROWN") return undefined;

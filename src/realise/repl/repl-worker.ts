@@ -35,9 +35,13 @@ function send(message: ReplMessage): void {
 /** Text goes out in pieces of this size: printing makes very many small ones. */
 const PIECE_CHARS = 16_384;
 let pending = "";
+let isMidLine = false;
 
 function flush(): void {
-  if (pending !== "") send({ kind: "out", text: textOfByteString(pending) });
+  if (pending !== "") {
+    send({ kind: "out", text: textOfByteString(pending) });
+    isMidLine = !pending.endsWith("\n");
+  }
   pending = "";
 }
 
@@ -96,12 +100,14 @@ Object.defineProperty(state, "callDepthMax", {
 });
 
 function attempt(action: () => ReplReply): ReplReply {
+  isMidLine = false;
   Atomics.store(interrupt, 0, 0);
   try {
     return action();
   } catch (error) {
-    // Half a value says nothing; Nix shows it after the error.
+    // Half a value says nothing; Nix shows it after the error. What is out already is at least ended.
     if (!start.isCompatible) pending = "";
+    if (!start.isCompatible && isMidLine) send({ kind: "out", text: "\n" });
     send({ kind: "error", text: describe(error) });
     return { kind: "done" };
   } finally {

@@ -20,6 +20,7 @@ import {
   writeFileAtomic,
 } from "../system/files.ts";
 import { findProgram, renderExit, run, succeeded } from "../system/process.ts";
+import { withFormerStackLimit } from "../system/stack-limit.ts";
 import type { BuildEvent } from "./build-event.ts";
 import { LogTail } from "./build-log.ts";
 import { registerOutputs } from "./build-outputs.ts";
@@ -196,7 +197,7 @@ async function buildInSandbox(drvPath: StorePath, drv: Derivation, settings: Bui
     const silence = new Silence(settings.silenceMs, shown);
     try {
       using log = createFile(logPath);
-      const outcome = await run(command.argv, {
+      const outcome = await run(withFormerStackLimit(command.argv), {
         inputs: command.inputs,
         env: {},
         cwd: "/",

@@ -41,6 +41,15 @@ const CASES: Readonly<Record<string, readonly [command: string, text: string]>> 
     'for f in x64 x64-deep arm64 arm64-deep; do echo no > "$COPY/dist/programs-$f.cache"; done; "$COPY/bin/compat/nix" eval --expr 3',
     "3",
   ],
+  "the limit on stacks of what is built": [
+    `ulimit -S -s 4096; sh -c 'ulimit -S -s 286720 && exec "$HERE/bin/node" --stack-size=262144 --input-type=module -e "
+      import { spawnSync } from \\"node:child_process\\";
+      const { withFormerStackLimit } = await import(\\"$HERE/src/system/stack-limit.ts\\");
+      const [program, ...args] = withFormerStackLimit([\\"sh\\", \\"-c\\", \\"ulimit -S -s\\"]);
+      process.stdout.write(spawnSync(program, args).stdout);
+    "'; true`,
+    "4096",
+  ],
   "links to the program": [
     'mkdir a b && ln -s ../a/one b/two && ln -s "$HERE/bin/compat/nix-instantiate" a/one && b/two --eval -E 3',
     "3",

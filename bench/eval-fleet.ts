@@ -16,7 +16,7 @@ import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { oracleCommand, oracleTree } from "../scripts/oracle.ts";
 import { writeStubLock } from "../test/support/stub-lock.ts";
-import { measure, type Measurement, measureInTurn, type Program } from "./measure.ts";
+import { measure, measureInTurn, type Program, ratioOf, without } from "./measure.ts";
 
 const ROOT = join(import.meta.dirname, "..");
 const PRISTINE = join(ROOT, "bin/pristine");
@@ -66,28 +66,10 @@ function compare(fleet: string, nixDir: string): Record<string, unknown> {
     pristine: all.pristine,
     start: all.start,
     nix: nixAlone,
-    ratio: {
-      userSeconds: ratio(all.pristine.userSeconds, nixAlone.userSeconds),
-      wallSeconds: ratio(all.pristine.wallSeconds, nixAlone.wallSeconds),
-      maxRssMb: ratio(all.pristine.maxRssMb, nixAlone.maxRssMb),
-    },
+    ratio: ratioOf(all.pristine, nixAlone),
   };
 }
 
 function parsed(program: Program): string {
   return JSON.stringify(JSON.parse(measure(program).stdout));
-}
-
-function without(whole: Measurement, part: Measurement): Measurement {
-  const less = (a: number, b: number): number => Math.max(0, Math.round((a - b) * 100) / 100);
-  return {
-    wallSeconds: less(whole.wallSeconds, part.wallSeconds),
-    userSeconds: less(whole.userSeconds, part.userSeconds),
-    systemSeconds: less(whole.systemSeconds, part.systemSeconds),
-    maxRssMb: whole.maxRssMb,
-  };
-}
-
-function ratio(ours: number, theirs: number): number | null {
-  return theirs === 0 ? null : Math.round((ours / theirs) * 100) / 100;
 }

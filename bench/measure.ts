@@ -63,3 +63,24 @@ export function measureInTurn<Name extends string>(
 function processorTime({ userSeconds, systemSeconds }: Measurement): number {
   return userSeconds + systemSeconds;
 }
+
+/** What a program takes without a part of it that is measured by itself. */
+export function without(whole: Measurement, part: Measurement): Measurement {
+  const less = (a: number, b: number): number => Math.max(0, Math.round((a - b) * 100) / 100);
+  return {
+    wallSeconds: less(whole.wallSeconds, part.wallSeconds),
+    userSeconds: less(whole.userSeconds, part.userSeconds),
+    systemSeconds: less(whole.systemSeconds, part.systemSeconds),
+    maxRssMb: whole.maxRssMb,
+  };
+}
+
+/** How many times as much the one takes; null where the other takes too little to tell. */
+export function ratioOf(ours: Measurement, theirs: Measurement): Record<string, number | null> {
+  const ratio = (a: number, b: number): number | null => (b === 0 ? null : Math.round((a / b) * 100) / 100);
+  return {
+    userSeconds: ratio(ours.userSeconds, theirs.userSeconds),
+    wallSeconds: ratio(ours.wallSeconds, theirs.wallSeconds),
+    maxRssMb: ratio(ours.maxRssMb, theirs.maxRssMb),
+  };
+}

@@ -11,7 +11,7 @@ case "$program $*" in
   nix*" "* | "cli "*eval*)
     if ulimit -S -s 286720 2>/dev/null; then
       exec "$node" --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt --no-parallel-scavenge \
-        --max-old-space-size=8192 "$bin/../dist/$program.cjs" "$@"
+        --max-semi-space-size=16 --max-old-space-size=8192 "$bin/../dist/$program.cjs" "$@"
     fi
     ;;
 esac

@@ -106,7 +106,8 @@ export function parseCommandLine(
     if (flag === "--option") {
       const [setting = "", value = ""] = take(flag, 2);
       settings.set(setting, value);
-    } else if (count !== undefined) flags.set(flag, [...(flags.get(flag) ?? []), take(flag, count)]);
+    } else if (flag === "--refresh") settings.set("tarball-ttl", "0");
+    else if (count !== undefined) flags.set(flag, [...(flags.get(flag) ?? []), take(flag, count)]);
     else if (VALUE_SETTINGS.has(name)) settings.set(name, take(flag, 1)[0]!);
     else if (BOOLEAN_SETTINGS.has(name)) settings.set(name, "true");
     else if (BOOLEAN_SETTINGS.has(name.replace(/^no-/, ""))) settings.set(name.slice("no-".length), "false");

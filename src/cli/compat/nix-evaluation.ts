@@ -2,6 +2,7 @@
 
 import type { EvaluationArgument, EvaluationRequest, EvaluationServices } from "../../realise/evaluate.ts";
 import { writeError } from "./failure.ts";
+import { fetchSettingsOf } from "./fetch-settings-of.ts";
 import { type CommandLine, type FlagTable, lastValue } from "./nix-command-line.ts";
 
 /** Flags that say what is evaluated, and with what. */
@@ -41,6 +42,7 @@ export async function evaluationOf(
     showTrace: settings.get("show-trace") === "true",
     traceVerbose: settings.get("trace-verbose") === "true",
     experimentalFeatures: features,
+    fetchSettings: fetchSettingsOf((name) => settings.get(name)),
     ...(settings.get("abort-on-warn") === "true" ? { abortOnWarn: true } : {}),
     ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
     ...(system === undefined ? {} : { system }),

@@ -9,6 +9,7 @@ import { writeOutput } from "../../system/standard-output.ts";
 import type { RootNames } from "./add-root.ts";
 import { GC_WARNING, writeError } from "./failure.ts";
 import { defaultNixPath } from "./default-nix-path.ts";
+import { fetchSettingsOf } from "./fetch-settings-of.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
 import { NixSettings, settingsOfEnvironment } from "./nix-settings.ts";
 
@@ -131,6 +132,7 @@ export function requestOf(
     showTrace: settings.isOn("show-trace"),
     traceVerbose: settings.isOn("trace-verbose"),
     experimentalFeatures: settings.features,
+    fetchSettings: fetchSettingsOf((name) => (settings.has(name) ? settings.text(name) : undefined)),
     pure: settings.isOn("pure-eval"),
     restricted: settings.isOn("restrict-eval"),
     allowedUris: settings.list("allowed-uris"),

@@ -7,6 +7,7 @@
  *           --arg NAME EXPR    an argument for a function at the top (--argstr NAME TEXT: a string)
  *       -I PATH                an element of the search path; NIX_PATH of the environment counts, too
  *           --option NAME VALUE   an option for both engines, as Nix's --option
+ *           --read-write       let the engines write to their stores, for sets that read what they copied there
  *           --recurse          look into sets that say recurseForDerivations; --depth N bounds it (8)
  *           --sample N         only N attributes of each round, chosen by --seed S (1)
  *           --left CMD, --right CMD   other engines: a command that takes nix-instantiate's options. Ours is on the
@@ -42,6 +43,7 @@ const { values: given, positionals } = parseArgs({
     option: { type: "string", multiple: true },
     include: { type: "string", short: "I", multiple: true },
     recurse: { type: "boolean" },
+    "read-write": { type: "boolean" },
     depth: { type: "string", default: "8" },
     sample: { type: "string" },
     seed: { type: "string", default: "1" },
@@ -90,6 +92,7 @@ const engineOptions = [
   ...searchPath.flatMap((element) => ["-I", element]),
   ...pairsOf(given.option).flatMap(([name, value]) => ["--option", name, value]),
 ];
+const writes = given["read-write"] === true;
 const bounds: Bounds = { timeoutMs: Number(given.timeout) * 1000, memoryMax: Number(given.memory) * 2 ** 20 };
 const scratch = join(process.env["XDG_CACHE_HOME"] ?? tmpdir(), "pristine-compare-engines");
 
@@ -166,7 +169,7 @@ async function askBoth(both: readonly Engine[], answers: Answers, paths: readonl
     for (const engine of both) {
       const known = answers.get(engine.name)!;
       const batch = paths.slice(start, start + size).filter((path) => !known.has(outcomeKey(path)));
-      const options = { recurses: given.recurse === true, catches: true, engineOptions, bounds };
+      const options = { recurses: given.recurse === true, catches: true, engineOptions, writes, bounds };
       if (batch.length === 0) continue;
       jobs.push(() => ask(engine, set, batch, options, (path, outcome) => note(answers, engine, path, outcome)));
     }
@@ -213,7 +216,7 @@ async function askMessages(both: readonly Engine[], sides: SideOutcomes): Promis
     ([key, outcome]) => outcome.kind === "caught" && sides.right.get(key)?.kind === "caught",
   );
   const paths = caught.slice(0, Number(given.messages)).map(([key]) => JSON.parse(key) as AttrPath);
-  const options = { recurses: given.recurse === true, catches: false, engineOptions, bounds };
+  const options = { recurses: given.recurse === true, catches: false, engineOptions, writes, bounds };
   const into = [sides.left, sides.right];
   const jobs = both.map((engine, index) => async () => {
     await ask(engine, set, paths, options, (path, outcome) => void into[index]!.set(outcomeKey(path), outcome));

@@ -5,9 +5,16 @@ import { existsSync, globSync, readFileSync, statSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
 import { suite, test } from "node:test";
 import type { Command } from "commander";
+import { BUILTINS_PAGE, builtinsPage } from "../scripts/builtins-doc.ts";
 import { OPTIONS_PAGE, optionsPage } from "../scripts/options-doc.ts";
 import { draw } from "../scripts/terminal-picture.ts";
 import { makeProgram } from "../src/cli/program.ts";
+import { EXPERIMENTAL_FEATURES } from "../src/cli/compat/nix-setting-table.ts";
+import { BUILTIN_TOPICS, documentationOfBuiltin } from "../src/language/builtins/documentation.ts";
+import { openScope } from "../src/language/builtins/scope.ts";
+import type { Attrs } from "../src/language/eval/attrs.ts";
+import { PrimOp } from "../src/language/eval/value.ts";
+import { openEvaluation, runEvaluation } from "../src/realise/run-evaluation.ts";
 import { parse } from "../src/language/syntax/parse.ts";
 import { Source } from "../src/language/syntax/source.ts";
 import { LAYERS } from "./support/layers.ts";
@@ -211,6 +218,51 @@ test("every dependency has a decision", () => {
 test("options.md is what the declarations say", async () => {
   const current = await optionsPage(AbortSignal.timeout(60_000));
   assert.ok(readFileSync(OPTIONS_PAGE, "utf8") === current, "run 'bin/node scripts/options-doc.ts'");
+});
+
+test("builtins.md is what the sources say", async () => {
+  assert.ok(readFileSync(BUILTINS_PAGE, "utf8") === (await builtinsPage()), "run 'bin/node scripts/builtins-doc.ts'");
+});
+
+test("every builtin is documented with the arguments that it takes", () => {
+  const { state } = openEvaluation({
+    baseDir: "/",
+    output: "value",
+    experimentalFeatures: [...EXPERIMENTAL_FEATURES],
+  });
+  openScope(state, []);
+  const builtins = state.globals.get("builtins") as Attrs;
+  const wrong = builtins.keys.flatMap((name, index) => {
+    const documentation = documentationOfBuiltin(name);
+    if (documentation === undefined) return [`${name} is not documented`];
+    const value = builtins.values[index];
+    const arity = value instanceof PrimOp ? value.arity : name === "derivation" ? 1 : 0;
+    return documentation.args.length === arity ? [] : [`${name} takes ${arity} arguments`];
+  });
+  assert.deepEqual(wrong, [], "write in src/language/builtins/docs");
+  const written = Object.values(BUILTIN_TOPICS).flat();
+  assert.deepEqual(
+    written.map(({ name }) => name).filter((name) => !builtins.has(name)),
+    [],
+    "there is no such builtin",
+  );
+});
+
+test("what the documentation of builtins says of its examples is true", () => {
+  const entries = Object.values(BUILTIN_TOPICS).flat();
+  const examples = entries.flatMap(({ name, text }) =>
+    [...text.matchAll(/```nix\n([^]*?)```\n\nis `(.*)`\./g)].map((match) => ({
+      name,
+      code: match[1],
+      value: match[2],
+    })),
+  );
+  assert.ok(examples.length > 10, "there are examples");
+  const wrong = examples.filter(({ code, value }) => {
+    const expression = `(${code}) == (${value})`;
+    return runEvaluation({ expression, baseDir: "/", output: "value", env: {} }).text !== "true";
+  });
+  assert.deepEqual(wrong, []);
 });
 
 test("the picture of the demo is drawn from its transcript", () => {

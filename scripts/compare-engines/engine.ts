@@ -105,6 +105,7 @@ export async function ask(
     readonly recurses: boolean;
     readonly catches: boolean;
     readonly engineOptions: readonly string[];
+    readonly writes: boolean;
     readonly bounds: Bounds;
   },
   onAnswer: (path: AttrPath, outcome: Outcome) => void,
@@ -126,7 +127,8 @@ export async function ask(
       }
     };
     const expression = probeExpression(set, batch, options);
-    const flags = ["--eval", "--strict", ...options.engineOptions, "-E", expression];
+    const writing = options.writes ? ["--read-write-mode", ...engine.instantiateOptions] : [];
+    const flags = ["--eval", "--strict", ...writing, ...options.engineOptions, "-E", expression];
     const finished = await runEngine(engine, flags, options.bounds, takeLines);
     takeLines("\n");
     if (answered < batch.length) {

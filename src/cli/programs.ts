@@ -3,6 +3,8 @@
  * when it is started, so everything it needs is imported dynamically here.
  */
 
+import type { CodeGroup } from "../system/bundle.ts";
+
 export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   cli: async () => {
     const { run } = await import("./run.ts");
@@ -23,9 +25,10 @@ export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   "evaluate-worker": () => import("../realise/evaluate-worker.ts"),
   "repl-worker": () => import("../realise/repl/repl-worker.ts"),
-  /** Not started by anybody: scripts/code-cache.ts calls it, so that what it uses is compiled. */
-  "warm-up": async () => {
-    const { warmUp } = await import("./warm-up.ts");
-    await warmUp();
-  },
 };
+
+/** Uses what a group of programs starts with, so that it is compiled: for scripts/code-cache.ts. */
+export async function warmUp(group: CodeGroup): Promise<void> {
+  const warming = await import("./warm-up.ts");
+  await warming.warmUp(group);
+}

@@ -2,10 +2,9 @@
 
 import { EvalDiagnostic, type EvaluationRequest } from "../realise/evaluation-request.ts";
 import { runEvaluation } from "../realise/run-evaluation.ts";
+import type { CodeGroup } from "../system/bundle.ts";
+import { hasDeepStack } from "../system/main-thread.ts";
 import { programFile } from "../system/program-files.ts";
-import { parseArguments } from "./compat/nix-instantiate-arguments.ts";
-import "./compat/nix-instantiate-main.ts";
-import { makeProgram } from "./program.ts";
 
 /** What an ordinary program does: options and modules, sets, lists, strings, files, derivations. */
 const PROGRAM = `
@@ -45,15 +44,14 @@ const PROGRAM = `
   }
 `;
 
-export async function warmUp(): Promise<void> {
+/** What evaluation in the first thread uses. */
+function warmUpEvaluation(): void {
   const baseDir = programFile(".");
   const requests: readonly EvaluationRequest[] = [
     { baseDir, expression: "1", output: "value" },
     { baseDir, expression: PROGRAM, output: "value", strict: true },
-    { baseDir, expression: PROGRAM, output: "json" },
-    { baseDir, expression: PROGRAM, output: "printed" },
     { baseDir, expression: PROGRAM, attrPath: "drvPath", output: "raw" },
-    { baseDir, expression: `let x = { a = 1; }; in x.b`, output: "value" },
+    { baseDir, expression: "let x = { a = 1; }; in x.b", output: "value" },
   ];
   for (const request of requests) {
     try {
@@ -63,7 +61,28 @@ export async function warmUp(): Promise<void> {
       if (!(error instanceof EvalDiagnostic) || request !== requests.at(-1)) throw error;
     }
   }
+}
+
+/** What the Nix-compatible programs and the threads that evaluate start with. */
+async function warmUpEvaluators(): Promise<void> {
+  warmUpEvaluation();
+  await import("./compat/nix-main.ts");
+  await import("./compat/nix-instantiate-main.ts");
+  const { parseArguments } = await import("./compat/nix-instantiate-arguments.ts");
   parseArguments(["--eval", "-E", "1"]);
+}
+
+/** What `pristine` starts with; `pristine eval` is started with a deep stack, and evaluates where it is. */
+async function warmUpCommands(options: { readonly evaluates: boolean }): Promise<void> {
+  const { makeProgram } = await import("./program.ts");
   makeProgram().helpInformation();
-  await Promise.resolve();
+  if (!options.evaluates) return;
+  await import("./evaluation-services.ts");
+  await import("../fleet/inventory.ts");
+  warmUpEvaluation();
+}
+
+export async function warmUp(group: CodeGroup): Promise<void> {
+  if (group === "cli") await warmUpCommands({ evaluates: hasDeepStack() });
+  else await warmUpEvaluators();
 }

@@ -110,8 +110,14 @@ export function sourcePath(storeDir: string, name: string, narHash: Hash): Store
 
 function typeWithReferences(storeDir: string, type: string, references: References): string {
   let text = type;
-  for (const reference of references.others.toSorted(compareStorePaths)) text += `:${reference.render(storeDir)}`;
+  const others = isSorted(references.others) ? references.others : references.others.toSorted(compareStorePaths);
+  for (let i = 0; i < others.length; i++) text += `:${storeDir}/${others[i]!.baseName}`;
   return references.self ? `${text}:self` : text;
+}
+
+function isSorted(paths: readonly StorePath[]): boolean {
+  for (let i = 1; i < paths.length; i++) if (compareStorePaths(paths[i - 1]!, paths[i]!) > 0) return false;
+  return true;
 }
 
 function parseHash(text: string, digits: string): Hash {

@@ -52,21 +52,23 @@ export class DerivationText {
     const sources = drv.inputSources.map(({ baseName }) => baseName).sort();
     this.#middle =
       `[${sources.map((baseName) => `"${storeDir}/${baseName}"`).join(",")}],` +
-      `${quote(drv.system)},${quote(drv.builder)},${renderList(drv.args)},[`;
+      // Nix escapes nothing in the system and in the names of outputs.
+      `"${drv.system}",${quote(drv.builder)},${renderList(drv.args)},[`;
     const valued: string[] = [];
     const variables: string[] = [];
-    let part = "";
-    let separator = "";
-    for (const key of [...drv.env.keys()].sort()) {
-      part += `${separator}(${quote(key)},`;
+    let parts: string[] = [];
+    const keys = [...drv.env.keys()].sort();
+    for (let i = 0; i < keys.length; i++) {
+      const key = keys[i]!;
+      parts.push(i > 0 ? ",(" : "(", quote(key));
       if (drv.outputs.has(key)) {
-        variables.push(part);
+        parts.push(",");
+        variables.push(parts.join(""));
         valued.push(key);
-        part = ")";
-      } else part += `${quote(drv.env.get(key)!)})`;
-      separator = ",";
+        parts = [")"];
+      } else parts.push(",", quote(drv.env.get(key)!), ")");
     }
-    variables.push(part);
+    variables.push(parts.join(""));
     this.#variables = variables;
     this.#valued = valued;
   }
@@ -99,7 +101,7 @@ export class DerivationText {
     text += "],[";
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]!;
-      text += `${i > 0 ? "," : ""}("${input[0]}",${renderList(input[1])})`;
+      text += `${i > 0 ? "," : ""}("${input[0]}",[${input[1].map((name) => `"${name}"`).join(",")}])`;
     }
     text += `],${this.#middle}${this.#variables[0]!}`;
     for (let i = 0; i < this.#valued.length; i++) text += valueOf(this.#valued[i]!) + this.#variables[i + 1]!;
@@ -109,7 +111,7 @@ export class DerivationText {
 
 function renderOutput(drv: Derivation, outputName: string, storeDir: string, mask = false): string {
   const [path, algorithm, hash] = outputFields(drv, outputName, storeDir);
-  return `(${quote(outputName)},"${mask ? "" : path}","${algorithm}","${hash}")`;
+  return `("${outputName}","${mask ? "" : path}","${algorithm}","${hash}")`;
 }
 
 function outputFields(drv: Derivation, outputName: string, storeDir: string): readonly [string, string, string] {

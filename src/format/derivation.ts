@@ -8,7 +8,7 @@
 import { FormatError } from "../base/errors.ts";
 import { type ContentAddressMethod, contentAddressedPath } from "./content-address.ts";
 import { type Hash, type HashAlgorithm, hashByteString } from "./hash.ts";
-import { outputPathName, type StorePath } from "./store-path.ts";
+import { compareStorePaths, outputPathName, type StorePath } from "./store-path.ts";
 
 export type DerivationOutput =
   /** The path follows from the derivation. */
@@ -75,10 +75,10 @@ export function outputPathOf(drv: Derivation, outputName: string, storeDir: stri
 
 /** All store paths a `.drv` file refers to, in order. */
 export function derivationReferences(drv: Derivation): StorePath[] {
-  const byBaseName = new Map<string, StorePath>();
-  for (const path of drv.inputSources) byBaseName.set(path.baseName, path);
-  for (const { path } of drv.inputDerivations) byBaseName.set(path.baseName, path);
-  return [...byBaseName.values()].sort((a, b) => (a.baseName < b.baseName ? -1 : 1));
+  const paths = [...drv.inputSources];
+  for (let i = 0; i < drv.inputDerivations.length; i++) paths.push(drv.inputDerivations[i]!.path);
+  paths.sort(compareStorePaths);
+  return paths.filter((path, i) => i === 0 || path.baseName !== paths[i - 1]!.baseName);
 }
 
 /** What stands for an output's path inside its own derivation while the path is not known (`builtins.placeholder`). */

@@ -77,7 +77,7 @@ export function* narChunks(
         stack.push({ path, names: node.names.toSorted(), next: 0 });
         break;
       case "unknown":
-        throw new FormatError("nar", `'${path}' is neither a file, a directory nor a symbolic link`);
+        throw new UnsupportedFileError(path);
     }
     if (buffer.isFull) yield* buffer.take();
     // Find the next entry, closing what is finished.
@@ -104,6 +104,17 @@ export function* narChunks(
     node = found;
   }
   yield* buffer.take();
+}
+
+/** A device, a socket or a pipe, for which archives have no form. */
+export class UnsupportedFileError extends FormatError {
+  /** Relative to the tree's root. */
+  readonly path: string;
+
+  constructor(path: string) {
+    super("nar", `'${path}' is neither a file, a directory nor a symbolic link`);
+    this.path = path;
+  }
 }
 
 /** Hash and size of a tree's archive. */

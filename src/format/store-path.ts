@@ -111,6 +111,32 @@ export function checkName(name: string): NameError | undefined {
   return undefined;
 }
 
+/** What is wrong with a name, in Nix's words. */
+export function describeNameError(name: string): string | undefined {
+  switch (checkName(name)) {
+    case undefined:
+      return undefined;
+    case "empty":
+      return "name must not be empty";
+    case "too-long":
+      return `name '${name}' must be no longer than ${NAME_CHARS_MAX} characters`;
+    case "bad-character":
+      return `name '${name}' contains illegal character '${/[^0-9a-zA-Z+\-._?=]/.exec(name)?.[0] ?? ""}'`;
+    case "dots": {
+      const first = /^\.+(?=-)/.exec(name)?.[0];
+      const why = first === undefined ? "" : `: first dash-separated component must not be '${first}'`;
+      return `name '${name}' is not valid${why}`;
+    }
+  }
+}
+
+/** A path that cannot be made because of its name. */
+export class StorePathNameError extends FormatError {
+  constructor(baseName: string, problem: string) {
+    super("store path", `path '${baseName}' is not a valid store path: ${problem}`);
+  }
+}
+
 /** The path below a store object that `path` names: `/nix/store/<digest>-<name>/bin/sh` is `[<digest>-<name>, "/bin/sh"]`. */
 export function splitStorePath(path: string, storeDir: string): readonly [StorePath, string] | undefined {
   if (!path.startsWith(`${storeDir}/`)) return undefined;
@@ -125,12 +151,11 @@ export function splitStorePath(path: string, storeDir: string): readonly [StoreP
  * Most callers want `textPath`, `fixedOutputPath`, `sourcePath` or `outputPath`.
  */
 export function makeStorePath(storeDir: string, type: string, inner: Hash, name: string): StorePath {
-  const reason = checkName(name);
-  if (reason !== undefined) {
-    throw new FormatError("store path", `name '${name}' ${NAME_ERRORS[reason]}`);
-  }
   const fingerprint = hashByteString("sha256", `${type}:${inner.render("base16")}:${storeDir}:${name}`);
-  return StorePath.ofParts(encodeBase32(compressHash(fingerprint.bytes, DIGEST_SIZE)), name);
+  const digest = encodeBase32(compressHash(fingerprint.bytes, DIGEST_SIZE));
+  const problem = describeNameError(name);
+  if (problem !== undefined) throw new StorePathNameError(`${digest}-${name}`, problem);
+  return StorePath.ofParts(digest, name);
 }
 
 /** The path of an input-addressed output, from its derivation's hash modulo fixed outputs. */

@@ -45,6 +45,8 @@ export async function evaluateInWorker(
       case "warning":
         if (!isShownAlready()) services.onWarning?.(message.text, message.isFromExpression);
         return;
+      case "profile":
+        return services.onProfile?.(message.profile);
       case "question":
         void answer(message.question, signal).then((reply) => {
           worker.send(reply);

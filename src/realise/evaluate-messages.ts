@@ -3,6 +3,7 @@
 import type { InputAttrs } from "../format/input/attributes.ts";
 import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 import type { LockFileWrite } from "../language/flake/settle-locks.ts";
+import type { Profile } from "./profile.ts";
 import type {
   EvalDiagnosticData,
   EvaluationRequest,
@@ -54,6 +55,7 @@ export type Ask = <Q extends Question>(question: Q) => Answer<Q>;
 export type WorkerMessage =
   | { readonly kind: "trace"; readonly line: string }
   | { readonly kind: "warning"; readonly text: string; readonly isFromExpression: boolean }
+  | { readonly kind: "profile"; readonly profile: Profile }
   | { readonly kind: "question"; readonly question: Question; readonly gate: SharedArrayBuffer }
   | { readonly kind: "result"; readonly result: EvaluationResult }
   | { readonly kind: "diagnostic"; readonly data: EvalDiagnosticData };

@@ -33,6 +33,7 @@ try {
   const result = runEvaluation(request, {
     onTrace: (line) => send({ kind: "trace", line }),
     onWarning: (text, isFromExpression) => send({ kind: "warning", text, isFromExpression }),
+    onProfile: (profile) => send({ kind: "profile", profile }),
     canRealise,
     ask: askStarter,
   });

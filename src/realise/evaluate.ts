@@ -22,6 +22,8 @@ export async function evaluate(
   signal: AbortSignal,
   services: EvaluationServices = {},
 ): Promise<EvaluationResult> {
+  // What is remembered takes no time.
+  if (request.profile !== undefined) return await evaluateAnew(request, signal, services);
   return await rememberedEvaluation({ request, signal, services, evaluate: evaluateAnew });
 }
 
@@ -33,7 +35,7 @@ export async function evaluateAnew(
 ): Promise<EvaluationResult> {
   signal.throwIfAborted();
   let linesShown = 0;
-  if (services.mayBlock === true && hasDeepStack()) {
+  if (services.mayBlock === true && request.profile === undefined && hasDeepStack()) {
     const { evaluateInline } = await import("./evaluate-inline.ts");
     const outcome = evaluateInline(request, services);
     if (outcome.kind === "evaluated") return outcome.result;

@@ -4,8 +4,8 @@ import { byteStringOfBytes, byteStringOfText, bytesOfByteString, textOfByteStrin
 import { OperationError } from "../base/errors.ts";
 import { fixedOutputPath, sourcePath } from "../format/content-address.ts";
 import { Hash, hashByteString } from "../format/hash.ts";
-import { narHash } from "../format/nar.ts";
 import { type InputAttrs, inputNarHash, renderInputAttrs, textAttribute } from "../format/input/attributes.ts";
+import { narHash, UnsupportedFileError } from "../format/nar.ts";
 import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
 import { RecordedWorld } from "./cache/recorded-world.ts";
@@ -42,6 +42,8 @@ export class EvaluationHost implements Host {
   readonly #startedAt = Math.floor(Date.now() / 1000);
   /** Which store path a source became, so that the same tree is hashed once. */
   readonly #hashed = new Map<string, string>();
+  /** What fetching has warned of; the same tree may be fetched more than once. */
+  readonly #warned = new Set<string>();
 
   #storeReferences: StoreReferences | undefined;
 
@@ -72,6 +74,8 @@ export class EvaluationHost implements Host {
     const object = end < 0 ? path : path.slice(0, end);
     const source = this.sources.get(object);
     if (source?.kind === "text") return { text: source.contents };
+    const derivation = this.derivations.get(path);
+    if (derivation !== undefined) return { text: derivation.aterm };
     if (source?.kind === "path") return { at: byteStringOfText(source.localPath) + (end < 0 ? "" : path.slice(end)) };
     return { at: storeRoot + path };
   }
@@ -180,7 +184,7 @@ export class EvaluationHost implements Host {
     if (known !== undefined) return known;
     const at = this.#diskPath(request.path);
     const kind = this.#asking(() => this.#world.kindOf(at, { followLinks: false }));
-    if (kind === undefined) throw new HostError(`path '${request.path}' does not exist`);
+    if (kind === undefined) throw new HostError(`path '${this.resolveParent(request.path)}' does not exist`);
     const localPath = textOfByteString(at);
     const included: string[] = [];
     const hash = this.#asking(() =>
@@ -229,6 +233,12 @@ export class EvaluationHost implements Host {
       if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {
         const localPath = textOfByteString(at);
         throw new HostError(byteStringOfText(`cannot read '${localPath}': ${(error as Error).message}`));
+      }
+      if (error instanceof UnsupportedFileError) {
+        const root = request.path === "/" ? "" : request.path;
+        throw new HostError(
+          `file '${error.path === "" ? request.path : `${root}/${error.path}`}' has an unsupported type`,
+        );
       }
       throw error;
     }
@@ -365,7 +375,11 @@ export class EvaluationHost implements Host {
   /** Takes up what was fetched: it is read where it is, and belongs to what this evaluation adds to the store. */
   #fetched<T extends FetchedObject>(fetched: T): T {
     const { storePath, localPath, isFlat, warnings } = fetched;
-    for (const warning of warnings) this.#options.onWarning(warning, false);
+    for (const warning of warnings) {
+      if (this.#warned.has(warning)) continue;
+      this.#warned.add(warning);
+      this.#options.onWarning(warning, false);
+    }
     if (localPath !== undefined && !this.sources.has(storePath)) {
       this.sources.set(storePath, { kind: "path", localPath, recursive: isFlat !== true });
     }

@@ -77,8 +77,17 @@ export interface EvaluationRequest {
   /** How things are fetched; what is absent is as Nix has it. */
   readonly fetchSettings?: Partial<FetchSettings>;
   readonly lints?: LintLevels;
+  /** Measure which functions take the time; what comes of it goes to the service `onProfile`. */
+  readonly profile?: ProfileRequest;
   /** Leave source positions out of XML. */
   readonly hidePlaces?: boolean;
+}
+
+export interface ProfileRequest {
+  /** Between samples; 0 for a sample at every call. */
+  readonly periodMs: number;
+  /** By the places of calls, sampled where they begin only, as Nix's own profiler does. */
+  readonly byCallSite: boolean;
 }
 
 /** Something that evaluation adds to the store. */

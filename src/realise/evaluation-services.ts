@@ -3,6 +3,7 @@
 import type { Remembering } from "./cache/remembered-evaluation.ts";
 import type { RealiseRequest } from "./evaluate-messages.ts";
 import type { FetchService } from "./fetch-for-evaluation.ts";
+import type { Profile } from "./profile.ts";
 
 export interface EvaluationServices {
   /** Makes what evaluation needs exist. Without it, import from derivation is an error of the expression. */
@@ -12,6 +13,8 @@ export interface EvaluationServices {
   /** Told of each line of `builtins.trace` as it comes. */
   readonly onTrace?: (line: string) => void;
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
+  /** Told where the time went, also when evaluation failed; for a request with `profile`. */
+  readonly onProfile?: (profile: Profile) => void;
   /** How results are kept; this user's cache when absent. */
   readonly remembering?: Remembering | "off";
   /**

@@ -8,7 +8,6 @@ const REASONS: Readonly<Record<string, string>> = {
   EACCES: "Permission denied",
   EIO: "Input/output error",
   EISDIR: "Is a directory",
-  ELOOP: "Too many levels of symbolic links",
   EMFILE: "Too many open files",
   ENAMETOOLONG: "File name too long",
   ENOENT: "No such file or directory",
@@ -29,6 +28,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
 /** The refusal as a byte string; an error that is none of a system call keeps its own words. */
 export function refusalText(error: OperationError): string {
   const { code = "", syscall = "", path } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  if (code === "ELOOP") return byteStringOfText(`infinite symlink recursion in path '${path ?? ""}'`);
   const reason = REASONS[code];
   if (reason !== undefined && syscall === "read") return `read of 4096 bytes: ${reason}`;
   const action = ACTIONS[syscall];

@@ -35,6 +35,7 @@ import type { Ask } from "./evaluate-messages.ts";
 import { currentSystem } from "./current-system.ts";
 import { EvaluationHost, type EvaluationHostOptions } from "./evaluation-host.ts";
 import { RestrictedHost } from "./restricted-host.ts";
+import { type Profile, profileOf, profilerFor } from "./profile.ts";
 import type { TextTree } from "../system/text-tree.ts";
 import { selectOutput } from "./flake/flake-outputs.ts";
 import { openFlake } from "./flake/open-flake.ts";
@@ -55,6 +56,7 @@ export interface EvaluationBridge {
   /** Whether outputs can be built when they are asked for. */
   readonly canRealise?: boolean;
   readonly onTrace?: (line: string) => void;
+  readonly onProfile?: (profile: Profile) => void;
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
 }
 
@@ -108,6 +110,7 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
   const state = new EvalState(
     {
       callDepthMax: request.callDepthMax ?? CALL_DEPTH_MAX_DEFAULT,
+      profiler: request.profile === undefined ? undefined : profilerFor(request.profile),
       showTrace: request.showTrace ?? false,
       pure: request.pure ?? false,
       restricted: request.restricted ?? false,
@@ -135,6 +138,8 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
     return { text, ...made, ...(typeof shown === "string" ? {} : { tree: shown }) };
   } catch (error) {
     throw diagnosticOf(error, request.showTrace ?? false);
+  } finally {
+    if (state.profiler !== undefined) bridge.onProfile?.(profileOf(state.profiler, request.profile!));
   }
 }
 

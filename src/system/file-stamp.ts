@@ -35,7 +35,9 @@ export function stampOf(path: string, options: { readonly followLinks: boolean }
   try {
     status = (options.followLinks ? fs.statSync : fs.lstatSync)(onDisk(path), { throwIfNoEntry: false });
   } catch (error) {
-    if ((error as { readonly code?: unknown }).code === "ENOTDIR") return undefined;
+    const { code } = error as { readonly code?: unknown };
+    // A link that leads back to itself names nothing, either.
+    if (code === "ENOTDIR" || code === "ELOOP") return undefined;
     throw error;
   }
   if (status === undefined) return undefined;

@@ -3,7 +3,6 @@
  * link times. Trees of store objects are written and read by `tree.ts`.
  */
 
-import { randomBytes } from "node:crypto";
 import { closeSync, constants, ftruncateSync, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { systemErrorCode } from "./file-error.ts";
@@ -270,7 +269,7 @@ async function absentAsUndefined<T>(operation: Promise<T>): Promise<T | undefine
 }
 
 function besideName(path: string): string {
-  return `${path}.tmp-${process.pid}-${randomBytes(6).toString("hex")}`;
+  return `${path}.tmp-${process.pid}-${globalThis.crypto.randomUUID().slice(-12)}`;
 }
 
 function parentOf(path: string): string {

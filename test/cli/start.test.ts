@@ -38,7 +38,7 @@ const CASES: Readonly<Record<string, readonly [command: string, text: string]>> 
   "no thread of its own for the other programs": ['"$COPY/bin/pristine" eval --json -E "1 + 1"', "2"],
   "no compiled code": ['rm "$COPY"/dist/*.cache; "$COPY/bin/compat/nix-instantiate" --eval -E "1 + 1"', "2"],
   "compiled code of something else": [
-    'for f in x64 x64-deep arm64 arm64-deep; do echo no > "$COPY/dist/programs-$f.cache"; done; "$COPY/bin/compat/nix" eval --expr 3',
+    'for f in x64 x64-deep arm64 arm64-deep; do echo no > "$COPY/dist/evaluate-$f.cache"; done; "$COPY/bin/compat/nix" eval --expr 3',
     "3",
   ],
   "the limit on stacks of what is built": [

@@ -29,6 +29,7 @@ interface EvalOptions extends EvaluationOptions, LockOptions {
   readonly strict?: boolean;
   readonly readOnly?: boolean;
   readonly writeTo?: string;
+  readonly profile?: string;
 }
 
 /** The options of every command that evaluates what it is given. */
@@ -63,6 +64,7 @@ export function registerEval(program: Command): void {
     .option("--raw", "print a string without quotes")
     .option("--xml", "print the value as XML")
     .option("--write-to <path>", "write a string, or a set of strings, as a file or directory")
+    .option("--profile <file>", "write where the time went: FILE.html, FILE.json (speedscope), or collapsed stacks")
     .option("--read-only", "build nothing that evaluation needs")
     .addHelpText(
       "after",
@@ -86,10 +88,16 @@ export function registerEval(program: Command): void {
           strict: options.strict ?? session.options.json,
         };
         const { storeRoot, services } = await evaluationServices(session, { canBuild: options.readOnly !== true });
-        const result = await evaluate({ ...request, ...storeRoot }, session.signal, {
-          ...services,
-          mayBlock: true,
-        });
+        const { PROFILE_REQUEST, profiledEvaluation } = await import("../profile/profiled-evaluation.ts");
+        const { profile: file } = options;
+        const located = { ...request, ...storeRoot };
+        const result =
+          file === undefined
+            ? await evaluate(located, session.signal, { ...services, mayBlock: true })
+            : await profiledEvaluation(file, async (told) => {
+                const profiled = { ...located, profile: PROFILE_REQUEST };
+                return await evaluate(profiled, session.signal, { ...services, ...told });
+              });
         await show(session, result, options);
         return EXIT.ok;
       }),
@@ -124,10 +132,9 @@ export async function evaluationRequest(
   if (options.expr !== undefined && options.file !== undefined) {
     throw new OperationError("USAGE", "--expr and --file exclude each other");
   }
-  const { fleetExpression } = await import("../../fleet/inventory.ts");
   const source =
     options.file === undefined
-      ? { expression: options.expr ?? fleetExpression(session.fleetFile) }
+      ? { expression: options.expr ?? (await expressionOfFleet(session.fleetFile)) }
       : { file: options.file };
   return {
     ...source,
@@ -137,6 +144,11 @@ export async function evaluationRequest(
     pure: options.pure ?? false,
     showTrace: options.showTrace ?? false,
   };
+}
+
+async function expressionOfFleet(fleetFile: string): Promise<string> {
+  const { fleetExpression } = await import("../../fleet/inventory.ts");
+  return fleetExpression(fleetFile);
 }
 
 function outputOf(session: Session, options: EvalOptions): EvaluationOutput {

@@ -93,7 +93,7 @@ function registerCheck(flake: Command): void {
       }
       const { terminal } = session;
       if (session.options.json) terminal.out(JSON.stringify({ checks, omittedSystems }));
-      else terminal.out("all checks passed!");
+      else terminal.err("all checks passed!");
       if (omittedSystems.length > 0) {
         const systems = omittedSystems.join(", ");
         terminal.err(
@@ -155,6 +155,8 @@ async function ask(
       system: currentSystem(),
       showTrace: options.showTrace ?? false,
       output: "printed",
+      // What is locked anew is asked for anew, however recently it was downloaded.
+      ...(flake.task.kind === "lock" ? { fetchSettings: { tarballTtl: 0 } } : {}),
       ...storeRoot,
     },
     session.signal,

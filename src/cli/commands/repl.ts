@@ -35,6 +35,7 @@ export function registerRepl(program: Command): void {
             canRealise: true,
             colors: terminal.colors.isColorSupported && process.stdout.isTTY,
             isCompatible: false,
+            flakes: [],
             files: [...files, ...(file === undefined ? [] : [file])],
             expressions: options.expr === undefined ? [] : [{ text: expression ?? "", what: "--expr" }],
             variables: (await exists(session.fleetFile)) ? { fleet: fleetExpression(session.fleetFile) } : {},

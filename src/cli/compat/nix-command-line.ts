@@ -1,9 +1,8 @@
 /** Command lines as `nix` reads them: flags anywhere, each with as many arguments as it takes. */
 
-/** A command line that makes no sense; Nix says so with a pointer to its help. */
-export class NixUsageError extends Error {
-  override readonly name = "NixUsageError";
-}
+import type { GivenSetting } from "./nix-settings.ts";
+import { settingOfFlag } from "./setting-flags.ts";
+import { UsageError } from "./usage-error.ts";
 
 export interface FlagTable {
   /** By long name with its dashes, or short: how many arguments follow. */
@@ -14,8 +13,8 @@ export interface CommandLine {
   readonly words: readonly string[];
   /** What each flag was given with, in order, by its long name. */
   readonly flags: ReadonlyMap<string, readonly (readonly string[])[]>;
-  /** Nix settings (`--option NAME VALUE`, `--NAME VALUE`, `--NAME`, `--no-NAME`). */
-  readonly settings: ReadonlyMap<string, string>;
+  /** Nix's settings in the order they are given. */
+  readonly settings: readonly GivenSetting[];
   /** What follows the first word, when reading stopped there. */
   readonly rest: readonly string[];
 }
@@ -44,35 +43,6 @@ const COMMON: FlagTable = {
   "--store": 1,
 };
 
-const VALUE_SETTINGS = new Set([
-  "cores",
-  "eval-profile-file",
-  "eval-profiler",
-  "eval-profiler-frequency",
-  "experimental-features",
-  "extra-experimental-features",
-  "max-call-depth",
-  "max-jobs",
-  "nix-path",
-  "substituters",
-  "system",
-  "timeout",
-]);
-
-const BOOLEAN_SETTINGS = new Set([
-  "abort-on-warn",
-  "accept-flake-config",
-  "allow-import-from-derivation",
-  "eval-cache",
-  "fallback",
-  "keep-going",
-  "pure-eval",
-  "restrict-eval",
-  "show-trace",
-  "trace-verbose",
-  "warn-dirty",
-]);
-
 /** Reads a command line; with `stopsAtWord`, what follows the first word is left for the command it names. */
 export function parseCommandLine(
   argv: readonly string[],
@@ -81,12 +51,12 @@ export function parseCommandLine(
 ): CommandLine {
   const words: string[] = [];
   const flags = new Map<string, string[][]>();
-  const settings = new Map<string, string>();
+  const settings: GivenSetting[] = [];
   let at = 0;
   const take = (flag: string, count: number): string[] => {
     const values = argv.slice(at, at + count);
     at += count;
-    if (values.length < count) throw new NixUsageError(`flag '${flag}' requires ${count} argument(s)`);
+    if (values.length < count) throw new UsageError(`flag '${flag}' requires ${count} argument(s)`);
     return values;
   };
   while (at < argv.length) {
@@ -102,16 +72,16 @@ export function parseCommandLine(
     }
     const flag = SHORT[word] ?? word;
     const count = table[flag] ?? COMMON[flag];
-    const name = flag.slice("--".length);
     if (flag === "--option") {
       const [setting = "", value = ""] = take(flag, 2);
-      settings.set(setting, value);
-    } else if (flag === "--refresh") settings.set("tarball-ttl", "0");
+      settings.push({ name: setting, value, isOption: true });
+    } else if (flag === "--refresh") settings.push({ name: "tarball-ttl", value: "0" });
     else if (count !== undefined) flags.set(flag, [...(flags.get(flag) ?? []), take(flag, count)]);
-    else if (VALUE_SETTINGS.has(name)) settings.set(name, take(flag, 1)[0]!);
-    else if (BOOLEAN_SETTINGS.has(name)) settings.set(name, "true");
-    else if (BOOLEAN_SETTINGS.has(name.replace(/^no-/, ""))) settings.set(name.slice("no-".length), "false");
-    else throw new NixUsageError(`unrecognised flag '${word}'`);
+    else {
+      const setting = settingOfFlag(flag, () => take(flag, 1)[0]!);
+      if (setting === undefined) throw new UsageError(`unrecognised flag '${word}'`);
+      settings.push(setting);
+    }
   }
   return { words, flags, settings, rest: argv.slice(at) };
 }
@@ -120,7 +90,7 @@ export function parseCommandLine(
 export function joinCommandLines(outer: CommandLine, inner: CommandLine): CommandLine {
   const flags = new Map(outer.flags);
   for (const [flag, given] of inner.flags) flags.set(flag, [...(flags.get(flag) ?? []), ...given]);
-  return { ...inner, flags, settings: new Map([...outer.settings, ...inner.settings]) };
+  return { ...inner, flags, settings: [...outer.settings, ...inner.settings] };
 }
 
 /** The last value of a flag that takes one. */

@@ -1,11 +1,15 @@
 /** `nix eval`. */
 
-import { type EvaluationRequest, type EvaluationResult, evaluate } from "../../realise/evaluate.ts";
+import type { EvaluationRequest, EvaluationResult, EvaluationServices } from "../../realise/evaluate.ts";
 import { resolveStoreAddress } from "../../store/store-address.ts";
 import { writeTextTree } from "../../system/text-tree.ts";
 import { indentJson } from "../render/json.ts";
-import { type CommandLine, lastValue, NixUsageError, type FlagTable } from "./nix-command-line.ts";
-import { EVALUATION_FLAGS, evaluationOf, reporting, sourceOf } from "./nix-evaluation.ts";
+import { type CommandLine, lastValue, type FlagTable } from "./nix-command-line.ts";
+import { UsageError } from "./usage-error.ts";
+import { EVALUATION_FLAGS, evaluationOf, flakeOf, reporting, settingsOf, sourceOf } from "./nix-evaluation.ts";
+import type { NixSettings } from "./nix-settings.ts";
+import { evaluateForNix } from "./profiled.ts";
+import { currentSystem } from "../../realise/current-system.ts";
 import { storeOfEnvironment } from "./nix-instantiate-run.ts";
 
 export const EVAL_FLAGS: FlagTable = {
@@ -21,16 +25,18 @@ export const EVAL_FLAGS: FlagTable = {
 export async function runNixEval(line: CommandLine, signal: AbortSignal): Promise<void> {
   const { flags, words } = line;
   const [isRaw, isJson] = [flags.has("--raw"), flags.has("--json")];
-  if (flags.has("--file") && flags.has("--expr")) throw new NixUsageError("'--file' and '--expr' are exclusive");
-  if (words.length > 1) throw new NixUsageError(`unexpected argument '${words[1]!}'`);
-  if (isRaw && isJson) throw new NixUsageError("--raw and --json are mutually exclusive");
+  if (flags.has("--file") && flags.has("--expr")) throw new UsageError("'--file' and '--expr' are exclusive");
+  if (words.length > 1) throw new UsageError(`unexpected argument '${words[1]!}'`);
+  if (isRaw && isJson) throw new UsageError("--raw and --json are mutually exclusive");
   const writeTo = lastValue(line, "--write-to");
   if (writeTo !== undefined && (await isPresent(writeTo))) throw new Error(`path '${writeTo}' already exists`);
   const apply = lastValue(line, "--apply");
+  const settings = settingsOf(line);
   const result = await evaluateInStore(
     line,
+    settings,
     {
-      ...(await evaluationOf(line, { isPure: true })),
+      ...(await evaluationOf(line, settings, { isPure: true })),
       ...(await whatToEvaluate(line)),
       ...(apply === undefined ? {} : { apply }),
       output: writeTo !== undefined ? "tree" : isRaw ? "raw" : isJson ? "json" : "printed",
@@ -53,44 +59,50 @@ function isPretty({ flags }: CommandLine): boolean {
   return flags.has("--pretty") || (process.stdout.isTTY && !flags.has("--no-pretty"));
 }
 
-type Evaluated = Pick<EvaluationRequest, "expression" | "file" | "attrPath">;
+type Evaluated = Pick<EvaluationRequest, "expression" | "file" | "attrPath" | "flake">;
 
 async function whatToEvaluate(line: CommandLine): Promise<Evaluated> {
   const source = await sourceOf(line);
   const word = line.words[0] ?? ".";
-  if (source === undefined) throw new NixUsageError(`a flake ('${word}') cannot be evaluated; use --file or --expr`);
+  if (source === undefined) {
+    const system = currentSystem();
+    return flakeOf(line, word, {
+      kind: "select",
+      defaults: [`packages.${system}.default`, `defaultPackage.${system}`],
+      prefixes: [`packages.${system}.`, `legacyPackages.${system}.`],
+    });
+  }
   return word === "." ? source : { ...source, attrPath: word };
 }
 
 /** Evaluates; what the expression adds to the store is written there unless `--read-only` is given. */
 async function evaluateInStore(
   line: CommandLine,
+  settings: NixSettings,
   request: EvaluationRequest,
   signal: AbortSignal,
 ): Promise<EvaluationResult> {
-  const storeText = lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"]);
+  const storeText = lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"], settings.text("store"));
   const canWrite = storeText !== undefined && !line.flags.has("--read-only");
   const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
   const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
-  const result = await evaluate(
-    { ...request, readWrite: canWrite, ...(storeRoot === "" ? {} : { storeRoot }) },
-    signal,
-    {
-      ...reporting(),
-      mayBlock: true,
-      ...(canWrite
-        ? {
-            // What is remembered says what a derivation is called, but not what is in it.
-            remembering: "off",
-            realise: async (wanted, abort) => {
-              const { openLocalStore } = await import("../../store/open-store.ts");
-              const { buildForEvaluation } = await import("../../realise/build-for-evaluation.ts");
-              await buildForEvaluation(await openLocalStore(storeText, signal))(wanted, abort);
-            },
-          }
-        : {}),
-    },
-  );
+  const located = { ...request, readWrite: canWrite, ...(storeRoot === "" ? {} : { storeRoot }) };
+  const services: EvaluationServices = {
+    ...reporting(),
+    mayBlock: true,
+    ...(canWrite
+      ? {
+          // What is remembered says what a derivation is called, but not what is in it.
+          remembering: "off",
+          realise: async (wanted, abort) => {
+            const { openLocalStore } = await import("../../store/open-store.ts");
+            const { buildForEvaluation } = await import("../../realise/build-for-evaluation.ts");
+            await buildForEvaluation(await openLocalStore(storeText, signal))(wanted, abort);
+          },
+        }
+      : {}),
+  };
+  const result = await evaluateForNix(located, signal, services, settings);
   const made = [...result.derivations.keys(), ...result.sources.keys()];
   if (canWrite && made.length > 0) {
     const { openStore } = await import("../../store/open-store.ts");

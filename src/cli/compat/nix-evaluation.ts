@@ -1,8 +1,11 @@
 /** What the `nix` commands that evaluate have in common: their flags, and the request these stand for. */
 
 import type { EvaluationArgument, EvaluationRequest, EvaluationServices } from "../../realise/evaluate.ts";
+import type { FlakeTask } from "../../realise/flake/flake-request.ts";
+import { textFileSync } from "../../system/files-sync.ts";
 import { writeError } from "./failure.ts";
-import { fetchSettingsOf } from "./fetch-settings-of.ts";
+import { type NixSettings, settingsOfEnvironment } from "./nix-settings.ts";
+import { requestOfSettings } from "./settings-request.ts";
 import { type CommandLine, type FlagTable, lastValue } from "./nix-command-line.ts";
 
 /** Flags that say what is evaluated, and with what. */
@@ -16,7 +19,12 @@ export const EVALUATION_FLAGS: FlagTable = {
   "--file": 1,
   "--impure": 0,
   "--include": 1,
+  "--commit-lock-file": 0,
+  "--no-registries": 0,
+  "--no-update-lock-file": 0,
   "--no-write-lock-file": 0,
+  "--override-input": 2,
+  "--recreate-lock-file": 0,
   "--override-flake": 2,
   "--read-only": 0,
 };
@@ -24,35 +32,44 @@ export const EVALUATION_FLAGS: FlagTable = {
 /** The request of a command line, but for what is evaluated and how it is shown. */
 export async function evaluationOf(
   line: CommandLine,
+  settings: NixSettings,
   options: { readonly isPure: boolean },
 ): Promise<Omit<EvaluationRequest, "output">> {
-  const { settings } = line;
-  const depth = Number(settings.get("max-call-depth"));
-  const system = settings.get("system");
-  const path = settings.get("nix-path");
-  const features = ["experimental-features", "extra-experimental-features"]
-    .flatMap((name) => (settings.get(name) ?? "").split(/\s+/))
-    .filter((name) => name !== "");
-  const searchPath = (line.flags.get("--include") ?? []).map(([element = ""]) => element);
+  const isImpure = line.flags.has("--impure") || line.flags.has("--file");
   return {
+    ...requestOfSettings(settings),
     baseDir: process.cwd(),
     args: await argumentsOf(line),
-    searchPath: path === undefined ? searchPath : [...searchPath, ...path.split(/\s+/)],
-    pure: isPure(line, options.isPure),
-    showTrace: settings.get("show-trace") === "true",
-    traceVerbose: settings.get("trace-verbose") === "true",
-    experimentalFeatures: features,
-    fetchSettings: fetchSettingsOf((name) => settings.get(name)),
-    ...(settings.get("abort-on-warn") === "true" ? { abortOnWarn: true } : {}),
-    ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
-    ...(system === undefined ? {} : { system }),
+    searchPath: (line.flags.get("--include") ?? []).map(([element = ""]) => element),
+    pure: !isImpure && settings.isOn("pure-eval", options.isPure),
   };
 }
 
-function isPure(line: CommandLine, byDefault: boolean): boolean {
-  if (line.flags.has("--impure") || line.flags.has("--file")) return false;
-  const given = line.settings.get("pure-eval");
-  return given === undefined ? byDefault : given === "true";
+/** The settings of the environment and the command line; what is wrong with them is told. */
+export function settingsOf(line: CommandLine): NixSettings {
+  const settings = settingsOfEnvironment(process.env, textFileSync).apply(line.settings);
+  for (const warning of settings.warnings) writeError(`warning: ${warning}`);
+  return settings;
+}
+
+/** A flake that a word names, when neither `--expr` nor `--file` is given. */
+export function flakeOf(line: CommandLine, word: string, task: FlakeTask): Pick<EvaluationRequest, "flake"> {
+  const pairs = (flag: string): [string, string][] =>
+    (line.flags.get(flag) ?? []).map(([from = "", to = ""]) => [from, to]);
+  return {
+    flake: {
+      reference: word,
+      task,
+      lock: {
+        overrides: pairs("--override-input"),
+        writes: !line.flags.has("--no-write-lock-file"),
+        allowsChanges: !line.flags.has("--no-update-lock-file"),
+        recreates: line.flags.has("--recreate-lock-file"),
+        commits: line.flags.has("--commit-lock-file"),
+      },
+      registries: { isUsed: !line.flags.has("--no-registries"), overrides: pairs("--override-flake") },
+    },
+  };
 }
 
 async function argumentsOf(line: CommandLine): Promise<Readonly<Record<string, EvaluationArgument>>> {

@@ -6,7 +6,8 @@ import { narHash } from "../../format/nar.ts";
 import { exists, readBytes } from "../../system/files.ts";
 import { diskTree } from "../../system/tree.ts";
 import { writeError } from "./failure.ts";
-import { type CommandLine, lastValue, NixUsageError, parseCommandLine, type FlagTable } from "./nix-command-line.ts";
+import { type CommandLine, lastValue, parseCommandLine, type FlagTable } from "./nix-command-line.ts";
+import { UsageError } from "./usage-error.ts";
 
 type Notation = "base16" | "base64" | "nix32" | "sri";
 
@@ -40,10 +41,10 @@ export async function runNixHash(argv: readonly string[]): Promise<void> {
   const command = outer.words[0];
   if (command === undefined) {
     const names = Object.keys(COMMANDS).map((name) => `         · ${name}`);
-    throw new NixUsageError(`nix hash requires a sub-command. Available sub-commands:\n\n${names.join("\n")}`);
+    throw new UsageError(`nix hash requires a sub-command. Available sub-commands:\n\n${names.join("\n")}`);
   }
   const table = COMMANDS[command];
-  if (table === undefined) throw new NixUsageError(`'${command}' is not a recognised command`);
+  if (table === undefined) throw new UsageError(`'${command}' is not a recognised command`);
   const line = parseCommandLine(outer.rest, table);
   if (command === "convert") convert(line);
   else if (command.startsWith("to-")) convertTo(command, line);
@@ -54,7 +55,7 @@ async function hash(command: string, line: CommandLine): Promise<void> {
   const algorithm = algorithmOf(lastValue(line, "--algo") ?? lastValue(line, "--type")) ?? "sha256";
   const mode = lastValue(line, "--mode") ?? (command === "file" ? "flat" : "nar");
   if (mode !== "flat" && mode !== "nar")
-    throw new NixUsageError(`unknown file ingestion method '${mode}', expect 'flat', 'nar', or 'git'`);
+    throw new UsageError(`unknown file ingestion method '${mode}', expect 'flat', 'nar', or 'git'`);
   const notation = [...line.flags.keys()]
     .map((flag) => (flag === "--format" ? lastValue(line, flag)! : flag.slice("--".length)))
     .map((name) => (name === "base32" ? "nix32" : name))
@@ -112,14 +113,14 @@ function print(made: Hash, notation: Notation): void {
 
 function notationOf(name: string): Notation {
   if (NOTATIONS.has(name)) return name as Notation;
-  throw new NixUsageError(`unknown hash format '${name}', expect 'base16', 'base32', 'base64', or 'sri'`);
+  throw new UsageError(`unknown hash format '${name}', expect 'base16', 'base32', 'base64', or 'sri'`);
 }
 
 function algorithmOf(name: string | undefined): HashAlgorithm | undefined {
   if (name === undefined) return undefined;
   const algorithm = parseHashAlgorithm(name);
   if (algorithm === undefined) {
-    throw new NixUsageError(`unknown hash algorithm '${name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`);
+    throw new UsageError(`unknown hash algorithm '${name}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`);
   }
   return algorithm;
 }

@@ -1,8 +1,8 @@
 /** The command line of `nix-instantiate`. */
 
 import type { EvaluationArgument, EvaluationOutput } from "../../realise/evaluate.ts";
-import { settingNamed } from "./nix-setting-table.ts";
 import type { GivenSetting } from "./nix-settings.ts";
+import { settingOfFlag } from "./setting-flags.ts";
 import { UsageError } from "./usage-error.ts";
 
 export const USAGE = `Usage: nix-instantiate [OPTION]... [FILE]...
@@ -138,19 +138,9 @@ export function parseArguments(given: readonly string[]): ParsedArguments {
       for (let count = IGNORED_VALUES[flag]!; count > 0; count--) next(flag);
       return true;
     }
-    return flag.startsWith("--") && takeSetting(flag);
-  };
-  const takeSetting = (flag: string): boolean => {
-    const name = flag.slice("--".length);
-    const setting = settingNamed(name);
-    if (setting?.kind === "boolean") settings.push({ name, value: "true" });
-    else if (setting !== undefined) settings.push({ name, value: next(flag) });
-    else if (name.startsWith("no-") && settingNamed(name.slice("no-".length))?.kind === "boolean") {
-      settings.push({ name: name.slice("no-".length), value: "false" });
-    } else if (name.startsWith("extra-") && settingNamed(name.slice("extra-".length))?.kind === "list") {
-      settings.push({ name, value: next(flag) });
-    } else return false;
-    return true;
+    const setting = settingOfFlag(flag, next);
+    if (setting !== undefined) settings.push(setting);
+    return setting !== undefined;
   };
   while (at < argv.length) {
     const argument = argv[at++]!;

@@ -1,6 +1,6 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
-import { type EvaluationRequest, evaluate } from "../../realise/evaluate.ts";
+import type { EvaluationRequest, EvaluationServices } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
 import { resolveStoreAddress, type StoreAddress } from "../../store/store-address.ts";
 import type { WriteStore } from "../../store/store.ts";
@@ -8,9 +8,9 @@ import { textFileSync } from "../../system/files-sync.ts";
 import { writeOutput } from "../../system/standard-output.ts";
 import type { RootNames } from "./add-root.ts";
 import { GC_WARNING, writeError } from "./failure.ts";
-import { defaultNixPath } from "./default-nix-path.ts";
-import { fetchSettingsOf } from "./fetch-settings-of.ts";
+import { evaluateForNix } from "./profiled.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
+import { requestOfSettings } from "./settings-request.ts";
 import { NixSettings, settingsOfEnvironment } from "./nix-settings.ts";
 
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
@@ -27,7 +27,7 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
   const roots = args.addRoot === undefined ? undefined : new (await import("./add-root.ts")).RootNames(args.addRoot);
   let hasWarned = args.hidesGcWarning;
   for (const input of await inputsOf(args)) {
-    const result = await evaluate({ ...request, ...input }, signal, {
+    const services: EvaluationServices = {
       ...(settings.isOn("eval-cache", true) ? {} : { remembering: "off" }),
       // Between inputs nothing is half written.
       mayBlock: true,
@@ -44,7 +44,8 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
             },
           }
         : {}),
-    });
+    };
+    const result = await evaluateForNix({ ...request, ...input }, signal, services, settings);
     const isDerivations = args.output === "drv" && !args.findFile && result.text !== "";
     if (isDerivations && roots === undefined && !hasWarned) {
       hasWarned = true;
@@ -117,8 +118,6 @@ export function requestOf(
   place: Pick<EvaluationRequest, "baseDir" | "storeDir" | "storeStateDir"> & { readonly storeRoot: string },
   settings: NixSettings = new NixSettings().apply(args.settings),
 ): EvaluationRequest {
-  const depth = Number(settings.text("max-call-depth"));
-  const system = settings.text("eval-system") || settings.text("system");
   return {
     baseDir: place.baseDir,
     ...(place.storeDir === undefined ? {} : { storeDir: place.storeDir }),
@@ -129,22 +128,9 @@ export function requestOf(
     hidePlaces: args.hidePlaces,
     searchPath: args.searchPath,
     readWrite: args.readWrite || args.output === "drv",
-    showTrace: settings.isOn("show-trace"),
-    traceVerbose: settings.isOn("trace-verbose"),
-    experimentalFeatures: settings.features,
-    fetchSettings: fetchSettingsOf((name) => (settings.has(name) ? settings.text(name) : undefined)),
-    pure: settings.isOn("pure-eval"),
-    restricted: settings.isOn("restrict-eval"),
-    allowedUris: settings.list("allowed-uris"),
-    importFromDerivation: settings.isOn("allow-import-from-derivation", true),
-    traceImportFromDerivation: settings.isOn("trace-import-from-derivation"),
-    lints: settings.lints,
-    nixPath: [...settings.list("nix-path"), ...(settings.isOn("restrict-eval") ? [] : defaultNixPath(process.env))],
-    ...(settings.isOn("abort-on-warn") ? { abortOnWarn: true } : {}),
+    ...requestOfSettings(settings),
     ...(args.attrPaths.length === 0 ? {} : { attrPath: args.attrPaths }),
     ...(place.storeRoot === "" ? {} : { storeRoot: place.storeRoot }),
-    ...(Number.isSafeInteger(depth) && depth > 0 ? { callDepthMax: depth } : {}),
-    ...(system === "" ? {} : { system }),
   };
 }
 

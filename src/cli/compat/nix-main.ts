@@ -2,7 +2,8 @@
 
 import { guardOutput } from "../render/terminal.ts";
 import { renderFailure, writeError } from "./failure.ts";
-import { joinCommandLines, NixUsageError, parseCommandLine } from "./nix-command-line.ts";
+import { joinCommandLines, parseCommandLine } from "./nix-command-line.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** The Nix whose behaviour this follows. */
 const VERSION = "2.34.8";
@@ -77,16 +78,16 @@ export async function main(): Promise<number> {
       return 130;
     }
     writeError(renderFailure(error));
-    if (error instanceof NixUsageError) writeError("Try 'nix --help' for more information.");
+    if (error instanceof UsageError) writeError("Try 'nix --help' for more information.");
     return 1;
   }
 }
 
 function refuse(command: string | undefined): never {
-  if (command === undefined) throw new NixUsageError("no subcommand specified");
+  if (command === undefined) throw new UsageError("no subcommand specified");
   const instead = ELSEWHERE[command];
   if (instead === undefined && !KNOWN.has(command)) {
-    throw new NixUsageError(`'${command}' is not a recognised command`);
+    throw new UsageError(`'${command}' is not a recognised command`);
   }
   throw new Error(`'nix ${command}' is not part of Pristine${instead === undefined ? "" : `: ${instead}`}`);
 }

@@ -9,21 +9,21 @@ import { resolveStoreAddress } from "../../store/store-address.ts";
 import { performAction } from "../repl/repl-actions.ts";
 import { runReplLoop } from "../repl/repl-loop.ts";
 import { writeError } from "./failure.ts";
-import { type CommandLine, type FlagTable, lastValue, NixUsageError } from "./nix-command-line.ts";
-import { EVALUATION_FLAGS, evaluationOf, reporting, sourceOf } from "./nix-evaluation.ts";
+import { type CommandLine, type FlagTable, lastValue } from "./nix-command-line.ts";
+import { UsageError } from "./usage-error.ts";
+import { EVALUATION_FLAGS, evaluationOf, reporting, settingsOf, sourceOf } from "./nix-evaluation.ts";
 import { storeOfEnvironment } from "./nix-instantiate-run.ts";
 
 export const REPL_FLAGS: FlagTable = EVALUATION_FLAGS;
 
 export async function runNixRepl(line: CommandLine, version: string, signal: AbortSignal): Promise<void> {
   if (line.flags.has("--file") && line.flags.has("--expr")) {
-    throw new NixUsageError("'--file' and '--expr' are exclusive");
+    throw new UsageError("'--file' and '--expr' are exclusive");
   }
   const source = await sourceOf(line);
-  if (source === undefined && line.words.length > 0) {
-    throw new NixUsageError(`a flake ('${line.words[0]!}') cannot be loaded; use --file or --expr`);
-  }
-  const storeText = lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"]) ?? "auto";
+  const settings = settingsOf(line);
+  const storeText =
+    lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"], settings.text("store")) ?? "auto";
   const address = await resolveStoreAddress(storeText);
   const storeRoot = address.kind === "local" && address.root !== "/" ? { storeRoot: address.root } : {};
   let opened: Promise<LocalStore> | undefined;
@@ -33,11 +33,12 @@ export async function runNixRepl(line: CommandLine, version: string, signal: Abo
   const text = source?.file === undefined ? source?.expression : fileExpression(source.file);
   const client = new ReplClient(
     {
-      request: { ...(await evaluationOf(line, { isPure: false })), ...storeRoot, readWrite: true },
+      request: { ...(await evaluationOf(line, settings, { isPure: false })), ...storeRoot, readWrite: true },
       canRealise: true,
       colors: true,
       isCompatible: true,
       files: [],
+      flakes: source === undefined ? line.words : [],
       expressions:
         text === undefined
           ? []

@@ -10,7 +10,7 @@ import {
   outputPlaceholder,
 } from "../../format/derivation.ts";
 import { type HashAlgorithm, parseHashAlgorithm } from "../../format/hash.ts";
-import { StorePath } from "../../format/store-path.ts";
+import { compareStorePaths, type StorePath } from "../../format/store-path.ts";
 import { Attrs, Shape } from "../eval/attrs.ts";
 import { asking, coerceToText, COPY_MORE } from "../eval/coerce.ts";
 import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
@@ -77,7 +77,7 @@ function instantiate(state: EvalState, name: string, attrs: Attrs): Value {
   }
   const draft = draftOf(state, name, attrs);
   const { storeDir } = state.settings;
-  const made = state.hasher.instantiate(derivationOf(state, draft));
+  const made = asking(() => state.hasher.instantiate(derivationOf(state, draft)));
   const { drv } = made;
   const drvPath = made.path.render(storeDir);
   const references = made.references.map((path) => path.render(storeDir));
@@ -322,6 +322,9 @@ function inputsOf(
   });
   const inputSources: StorePath[] = [];
   sources.forEach((path) => inputSources.push(state.storePathOf(path)));
+  // Sorted once: each of the texts made of them needs them in this order.
+  inputDerivations.sort((a, b) => compareStorePaths(a.path, b.path));
+  inputSources.sort(compareStorePaths);
   return { inputDerivations, inputSources };
 }
 

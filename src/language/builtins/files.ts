@@ -9,15 +9,7 @@ import { call } from "../eval/call.ts";
 import { baseNameOfPath, canonicalPath, parentOfPath } from "../eval/canonical-path.ts";
 import { asking, coerceToPath, coerceToReadablePath, coerceToText, NO_COPY } from "../eval/coerce.ts";
 import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
-import {
-  expectAttrs,
-  expectBoolean,
-  expectFunction,
-  expectList,
-  expectPlainText,
-  expectText,
-  showContextElement,
-} from "../eval/expect.ts";
+import { expectAttrs, expectBoolean, expectFunction, expectList, expectPlainText, expectText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
 import { force } from "../eval/thunk.ts";
 import { isString, stringWithContext, textOf } from "../eval/type-name.ts";
@@ -27,7 +19,7 @@ import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { requiredAttr } from "./control.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
 import { findFile } from "./lookup-path.ts";
-import { checkStoreName, storePathProblem } from "./store-names.ts";
+import { storePathProblem } from "./store-names.ts";
 
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
 
@@ -105,14 +97,13 @@ const toFile: BuiltinBody = (state, [name, contents]) => {
   for (const element of context) {
     if (element.startsWith("!") || element.startsWith("=")) {
       throw invalidError(
-        `files created by builtins.toFile may not reference derivations, but ${fileName} references ${showContextElement(element)}`,
+        `files created by builtins.toFile may not reference derivations, but ${fileName} references ${element.replace(/\/.*\//, "")}`,
       );
     }
   }
-  checkStoreName(fileName);
   const { storeDir } = state.settings;
   const references = [...context].map((path) => StorePath.ofFull(path, storeDir));
-  const path = textPath(storeDir, fileName, bytesOfByteString(text), references).render(storeDir);
+  const path = asking(() => textPath(storeDir, fileName, bytesOfByteString(text), references)).render(storeDir);
   asking(() => state.host.addText(path, text, [...context]));
   return new ContextString(path, new Set([path]));
 };
@@ -130,7 +121,6 @@ function addPath(state: EvalState, added: AddedPath): Value {
   const { filter } = added;
   try {
     if (added.context.size > 0) asking(() => state.host.realise([...added.context]));
-    checkStoreName(added.name);
     const request: SourceRequest = {
       name: added.name,
       path: asking(() => state.host.realPath(added.path)),

@@ -1,13 +1,15 @@
 /** JSON text as values. Text and strings are byte strings; a number with a fraction or exponent is a float. */
 
-import { byteStringOfText } from "../../base/byte-string.ts";
+import { byteStringOfText, bytesOfByteString } from "../../base/byte-string.ts";
 import { attrsOfEntries } from "../eval/attrs.ts";
 import { invalidError, withFrame } from "../eval/eval-error.ts";
 import { integerOfBigInt } from "../eval/integer.ts";
+import { describeJsonFault } from "./json-fault.ts";
 import { Float, type Slot, type Value } from "../eval/value.ts";
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 const PLAIN = /[^"\\\x00-\x1f]*/y; // oxlint-disable-line no-control-regex
+const NOT_ASCII = /[\x80-\xff]/;
 const UNSIGNED_MAX = 2n ** 64n - 1n;
 
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -30,21 +32,17 @@ class JsonReader {
   }
 
   document(): Value {
+    if (this.#text.startsWith(BYTE_ORDER_MARK)) this.#at = BYTE_ORDER_MARK.length;
     const value = this.#value();
     this.#space();
-    if (this.#at < this.#text.length) throw this.#fault("end of input");
+    if (this.#at < this.#text.length) throw this.#fault();
     return value;
   }
 
-  #fault(expected: string): Error {
-    const before = this.#text.slice(0, this.#at);
-    const line = before.split("\n").length;
-    const column = this.#at - before.lastIndexOf("\n");
-    const found = this.#at < this.#text.length ? `'${this.#text[this.#at]!}'` : "end of input";
-    const error = invalidError(
-      `JSON syntax error at line ${line}, column ${column}: found ${found}, expected ${expected}`,
-    );
-    return withFrame(error, "while decoding a JSON string", undefined) as Error;
+  /** The error of a text that is no JSON; found by reading it once more. */
+  #fault(): Error {
+    const message = describeJsonFault(this.#text) ?? "[json.exception.parse_error.101] parse error";
+    return withFrame(invalidError(message), "while decoding a JSON string", undefined) as Error;
   }
 
   #space(): void {
@@ -76,7 +74,7 @@ class JsonReader {
   }
 
   #word(word: string, value: Value): Value {
-    if (!this.#text.startsWith(word, this.#at)) throw this.#fault("a value");
+    if (!this.#text.startsWith(word, this.#at)) throw this.#fault();
     this.#at += word.length;
     return value;
   }
@@ -91,15 +89,15 @@ class JsonReader {
     }
     for (;;) {
       this.#space();
-      if (this.#text[this.#at] !== '"') throw this.#fault("a string");
+      if (this.#text[this.#at] !== '"') throw this.#fault();
       const name = this.#string();
       this.#space();
-      if (this.#text[this.#at] !== ":") throw this.#fault("':'");
+      if (this.#text[this.#at] !== ":") throw this.#fault();
       this.#at++;
       members.set(name, this.#value());
       this.#space();
       const next = this.#text[this.#at];
-      if (next !== "," && next !== "}") throw this.#fault("',' or '}'");
+      if (next !== "," && next !== "}") throw this.#fault();
       this.#at++;
       if (next === "}") return attrsOfEntries([...members]);
     }
@@ -117,7 +115,7 @@ class JsonReader {
       items.push(this.#value());
       this.#space();
       const next = this.#text[this.#at];
-      if (next !== "," && next !== "]") throw this.#fault("',' or ']'");
+      if (next !== "," && next !== "]") throw this.#fault();
       this.#at++;
       if (next === "]") return items;
     }
@@ -126,11 +124,14 @@ class JsonReader {
   #number(): Value {
     NUMBER.lastIndex = this.#at;
     const found = NUMBER.exec(this.#text);
-    if (found === null) throw this.#fault("a value");
+    if (found === null) throw this.#fault();
     this.#at += found[0].length;
     if (found[1] !== undefined || found[2] !== undefined) {
       const value = Number(found[0]);
-      if (!Number.isFinite(value)) throw invalidError(`JSON number ${found[0]} is out of range`);
+      if (!Number.isFinite(value)) {
+        const message = `[json.exception.out_of_range.406] number overflow parsing '${found[0]}'`;
+        throw withFrame(invalidError(message), "while decoding a JSON string", undefined);
+      }
       return new Float(value);
     }
     const exact = BigInt(found[0]);
@@ -147,11 +148,13 @@ class JsonReader {
     let out = "";
     for (;;) {
       PLAIN.lastIndex = this.#at;
-      out += PLAIN.exec(this.#text)![0];
+      const plain = PLAIN.exec(this.#text)![0];
+      if (NOT_ASCII.test(plain) && !isUtf8(plain)) throw this.#fault();
+      out += plain;
       this.#at = PLAIN.lastIndex;
       const char = this.#text[this.#at];
       if (char === '"') break;
-      if (char !== "\\") throw this.#fault("a character of a string");
+      if (char !== "\\") throw this.#fault();
       out += this.#escape();
     }
     this.#at++;
@@ -163,25 +166,39 @@ class JsonReader {
     const char = this.#text[this.#at + 1] ?? "";
     if (char !== "u") {
       const plain = Object.hasOwn(ESCAPES, char) ? ESCAPES[char] : undefined;
-      if (plain === undefined) throw this.#fault("an escape sequence");
+      if (plain === undefined) throw this.#fault();
       this.#at += 2;
       return plain;
     }
     const high = this.#codeUnit();
     if (high < 0xd800 || high > 0xdfff) return byteStringOfText(String.fromCharCode(high));
-    if (high > 0xdbff || !this.#text.startsWith("\\u", this.#at)) throw this.#fault("a surrogate pair");
+    if (high > 0xdbff || !this.#text.startsWith("\\u", this.#at)) throw this.#fault();
     const low = this.#codeUnit();
-    if (low < 0xdc00 || low > 0xdfff) throw this.#fault("a surrogate pair");
+    if (low < 0xdc00 || low > 0xdfff) throw this.#fault();
     return byteStringOfText(String.fromCharCode(high, low));
   }
 
   #codeUnit(): number {
     const digits = this.#text.slice(this.#at + 2, this.#at + 6);
-    if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw this.#fault("four hexadecimal digits");
+    if (!/^[0-9a-fA-F]{4}$/.test(digits)) throw this.#fault();
     this.#at += 6;
     return Number.parseInt(digits, 16);
   }
 }
+
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
+function isUtf8(text: string): boolean {
+  try {
+    UTF8.decode(bytesOfByteString(text));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Some programs begin a text with it. */
+const BYTE_ORDER_MARK = "\xef\xbb\xbf";
 
 export function valueOfJson(text: string): Value {
   return new JsonReader(text).document();

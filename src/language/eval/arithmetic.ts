@@ -48,6 +48,8 @@ export function operate(name: Arithmetic, leftSlot: Slot, rightSlot: Slot): Valu
     if (name === "div" && rightNumber === 0) throw invalidError("division by zero");
     return new Float(ON_FLOATS[name](leftNumber, rightNumber));
   }
+  // A divisor may be any number before it is known which kind of division this is.
+  if (name === "div" && expectNumber(right, undefined, secondFrame) === 0) throw invalidError("division by zero");
   return ON_INTEGERS[name](expectInteger(left, undefined, firstFrame), expectInteger(right, undefined, secondFrame));
 }
 

@@ -261,7 +261,8 @@ export class Attrs {
     if (below.size < 0) {
       const { base } = below;
       let added = 0;
-      for (const key of this.ownShape.keys) if (!base.has(key)) added++;
+      const { keys } = this.ownShape;
+      for (let i = 0; i < keys.length; i++) if (!base.has(keys[i]!)) added++;
       below.size = base.size + added;
     }
     return below.size;

@@ -1,5 +1,6 @@
 /** Calling functions, and everything else that can be called. */
 
+import { inSymbolOrder } from "../syntax/symbols.ts";
 import { Attrs } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
 import { type LambdaCode, runOf } from "./code.ts";
@@ -22,7 +23,7 @@ export function callOne(state: EvalState, fn: Value, arg: Slot, at: Place | unde
     const { code } = fn;
     const env: Env = code.formals === undefined ? [fn.env, arg] : matchFormals(code, fn.env, arg, at);
     result = (code.body.run ?? runOf(code.body))(env);
-  } else result = apply(state, fn, arg, at);
+  } else result = state.showsTrace ? watchedCall(state, fn, [arg], at) : apply(state, fn, arg, at);
   state.callDepth--;
   return result;
 }
@@ -44,11 +45,16 @@ export function callTwo(state: EvalState, fn: Value, first: Slot, second: Slot, 
 /** Calls a function with arguments one after the other. */
 export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Place | undefined): Value {
   state.enterCall(at);
+  if (state.showsTrace) {
+    const result = watchedCall(state, fn, args, at);
+    state.callDepth--;
+    return result;
+  }
   const count = args.length;
   let current = fn;
   let index = 0;
   while (index < count) {
-    if (current instanceof Lambda && !state.showsTrace) {
+    if (current instanceof Lambda) {
       let { code } = current;
       let env: Env = current.env;
       env = code.formals === undefined ? [env, args[index]!] : matchFormals(code, env, args[index]!, at);
@@ -72,6 +78,26 @@ export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Pla
   }
   state.callDepth--;
   return current;
+}
+
+/** A call that a profiler is told of, or whose functions are recorded on the way of an error. */
+function watchedCall(state: EvalState, fn: Value, args: readonly Slot[], at: Place | undefined): Value {
+  const { profiler } = state;
+  profiler?.enter(fn, args, at);
+  try {
+    let current = fn;
+    let index = 0;
+    while (index < args.length) {
+      const arity = current instanceof PrimOp ? current.arity : 1;
+      if (arity > 1 && index + arity <= args.length) {
+        current = runPrimOp(state, current as PrimOp, args.slice(index, index + arity), at);
+        index += arity;
+      } else current = apply(state, current, args[index++]!, at);
+    }
+    return current;
+  } finally {
+    profiler?.leave();
+  }
 }
 
 /** A call that is made when its result is needed. */
@@ -125,7 +151,7 @@ function callLambda(state: EvalState, fn: Lambda, arg: Slot, at: Place | undefin
   try {
     return runOf(code.body)(env);
   } catch (error) {
-    if (state.showsTrace && error instanceof EvalError) {
+    if (state.recordsCalls && error instanceof EvalError) {
       error.addFrame(`while calling ${code.name === undefined ? ANONYMOUS : `'${code.name}'`}`, code.place);
       if (at !== undefined) error.addFrame("from call site", at);
     }
@@ -174,7 +200,7 @@ function matchFormals(code: LambdaCode, outer: Env, arg: Slot, at: Place | undef
 
 function unexpectedArgument(code: LambdaCode, attrs: Attrs, at: Place | undefined): unknown {
   const names = new Set(code.formals!.map(({ name }) => name));
-  const name = attrs.keys.find((key) => !names.has(key))!;
+  const name = inSymbolOrder(attrs.keys).find((key) => !names.has(key))!;
   const error = new EvalError(
     {
       kind: "argument-unexpected",

@@ -1,5 +1,6 @@
 /** Coercion to strings and paths, with the store paths it pulls in. */
 
+import { StorePathNameError } from "../../format/store-path.ts";
 import { HostError } from "../host.ts";
 import { Attrs } from "./attrs.ts";
 import { call } from "./call.ts";
@@ -129,6 +130,7 @@ export function asking<T>(question: () => T): T {
     return question();
   } catch (error) {
     if (error instanceof HostError) throw new EvalError({ kind: "world", message: error.message }, undefined);
+    if (error instanceof StorePathNameError) throw invalidError(error.reason);
     throw error;
   }
 }

@@ -88,8 +88,8 @@ function compileWithLookup(node: Var, innermost: With, place: Place): Run {
   for (let scope = innermost; scope.outerWith !== null; scope = scope.outerWith) steps.push(scope.outerWithDepth);
   return (env) => {
     let frame = env;
-    for (const step of steps) {
-      frame = ancestorOf(frame, step);
+    for (let i = 0; i < steps.length; i++) {
+      frame = ancestorOf(frame, steps[i]!);
       const attrs = expectAttrs(
         frame[1] as Slot,
         place,

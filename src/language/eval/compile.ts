@@ -269,8 +269,10 @@ function compileHasAttr(node: HasAttr, unit: Unit): Run {
   return (env) => {
     let value = subject(env);
     for (let i = 0; ; i++) {
+      // The name comes first: it may fail.
+      const name = names[i]!(env);
       if (!(value instanceof Attrs)) return false;
-      const slot = value.get(names[i]!(env));
+      const slot = value.get(name);
       if (slot === undefined) return false;
       if (i === names.length - 1) return true;
       value = force(slot, place);

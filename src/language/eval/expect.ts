@@ -93,14 +93,23 @@ export function expectText(slot: Slot, context: Set<string>, at: Place | undefin
   return value.text;
 }
 
+/** Paths come first, then derivations with all they need, then outputs. */
+const CONTEXT_RANKS: Readonly<Record<string, number>> = { "=": 1, "!": 2 };
+
+function compareContextElements(left: string, right: string): number {
+  const byRank = (CONTEXT_RANKS[left[0]!] ?? 0) - (CONTEXT_RANKS[right[0]!] ?? 0);
+  return byRank === 0 ? (left < right ? -1 : 1) : byRank;
+}
+
 /** The text of a string that must not refer to store paths. */
 export function expectPlainText(slot: Slot, at: Place | undefined, frame: string): string {
   const value = expectString(slot, at, frame);
   if (typeof value === "string") return value;
-  const [first] = value.context;
+  const first = [...value.context].sort(compareContextElements)[0];
   if (first !== undefined) {
+    const shown = first.startsWith("=") ? `${first.slice(1)} (deep)` : showContextElement(first);
     const error = invalidError(
-      `the string '${value.text}' is not allowed to refer to a store path (such as '${showContextElement(first)}')`,
+      `the string '${value.text}' is not allowed to refer to a store path (such as '${shown}')`,
     );
     throw withFrame(error, frame, at);
   }
@@ -108,7 +117,7 @@ export function expectPlainText(slot: Slot, at: Place | undefined, frame: string
 }
 
 /** A context element as messages show it: `DRV^OUTPUT` for an output. */
-export function showContextElement(element: string): string {
+function showContextElement(element: string): string {
   if (element.startsWith("=")) return element.slice(1);
   if (!element.startsWith("!")) return element;
   const end = element.lastIndexOf("!");

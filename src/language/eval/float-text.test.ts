@@ -18,7 +18,7 @@ const GENERAL: readonly (readonly [number, string])[] = [
   [100000, "100000"],
   [999999.5, "1e+06"],
   [Infinity, "inf"],
-  [NaN, "nan"],
+  [NaN, "-nan"],
 ];
 for (const [value, expected] of GENERAL) {
   test(`printed: ${value}`, () => assert.equal(renderFloatGeneral(value), expected));

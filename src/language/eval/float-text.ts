@@ -3,7 +3,8 @@
 const TIE_DIGITS = 60;
 
 function special(value: number): string | undefined {
-  if (Number.isNaN(value)) return "nan";
+  // What has no result is, on x86, a NaN with its sign set, and C prints that.
+  if (Number.isNaN(value)) return "-nan";
   if (value === Infinity) return "inf";
   if (value === -Infinity) return "-inf";
   return undefined;

@@ -3,6 +3,7 @@
  * error inside a list or set in its place.
  */
 
+import { renderIdentifier } from "../print/identifier.ts";
 import { byteStringOfText } from "../../base/byte-string.ts";
 import { Attrs } from "./attrs.ts";
 import { coerceToText, NO_COPY } from "./coerce.ts";
@@ -168,7 +169,7 @@ class ForcedPrinter {
 export function describeFunction(value: Lambda | PrimOp | PartialPrimOp): string {
   if (value instanceof PrimOp) return `primop ${value.name}`;
   if (value instanceof PartialPrimOp) return `partially applied primop ${value.primOp.name}`;
-  const name = value.code.name === undefined ? "" : ` ${value.code.name}`;
+  const name = value.code.name === undefined ? "" : ` ${renderIdentifier(value.code.name)}`;
   return `lambda${name} @ ${renderPlace(value.code.place)}`;
 }
 

@@ -4,6 +4,7 @@
  * Neither forces anything: what has not been evaluated is shown as such.
  */
 
+import { renderIdentifier } from "../print/identifier.ts";
 import { byteStringOfText } from "../../base/byte-string.ts";
 import { Attrs } from "./attrs.ts";
 import { EvalError } from "./eval-error.ts";
@@ -133,7 +134,7 @@ export function showValue(root: Slot, limits: PrintLimits = ERROR_LIMITS): strin
     if (value instanceof Attrs) return showAttrs(value, depth);
     if (isList(value)) return showList(value, cellOf(slot), depth);
     if (value instanceof Lambda) {
-      const name = value.code.name === undefined ? "" : ` ${value.code.name}`;
+      const name = value.code.name === undefined ? "" : ` ${renderIdentifier(value.code.name)}`;
       return byteStringOfText("«") + `lambda${name} @ ${renderPlace(value.code.place)}` + byteStringOfText("»");
     }
     if (value instanceof PrimOp) return byteStringOfText(`«primop ${value.name}»`);

@@ -7,6 +7,7 @@ import { DerivationHasher } from "../../format/derivation-hash.ts";
 import { StorePath } from "../../format/store-path.ts";
 import { type Host, HostError } from "../host.ts";
 import type { LintLevels } from "../syntax/lints.ts";
+import type { CallProfiler } from "./call-profiler.ts";
 import { EvalError } from "./eval-error.ts";
 import type { Code } from "./thunk.ts";
 import type { Place, Slot } from "./value.ts";
@@ -15,6 +16,8 @@ export const CALL_DEPTH_MAX_DEFAULT = 10_000;
 
 export interface EvalSettings {
   readonly callDepthMax: number;
+  /** Told of every call. */
+  readonly profiler?: CallProfiler | undefined;
   /** Record "while calling …" for every function on the way out of an error. */
   readonly showTrace: boolean;
   /** Pure evaluation has no environment, no search path, no time and no current system. */
@@ -40,8 +43,11 @@ export class EvalState {
   /** Nested calls right now; restored by whoever catches an error. */
   callDepth = 0;
   readonly callDepthMax: number;
-  /** Whether every call on the way of an error is recorded; an interactive session may change its mind. */
+  /** Whether calls go the long way, past whoever watches them. */
   showsTrace: boolean;
+  /** Whether every call on the way of an error is recorded. */
+  recordsCalls: boolean;
+  readonly profiler: CallProfiler | undefined;
   /** Store paths of the sources copied so far, by canonical path. */
   readonly copiedSources: Map<string, string> = new Map();
   /** What elements of search paths that are addresses led to. */
@@ -64,7 +70,9 @@ export class EvalState {
     this.settings = settings;
     this.host = host;
     this.callDepthMax = settings.callDepthMax;
-    this.showsTrace = settings.showTrace;
+    this.recordsCalls = settings.showTrace;
+    this.profiler = settings.profiler;
+    this.showsTrace = settings.showTrace || settings.profiler !== undefined;
     this.hasher = new DerivationHasher(settings.storeDir, (path) => this.derivationAt(path.render(settings.storeDir)));
   }
 
@@ -97,6 +105,12 @@ export class EvalState {
       for (const reference of references) found.add(reference);
     }
     return found;
+  }
+
+  /** Records calls on the way of errors from now on, or no longer. */
+  setRecordsCalls(recordsCalls: boolean): void {
+    this.recordsCalls = recordsCalls;
+    this.showsTrace = recordsCalls || this.profiler !== undefined;
   }
 
   enterCall(at: Place | undefined): void {

@@ -122,7 +122,7 @@ class Resolver {
         return;
       case Kind.Call:
         this.expr(expr.fn);
-        for (const argument of expr.args) this.expr(argument);
+        this.#all(expr.args);
         return;
       case Kind.Lambda:
         this.#lambda(expr);
@@ -137,11 +137,11 @@ class Resolver {
         this.#withScope(expr);
         return;
       case Kind.List:
-        for (const item of expr.items) this.expr(item);
+        this.#all(expr.items);
         return;
       case Kind.Interpolation:
       case Kind.PathInterpolation:
-        for (const part of expr.parts) this.expr(part);
+        this.#all(expr.parts);
         return;
       case Kind.If:
         this.expr(expr.condition);
@@ -192,7 +192,14 @@ class Resolver {
   }
 
   #path(path: readonly AttrName[]): void {
-    for (const { expr } of path) if (expr !== null) this.expr(expr);
+    for (let i = 0; i < path.length; i++) {
+      const { expr } = path[i]!;
+      if (expr !== null) this.expr(expr);
+    }
+  }
+
+  #all(exprs: readonly Expr[]): void {
+    for (let i = 0; i < exprs.length; i++) this.expr(exprs[i]!);
   }
 
   #variable(node: Var): void {
@@ -233,12 +240,15 @@ class Resolver {
     if (formals !== null) for (let i = 0; i < formals.length; i++) this.#bind(formals[i]?.name as string, first + i);
     this.#level++;
     if (formals !== null) {
-      for (const { defaultValue } of formals) if (defaultValue !== null) this.expr(defaultValue);
+      for (let i = 0; i < formals.length; i++) {
+        const { defaultValue } = formals[i]!;
+        if (defaultValue !== null) this.expr(defaultValue);
+      }
     }
     this.expr(lambda.body);
     this.#level--;
     if (param !== null) this.#unbind(param);
-    if (formals !== null) for (const { name } of formals) this.#unbind(name);
+    if (formals !== null) for (let i = 0; i < formals.length; i++) this.#unbind(formals[i]!.name);
   }
 
   #withScope(node: With): void {
@@ -269,27 +279,35 @@ class Resolver {
       this.#leaveFrame(attrs);
       return;
     }
-    for (const { how, value } of attrs.defs) if (how === DefKind.Inherited) this.expr(value);
+    this.#valuesThatAre(DefKind.Inherited, attrs);
     this.#definitions(attrs);
   }
 
   /** Resolves `inherit x;` outside, then makes all definitions visible. */
   #enterFrame(attrs: Attrs): void {
     const { defs } = attrs;
-    for (const { how, value } of defs) if (how === DefKind.Inherited) this.expr(value);
+    this.#valuesThatAre(DefKind.Inherited, attrs);
     for (let i = 0; i < defs.length; i++) this.#bind(defs[i]?.name as string, i);
     this.#level++;
   }
 
   #leaveFrame(attrs: Attrs): void {
     this.#level--;
-    for (const { name } of attrs.defs) this.#unbind(name);
+    const { defs } = attrs;
+    for (let i = 0; i < defs.length; i++) this.#unbind(defs[i]!.name);
+  }
+
+  #valuesThatAre(wanted: DefKind, { defs }: Attrs): void {
+    for (let i = 0; i < defs.length; i++) {
+      const { how, value } = defs[i]!;
+      if (how === wanted) this.expr(value);
+    }
   }
 
   /** What is evaluated in the set's own environment. */
   #definitions(attrs: Attrs): void {
-    for (const source of attrs.inheritFrom) this.expr(source);
-    for (const { how, value } of attrs.defs) if (how === DefKind.Plain) this.expr(value);
+    this.#all(attrs.inheritFrom);
+    this.#valuesThatAre(DefKind.Plain, attrs);
     for (const { nameExpr, value } of attrs.dynamicDefs) {
       this.expr(nameExpr);
       this.expr(value);

@@ -52,9 +52,19 @@ export function symbolToken(symbol: number): Token {
 
 /** The one string equal to `text`. */
 export function intern(text: string): string {
+  return symbolName(symbolOf(text));
+}
+
+/** The number of a name: smaller for names that were met earlier. */
+export function symbolOf(text: string): number {
   let hash = 0;
   for (let i = 0; i < text.length; i++) hash = hashStep(hash, text.charCodeAt(i));
-  return symbolName(symbolAt(text, 0, text.length, hash));
+  return symbolAt(text, 0, text.length, hash);
+}
+
+/** Names in the order in which Nix goes through the attributes of a set: that in which it met them. */
+export function inSymbolOrder(attributeNames: readonly string[]): readonly string[] {
+  return attributeNames.toSorted((left, right) => symbolOf(left) - symbolOf(right));
 }
 
 function add(name: string, hash: number, slot: number): number {
@@ -83,4 +93,15 @@ function grow(): void {
     hashes[slot] = hash;
     entries[slot] = oldEntries[i] as number;
   }
+}
+
+// Names that Nix knows before it has read anything, in its order.
+for (const name of (
+  "outPath drvPath type meta name value system __overrides outputs outputName __ignoreNulls file line column __functor " +
+  "__toString right wrong __structuredAttrs __json allowedReferences allowedRequisites disallowedReferences " +
+  "disallowedRequisites maxSize maxClosureSize builder args __contentAddressed __impure outputHash outputHashAlgo " +
+  "outputHashMode recurseForDerivations description self  startSet operator key path prefix outputSpecified __sub " +
+  "__lessThan __mul __div or __findFile __nixPath body"
+).split(" ")) {
+  intern(name);
 }

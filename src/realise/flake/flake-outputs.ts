@@ -5,7 +5,7 @@ import { Attrs } from "../../language/eval/attrs.ts";
 import { parseAttrPath } from "../../language/eval/attr-path.ts";
 import { EvalError } from "../../language/eval/eval-error.ts";
 import { expectAttrs } from "../../language/eval/expect.ts";
-import { editDistance, suggestionsFor } from "../../language/eval/suggestions.ts";
+import { editDistance } from "../../language/eval/suggestions.ts";
 import { force } from "../../language/eval/thunk.ts";
 import type { Value } from "../../language/eval/value.ts";
 import { callFlake } from "../../language/flake/call-flake.ts";
@@ -13,6 +13,7 @@ import type { OpenFlake } from "./open-flake.ts";
 
 /** Names further away than this are no slip of the fingers. */
 const DISTANCE_MAX = 2;
+const SUGGESTIONS_MAX = 5;
 
 /** What `outputs` of a flake answered. */
 export function outputsOf({ context, locked }: OpenFlake): Attrs {
@@ -28,7 +29,7 @@ export function selectOutput(
   const { fragment } = flake;
   const paths = pathsOf(fragment, options);
   const outputs = outputsOf(flake);
-  const suggestions: string[] = [];
+  const suggestions = new Map<string, number>();
   for (const path of paths) {
     const found = followPath(outputs, parseAttrPath(path), suggestions);
     if (found !== undefined) return found.value;
@@ -36,7 +37,8 @@ export function selectOutput(
   const names = paths.map((path) => `'${path}'`);
   const shown = names.length < 2 ? names.join("") : `${names.slice(0, -1).join(", ")} or ${names.at(-1)!}`;
   const message = `flake '${renderFlakeReference(flake.reference)}' does not provide attribute ${shown}`;
-  throw new EvalError({ kind: "output-missing", message, suggestions: [...new Set(suggestions)].sort() }, undefined);
+  const nearest = [...suggestions].sort(([a, near], [b, far]) => near - far || (a < b ? -1 : 1)).map(([name]) => name);
+  throw new EvalError({ kind: "output-missing", message, suggestions: nearest.slice(0, SUGGESTIONS_MAX) }, undefined);
 }
 
 function pathsOf(
@@ -51,14 +53,17 @@ function pathsOf(
 function followPath(
   root: Attrs,
   path: readonly string[],
-  suggestions: string[],
+  suggestions: Map<string, number>,
 ): { readonly value: Value } | undefined {
   let value: Value = root;
   for (const name of path) {
     if (!(value instanceof Attrs)) return undefined;
     const slot = value.get(name);
     if (slot === undefined) {
-      suggestions.push(...suggestionsFor(name, value.keys).filter((near) => editDistance(name, near) <= DISTANCE_MAX));
+      for (const key of value.keys) {
+        const distance = editDistance(name, key);
+        if (distance <= DISTANCE_MAX) suggestions.set(key, Math.min(distance, suggestions.get(key) ?? distance));
+      }
       return undefined;
     }
     value = force(slot, value.placeOf(name));

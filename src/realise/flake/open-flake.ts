@@ -122,17 +122,16 @@ function inputPathOf(text: string): readonly string[] {
   );
 }
 
-/** A `flake.nix` that is missing only because git does not know it. */
-function explained(error: unknown, { input, subdir }: FlakeReference): unknown {
-  const isMissing =
-    error instanceof EvalError &&
-    error.kind.kind === "world" &&
-    /-source[^']*\/flake\.nix' does not exist$/.test(error.message);
-  if (!isMissing || input.get("type") !== "git") return error;
-  const root = localSourcePath(input);
-  const name = `${subdir === "" ? "" : `${subdir}/`}flake.nix`;
-  const message = root === undefined ? undefined : untrackedMessage(root, name);
-  return message === undefined ? error : invalidError(message);
+/** A `flake.nix` that is missing only because git does not know it; the frames that led there stay. */
+function explained(error: unknown, { input }: FlakeReference): unknown {
+  if (!(error instanceof EvalError) || error.kind.kind !== "world" || input.get("type") !== "git") return error;
+  const name = /-source\/([^']*\bflake\.nix)' does not exist$/.exec(error.message)?.[1];
+  const root = name === undefined ? undefined : localSourcePath(input);
+  const message = root === undefined ? undefined : untrackedMessage(root, name!);
+  if (message === undefined) return error;
+  const better = invalidError(message);
+  for (const { text, place, isAlwaysShown } of error.trace) better.addFrame(text, place, isAlwaysShown);
+  return better;
 }
 
 function mentionSettings(program: Program, { flake }: LockedFlake): void {

@@ -6,7 +6,7 @@ import { EvalError, invalidError, typeError } from "../../language/eval/eval-err
 import type { EvalState } from "../../language/eval/state.ts";
 import { force } from "../../language/eval/thunk.ts";
 import { describeType, isString, textOf } from "../../language/eval/type-name.ts";
-import type { Value } from "../../language/eval/value.ts";
+import type { Slot, Value } from "../../language/eval/value.ts";
 import { renderJsonString } from "../../language/eval/value-json.ts";
 import { TREE_BLANK, TREE_BRANCH, TREE_LAST, TREE_LINE } from "./flake-metadata.ts";
 
@@ -78,9 +78,10 @@ class FlakeShow {
     this.#options = options;
   }
 
-  show(value: Value, path: readonly string[]): ShownOutput {
+  /** Shows an output; it is only evaluated when that is needed to say what it is. */
+  show(slot: Slot, path: readonly string[]): ShownOutput {
     try {
-      return this.#shown(value, path);
+      return this.#shown(slot, path);
     } catch (error) {
       // Package sets hold attributes that do not evaluate; the rest is worth showing.
       if (error instanceof EvalError && path[0] === "legacyPackages") return { members: new Map() };
@@ -88,28 +89,27 @@ class FlakeShow {
     }
   }
 
-  #shown(value: Value, path: readonly string[]): ShownOutput {
+  #shown(slot: Slot, path: readonly string[]): ShownOutput {
     const [kind = "", system = ""] = path;
     const depth = path.length;
     if (depth === 0 || (depth === 1 && TOP_SETS.has(kind)) || (depth <= 2 && SYSTEM_SETS.has(kind))) {
-      return this.#members(value, path);
+      return this.#members(force(slot), path);
     }
     const isSingle = kind === "defaultPackage" || kind === "devShell" || kind === "formatter";
     const isOneOfMany = kind === "checks" || kind === "packages" || kind === "devShells";
     if ((depth === 2 && isSingle) || (depth === 3 && isOneOfMany)) {
-      return this.#isOmitted(system)
-        ? this.#omitted(path, "(use '--all-systems' to show)")
-        : this.#package(value, path);
+      return this.#isOmitted(system) ? this.#omitted(path, "(use '--all-systems' to show)") : this.#package(slot, path);
     }
     if (kind === "hydraJobs") {
-      return this.#unlessBuilt(path, () =>
-        isDerivation(value) ? this.#derivation(value, path) : this.#members(value, path),
-      );
+      return this.#unlessBuilt(path, () => {
+        const value = force(slot);
+        return isDerivation(value) ? this.#derivation(value, path) : this.#members(value, path);
+      });
     }
-    if (kind === "legacyPackages") return this.#legacy(value, path);
-    if ((depth === 2 && kind === "defaultApp") || (depth === 3 && kind === "apps")) return this.#app(value, path);
+    if (kind === "legacyPackages") return this.#legacy(slot, path);
+    if ((depth === 2 && kind === "defaultApp") || (depth === 3 && kind === "apps")) return this.#app(force(slot), path);
     if ((depth === 1 && kind === "defaultTemplate") || (depth === 2 && kind === "templates")) {
-      const description = textAt(value, "description", path);
+      const description = textAt(force(slot), "description", path);
       return { line: `: template: ${description}`, record: { description, type: "template" } };
     }
     return nameOfKind(kind, depth);
@@ -132,8 +132,9 @@ class FlakeShow {
     }
   }
 
-  #package(value: Value, path: readonly string[]): ShownOutput {
+  #package(slot: Slot, path: readonly string[]): ShownOutput {
     return this.#unlessBuilt(path, () => {
+      const value = force(slot);
       if (isDerivation(value)) return this.#derivation(value, path);
       this.#options.onWarning(`${[...path, "name"].join(".")} is not a derivation`);
       return {};
@@ -150,11 +151,12 @@ class FlakeShow {
     return { line: `: ${what} '${name}'`, record: { description, name, type: "derivation" } };
   }
 
-  #legacy(value: Value, path: readonly string[]): ShownOutput {
-    if (path.length === 1) return this.#members(value, path);
+  #legacy(slot: Slot, path: readonly string[]): ShownOutput {
+    if (path.length === 1) return this.#members(force(slot), path);
     if (!this.#options.legacy) return this.#omitted(path, "(use '--legacy' to show)");
     if (this.#isOmitted(path[1]!)) return this.#omitted(path, "(use '--all-systems' to show)");
     return this.#unlessBuilt(path, () => {
+      const value = force(slot);
       if (isDerivation(value)) return this.#derivation(value, path);
       return path.length <= 2 ? this.#members(value, path) : {};
     });
@@ -174,7 +176,7 @@ class FlakeShow {
     const members = new Map<string, ShownOutput>();
     for (const name of value.keys) {
       if (!this.#hasContent(value, path, name)) continue;
-      members.set(name, this.show(force(value.get(name)!, value.placeOf(name)), [...path, name]));
+      members.set(name, this.show(value.get(name)!, [...path, name]));
     }
     return { members };
   }

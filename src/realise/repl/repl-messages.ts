@@ -13,6 +13,8 @@ export interface ReplOptions {
   readonly isCompatible: boolean;
   /** Loaded when the session starts, and again by `:r`. */
   readonly files: readonly string[];
+  /** Flakes whose outputs are in scope from the start. */
+  readonly flakes: readonly string[];
   /** Expressions whose attributes are in scope from the start, with what they are called. */
   readonly expressions: readonly { readonly text: string; readonly what: string; readonly attrPath?: string }[];
   /** Variables in scope from the start, by expressions that are evaluated when they are used. */

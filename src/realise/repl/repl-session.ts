@@ -23,6 +23,11 @@ import type { Program } from "../../language/eval/program.ts";
 import { NativeCode, Thunk } from "../../language/eval/thunk.ts";
 import { describeType, isString, textOf } from "../../language/eval/type-name.ts";
 import { Lambda, Path, type Value } from "../../language/eval/value.ts";
+import { callFlake } from "../../language/flake/call-flake.ts";
+import type { Ask } from "../evaluate-messages.ts";
+import { selectOutput } from "../flake/flake-outputs.ts";
+import type { FlakeTask } from "../flake/flake-request.ts";
+import { type OpenFlake, openFlake } from "../flake/open-flake.ts";
 import type { EvaluationBridge } from "../run-evaluation.ts";
 import { autoArgsOf, type OpenEvaluation, openEvaluation, searchPathOf } from "../run-evaluation.ts";
 import { type Completions, completionsOf } from "./repl-completion.ts";
@@ -54,6 +59,8 @@ export class ReplSession {
   readonly #autoArgs: Attrs;
   readonly #baseDir: string;
   #files: string[];
+  #flakes: string[] = [];
+  readonly #ask: Ask | undefined;
   #lastLoaded: Attrs | undefined;
   /** Whether errors are shown with all their frames. */
   showsTrace: boolean;
@@ -70,6 +77,7 @@ export class ReplSession {
     this.#scope = new ReplScope(this.#program, this.#program.parseOptions(this.#baseDir));
     this.#autoArgs = autoArgsOf(this.#program, request, this.#baseDir);
     this.#files = [...options.files];
+    this.#ask = bridge.ask;
     this.showsTrace = request.showTrace ?? false;
   }
 
@@ -95,6 +103,16 @@ export class ReplSession {
       const root = this.#program.evaluateText(byteStringOfText(text), { baseDir: this.#baseDir });
       const value = selectPath(this.#evaluation.state, root, byteStringOfText(attrPath ?? ""), this.#autoArgs);
       this.#addToScope(autoCall(this.#evaluation.state, value, this.#autoArgs));
+    }
+    for (const reference of this.#options.flakes) {
+      this.#output.notice(`Loading installable '${reference}'...`);
+      this.#addToScope(this.#selectOutputs(reference));
+    }
+    const flakes = this.#flakes;
+    this.#flakes = [];
+    for (const reference of flakes) {
+      this.#output.notice(`Loading flake '${reference}'...`);
+      this.#loadFlake(reference);
     }
   }
 
@@ -171,6 +189,10 @@ export class ReplSession {
         this.#program.forgetFiles();
         this.#loadFile(argument);
         break;
+      case ":lf":
+      case ":load-flake":
+        this.#loadFlake(argument);
+        break;
       case ":ll":
       case ":last-loaded":
         if (this.#lastLoaded === undefined) throw invalidError("nothing has been loaded yet");
@@ -233,7 +255,7 @@ export class ReplSession {
       throw invalidError(`unexpected argument '${argument}' to ${command}`);
     }
     this.showsTrace = argument === "" ? !this.showsTrace : argument === "true";
-    this.#evaluation.state.showsTrace = this.showsTrace;
+    this.#evaluation.state.setRecordsCalls(this.showsTrace);
     this.#output.out(this.showsTrace ? "showing error traces\n" : "not showing error traces\n");
   }
 
@@ -245,6 +267,29 @@ export class ReplSession {
       ? (findFile(state, this.#searchPath, file.slice(1, -1)) as Path).path
       : canonicalPath(file.startsWith("/") ? file : `${this.#baseDir}/${file}`);
     this.#addToScope(autoCall(state, this.#program.evaluateRootFile(path), this.#autoArgs));
+  }
+
+  #loadFlake(reference: string): void {
+    if (reference === "") {
+      throw invalidError(
+        "cannot use ':load-flake' without a path specified. (Use '.' for the current working directory.)",
+      );
+    }
+    this.#flakes = [...this.#flakes.filter((other) => other !== reference), reference];
+    const { context, locked } = this.#openFlake(reference, { kind: "lock" });
+    this.#addToScope(callFlake(context, locked));
+  }
+
+  /** What a flake, or the part of it that a fragment names, has to offer. */
+  #selectOutputs(reference: string): Value {
+    const task = { kind: "select", defaults: [""], prefixes: [] } as const;
+    return selectOutput(this.#openFlake(reference, task), task);
+  }
+
+  #openFlake(reference: string, task: FlakeTask): OpenFlake {
+    const request = { reference: textOfByteString(reference), task, lock: { writes: false } };
+    const { host } = this.#evaluation;
+    return openFlake(this.#program, request, { baseDir: textOfByteString(this.#baseDir), ask: this.#ask, host });
   }
 
   #addToScope(value: Value): void {

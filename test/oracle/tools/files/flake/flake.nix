@@ -1,0 +1,7 @@
+{
+  description = "values";
+  outputs = { self }: {
+    value = 1;
+    set = { a = [ ]; b = 2; };
+  };
+}

@@ -69,7 +69,7 @@ export async function runNixRepl(line: CommandLine, version: string, signal: Abo
         },
         markdown: {
           columns: Math.max((process.stdout.columns ?? 0) - 5, 60),
-          colors: picocolors.createColors(process.stdout.isTTY),
+          colors: picocolors.createColors(Boolean(process.stdout.isTTY)),
         },
       });
     },

@@ -19,7 +19,15 @@ const former = join(root, "dist.old");
 const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
 
 /** Programs of src/cli/programs.ts, each started by a file of its name; `cli` has one of its own. */
-const PROGRAMS = ["nix", "nix-instantiate", "nix-store", "evaluate-worker", "repl-worker"] as const;
+const PROGRAMS = [
+  "nix",
+  "nix-instantiate",
+  "nix-store",
+  "evaluate-worker",
+  "repl-worker",
+  "shared-worker",
+  "resident-main",
+] as const;
 
 /** Options of Node that bin/start.sh gives and that V8 compiles differently with. */
 const DEEP = ["--stack-size=262144", "--no-opt"];

@@ -25,6 +25,8 @@ export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
   },
   "evaluate-worker": () => import("../realise/evaluate-worker.ts"),
   "repl-worker": () => import("../realise/repl/repl-worker.ts"),
+  "shared-worker": () => import("../realise/sharing/shared-worker.ts"),
+  "resident-main": () => import("../realise/resident/resident-main.ts"),
 };
 
 /** Uses what a group of programs starts with, so that it is compiled: for scripts/code-cache.ts. */

@@ -34,7 +34,7 @@ export function action<Args extends unknown[]>(
 ): (this: Command, ...args: [...Args, ...unknown[]]) => Promise<void> {
   return async function (this: Command, ...args) {
     const options = this.optsWithGlobals<GlobalOptions>();
-    if (!options.cache) process.env["PRISTINE_CACHE"] = "off";
+    if (!options.cache) Object.assign(process.env, { PRISTINE_CACHE: "off", PRISTINE_RESIDENT: "off" });
     const terminal = processTerminal({ color: options.color ? undefined : false });
     const progress = new Progress(terminal);
     const abort = new AbortController();

@@ -30,6 +30,8 @@ export interface EvaluationHostOptions {
   readonly canRealise: boolean;
   /** Told of what is about to be built, `DRV^OUTPUT`; may refuse by a `HostError`. */
   readonly beforeBuild?: (output: string) => void;
+  /** The hosts of shared values that this evaluation uses: what they made is known here, too. */
+  readonly neighbours?: () => Iterable<EvaluationHost>;
   readonly onTrace: (line: string) => void;
   readonly onWarning: (text: string, isFromExpression: boolean) => void;
 }
@@ -54,6 +56,26 @@ export class EvaluationHost implements Host {
     this.#options = options;
   }
 
+  #sourceAt(path: string): SourcePath | undefined {
+    const own = this.sources.get(path);
+    if (own !== undefined || this.#options.neighbours === undefined) return own;
+    for (const neighbour of this.#options.neighbours()) {
+      const known = neighbour.sources.get(path);
+      if (known !== undefined) return known;
+    }
+    return undefined;
+  }
+
+  #derivationAt(path: string): InstantiatedDerivation | undefined {
+    const own = this.derivations.get(path);
+    if (own !== undefined || this.#options.neighbours === undefined) return own;
+    for (const neighbour of this.#options.neighbours()) {
+      const known = neighbour.derivations.get(path);
+      if (known !== undefined) return known;
+    }
+    return undefined;
+  }
+
   get reads(): EvaluationReads {
     return this.#world.reads;
   }
@@ -72,7 +94,7 @@ export class EvaluationHost implements Host {
     if (!path.startsWith(`${storeDir}/`)) return { at: path };
     const end = path.indexOf("/", storeDir.length + 1);
     const object = end < 0 ? path : path.slice(0, end);
-    const source = this.sources.get(object);
+    const source = this.#sourceAt(object);
     if (source?.kind === "text") return { text: source.contents };
     const derivation = this.derivations.get(path);
     if (derivation !== undefined) return { text: derivation.aterm };
@@ -259,15 +281,15 @@ export class EvaluationHost implements Host {
   }
 
   isValidPath(path: string): boolean {
-    if (this.sources.has(path) || this.derivations.has(path)) return true;
+    if (this.#sourceAt(path) !== undefined || this.#derivationAt(path) !== undefined) return true;
     const at = this.#options.storeRoot + path;
     return this.#asking(() => this.#world.kindOf(at, { followLinks: false })) !== undefined;
   }
 
   referencesOf(path: string): readonly string[] {
-    const source = this.sources.get(path);
+    const source = this.#sourceAt(path);
     if (source?.kind === "text") return source.references;
-    const made = this.derivations.get(path)?.references;
+    const made = this.#derivationAt(path)?.references;
     if (made !== undefined || source !== undefined) return made ?? [];
     const references = this.#database().references(path);
     // A valid object never refers to anything else; one that becomes valid later may.
@@ -276,7 +298,7 @@ export class EvaluationHost implements Host {
   }
 
   readDerivation(path: string): Uint8Array {
-    const made = this.derivations.get(path);
+    const made = this.#derivationAt(path);
     if (made !== undefined) return made.aterm;
     const contents = this.#asking(() => this.#world.readFile(this.#options.storeRoot + path));
     if (contents === undefined) throw new HostError(`path '${path}' is not valid`);

@@ -2,6 +2,7 @@
 
 import { byteStringOfText, textOfByteString } from "../base/byte-string.ts";
 import { autoCall, selectPath } from "../language/eval/attr-path.ts";
+import { DEFAULT_STORE_DIR } from "../format/store-path.ts";
 import { forceDeep } from "../language/builtins/control.ts";
 import {
   findFile,
@@ -24,7 +25,7 @@ import { printValue } from "../language/eval/print-value.ts";
 import type { Program } from "../language/eval/program.ts";
 import { renderError } from "../language/eval/render-error.ts";
 import { renderSuggestions } from "../language/eval/suggestions.ts";
-import { CALL_DEPTH_MAX_DEFAULT, EvalState } from "../language/eval/state.ts";
+import { CALL_DEPTH_MAX_DEFAULT, type EvalSettings, EvalState } from "../language/eval/state.ts";
 import { NativeCode, Thunk } from "../language/eval/thunk.ts";
 import { Path, type Place, type Slot, type Value } from "../language/eval/value.ts";
 import { renderJson } from "../language/eval/value-json.ts";
@@ -75,17 +76,8 @@ export interface OpenEvaluation {
 export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBridge = {}): OpenEvaluation {
   const warnings: string[] = [];
   const traces: string[] = [];
-  const env = request.env ?? process.env;
-  const storeDir = request.storeDir ?? "/nix/store";
-  const hostOptions: EvaluationHostOptions = {
-    storeDir,
-    stateDir: request.storeStateDir,
-    storeRoot: request.storeRoot ?? "",
-    readsTargetStore: request.storeRoot !== undefined,
-    baseDir: request.baseDir,
-    env,
-    ask: bridge.ask,
-    canRealise: bridge.canRealise ?? false,
+  const host = openHost(request, {
+    ...bridge,
     onTrace: (line) => {
       traces.push(line);
       bridge.onTrace?.(line);
@@ -94,6 +86,27 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
       warnings.push(text);
       bridge.onWarning?.(text, isFromExpression);
     },
+  });
+  return { state: new EvalState(settingsOf(request, host), host), host, warnings, traces };
+}
+
+/** The world as a request is to see it. */
+export function openHost(
+  request: EvaluationRequest,
+  bridge: EvaluationBridge & Pick<EvaluationHostOptions, "neighbours">,
+): EvaluationHost {
+  const options: EvaluationHostOptions = {
+    storeDir: request.storeDir ?? DEFAULT_STORE_DIR,
+    stateDir: request.storeStateDir,
+    storeRoot: request.storeRoot ?? "",
+    readsTargetStore: request.storeRoot !== undefined,
+    baseDir: request.baseDir,
+    env: request.env ?? process.env,
+    ask: bridge.ask,
+    canRealise: bridge.canRealise ?? false,
+    ...(bridge.neighbours === undefined ? {} : { neighbours: bridge.neighbours }),
+    onTrace: (line) => bridge.onTrace?.(line),
+    onWarning: (text, isFromExpression) => bridge.onWarning?.(text, isFromExpression),
     beforeBuild: (output) => {
       if (request.importFromDerivation === false) {
         throw new HostError(
@@ -101,31 +114,30 @@ export function openEvaluation(request: EvaluationRequest, bridge: EvaluationBri
         );
       }
       if (request.traceImportFromDerivation === true) {
-        hostOptions.onWarning(`built '${output}' during evaluation due to an import from derivation`, false);
+        options.onWarning(`built '${output}' during evaluation due to an import from derivation`, false);
       }
     },
   };
-  const host = openHost(request, hostOptions);
-  const home = host.environment("HOME");
-  const state = new EvalState(
-    {
-      callDepthMax: request.callDepthMax ?? CALL_DEPTH_MAX_DEFAULT,
-      profiler: request.profile === undefined ? undefined : profilerFor(request.profile),
-      showTrace: request.showTrace ?? false,
-      pure: request.pure ?? false,
-      restricted: request.restricted ?? false,
-      storeDir,
-      system: request.system ?? currentSystem(),
-      homeDir: home,
-      traceVerbose: request.traceVerbose ?? false,
-      abortOnWarn: request.abortOnWarn ?? /^(1|yes|true)$/.test(host.environment("NIX_ABORT_ON_WARN") ?? ""),
-      features: new Set(request.experimentalFeatures ?? OWN_FEATURES),
-      allowedUris: request.restricted === true ? (request.allowedUris ?? []) : undefined,
-      lints: request.lints ?? {},
-    },
-    host,
-  );
-  return { state, host, warnings, traces };
+  return openRestrictedHost(request, options);
+}
+
+/** How the evaluator of a request is set. */
+export function settingsOf(request: EvaluationRequest, host: EvaluationHost): EvalSettings {
+  return {
+    callDepthMax: request.callDepthMax ?? CALL_DEPTH_MAX_DEFAULT,
+    profiler: request.profile === undefined ? undefined : profilerFor(request.profile),
+    showTrace: request.showTrace ?? false,
+    pure: request.pure ?? false,
+    restricted: request.restricted ?? false,
+    storeDir: request.storeDir ?? DEFAULT_STORE_DIR,
+    system: request.system ?? currentSystem(),
+    homeDir: host.environment("HOME"),
+    traceVerbose: request.traceVerbose ?? false,
+    abortOnWarn: request.abortOnWarn ?? /^(1|yes|true)$/.test(host.environment("NIX_ABORT_ON_WARN") ?? ""),
+    features: new Set(request.experimentalFeatures ?? OWN_FEATURES),
+    allowedUris: request.restricted === true ? (request.allowedUris ?? []) : undefined,
+    lints: request.lints ?? {},
+  };
 }
 
 /** Evaluates; throws `EvalDiagnostic` for an error of the expression. */
@@ -144,7 +156,7 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
 }
 
 /** The world of a request: all of it, or what pure and restricted evaluation may see. */
-function openHost(request: EvaluationRequest, options: EvaluationHostOptions): EvaluationHost {
+function openRestrictedHost(request: EvaluationRequest, options: EvaluationHostOptions): EvaluationHost {
   if (request.pure !== true && request.restricted !== true) return new EvaluationHost(options);
   const local = searchPathOf(request, (name) => byteStringOfText(options.env[name] ?? ""))
     .map(({ path }) => path)
@@ -174,7 +186,18 @@ function render(
   ask: Ask | undefined,
 ): string | TextTree {
   const searchPath = searchPathOf(request, (name) => host.environment(name));
-  const program = openScope(state, searchPath);
+  return renderWith(openScope(state, searchPath), searchPath, request, host, ask);
+}
+
+/** Evaluates what is asked for, in a scope that is open already. */
+export function renderWith(
+  program: Program,
+  searchPath: readonly LookupElement[],
+  request: EvaluationRequest,
+  host: EvaluationHost,
+  ask: Ask | undefined,
+): string | TextTree {
+  const { state } = program;
   if (request.findFile !== undefined) {
     return (findFile(state, searchPath, byteStringOfText(request.findFile)) as Path).path;
   }

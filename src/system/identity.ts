@@ -1,5 +1,6 @@
 /** Who runs this program, and where. */
 
+import { readlinkSync, statSync } from "node:fs";
 import { hostname, userInfo } from "node:os";
 
 export function hostName(): string {
@@ -21,4 +22,11 @@ export function userId(): number | undefined {
 
 export function isRoot(): boolean {
   return userId() === 0;
+}
+
+/** A text that two processes of a user share when they see the same files with the same rights. */
+export function viewOfFiles(): string {
+  const { dev, ino } = statSync("/");
+  const groups = [...(process.getgroups?.() ?? [])].sort((a, b) => a - b);
+  return [process.geteuid?.(), process.getegid?.(), ...groups, dev, ino, readlinkSync("/proc/self/ns/mnt")].join(" ");
 }

@@ -1,6 +1,7 @@
 /** Unix sockets. */
 
-import { connect, type Socket } from "node:net";
+import { lstatSync, renameSync, rmSync } from "node:fs";
+import { connect, createServer, type Socket } from "node:net";
 import { OperationError } from "../base/errors.ts";
 
 /** Connects to a socket in the file system. */
@@ -35,4 +36,78 @@ export async function canConnect(path: string): Promise<boolean> {
     // Absent, refused, not ours: it does not answer, which is all that was asked.
     return false;
   }
+}
+
+/** Sends bytes and hears the answer; `undefined` when nobody listens or the other side goes away too early. */
+export async function converse(
+  path: string,
+  question: Uint8Array,
+  options: {
+    /** Takes what arrives; answers true when that was all. */
+    readonly onData: (chunk: Buffer) => boolean;
+    readonly signal: AbortSignal;
+  },
+): Promise<boolean> {
+  const { onData, signal } = options;
+  signal.throwIfAborted();
+  return await new Promise((resolve, reject) => {
+    const socket = connect(path);
+    const finish = (act: () => void): void => {
+      signal.removeEventListener("abort", onAbort);
+      socket.destroy();
+      act();
+    };
+    const onAbort = (): void => finish(() => reject(signal.reason as Error));
+    signal.addEventListener("abort", onAbort, { once: true });
+    socket.once("connect", () => socket.write(question));
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        if (onData(chunk)) finish(() => resolve(true));
+      } catch (error) {
+        finish(() => reject(error as Error));
+      }
+    });
+    socket.once("error", () => finish(() => resolve(false)));
+    socket.once("close", () => finish(() => resolve(false)));
+  });
+}
+
+/** One conversation, as the side that listens has it. */
+export interface Conversation {
+  send(bytes: Uint8Array): void;
+  end(): void;
+}
+
+/**
+ * Listens at a path that takes over whatever is there in one step. The answer stops listening; it leaves the path alone
+ * when another process has taken it over.
+ */
+export async function listenUnix(
+  path: string,
+  accept: (conversation: Conversation) => { onData: (chunk: Buffer) => void; onGone: () => void },
+): Promise<() => void> {
+  const server = createServer((socket) => {
+    const { onData, onGone } = accept({ send: (bytes) => socket.write(bytes), end: () => socket.end() });
+    socket.on("data", (chunk: Buffer) => {
+      try {
+        onData(chunk);
+      } catch {
+        // Whoever says what cannot be understood is not listened to any longer.
+        socket.destroy();
+      }
+    });
+    socket.on("error", () => undefined);
+    socket.once("close", onGone);
+  });
+  const temporary = `${path}.${process.pid}`;
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(temporary, resolve);
+  });
+  renameSync(temporary, path);
+  const own = lstatSync(path).ino;
+  return () => {
+    if (lstatSync(path, { throwIfNoEntry: false })?.ino === own) rmSync(path, { force: true });
+    server.close();
+  };
 }

@@ -45,6 +45,48 @@ export function runWorker(module: string, options: WorkerOptions): Promise<void>
   });
 }
 
+/** A thread that is told one thing after another, until it is ended. */
+export class WorkerThread {
+  readonly #worker: Worker;
+  #isOver = false;
+
+  /** `onEnd` is told once, with the error when it was not `end` that ended it. */
+  constructor(
+    module: string,
+    options: Omit<WorkerOptions, "signal" | "input" | "onMessage"> & {
+      readonly onMessage: (message: unknown) => void;
+      readonly onEnd: (error: Error | undefined) => void;
+    },
+  ) {
+    this.#worker = new Worker(module, {
+      resourceLimits: {
+        stackSizeMb: options.stackMb,
+        maxOldGenerationSizeMb: options.heapMb,
+        maxYoungGenerationSizeMb: options.youngHeapMb,
+      },
+    });
+    let failure: Error | undefined;
+    this.#worker.on("message", options.onMessage);
+    this.#worker.on("error", (error: Error) => (failure = error));
+    this.#worker.on("exit", () => {
+      this.#isOver = true;
+      options.onEnd(failure);
+    });
+  }
+
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  send(message: unknown): void {
+    this.#worker.postMessage(message);
+  }
+
+  async end(): Promise<void> {
+    await this.#worker.terminate();
+  }
+}
+
 /** What the starter of this thread gave it; `undefined` in the main thread. */
 export function workerInput(): unknown {
   return isMainThread ? undefined : workerData;

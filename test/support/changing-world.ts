@@ -4,7 +4,6 @@ import {
   chmodSync,
   lstatSync,
   mkdirSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -36,8 +35,10 @@ export class Dice {
 const NAMES = ["a", "b", "c", "d"];
 const VARIABLES = ["LEFT", "RIGHT"];
 
-/** Places that may hold a file, a directory, a link or nothing. */
+/** Places that may hold a file, a directory, a link or nothing; the last ones beside the project. */
 const PLACES = ["x", "y", "dir", "dir/x", "dir/y", "dir/deep", "dir/deep/z", "link"];
+const SET_PLACES = ["../set/x", "../set/inner/y", "../set/dir"];
+const ALL_PLACES = [...PLACES, ...SET_PLACES];
 
 export class ChangingWorld {
   readonly root: string;
@@ -48,15 +49,17 @@ export class ChangingWorld {
     this.root = root;
     this.#dice = dice;
     mkdirSync(join(root, "dir/deep"), { recursive: true });
+    mkdirSync(join(root, "../set/inner"), { recursive: true });
     for (const name of NAMES) this.#writeProgram(name);
-    for (const place of ["x", "dir/x", "dir/deep/z"]) writeFileSync(join(root, place), "0");
+    this.#writeSet();
+    for (const place of ["x", "dir/x", "dir/deep/z", "../set/x"]) writeFileSync(join(root, place), "0");
     symlinkSync("x", join(root, "link"));
   }
 
   /** Changes something; answers what, for a failure's message. */
   change(): string {
     const dice = this.#dice;
-    const place = dice.of(PLACES);
+    const place = dice.of(ALL_PLACES);
     const path = join(this.root, place);
     const act = dice.of([
       "write",
@@ -73,6 +76,7 @@ export class ChangingWorld {
       "environment",
       "environment",
       "program",
+      "set",
     ]);
     try {
       switch (act) {
@@ -113,6 +117,8 @@ export class ChangingWorld {
           else this.env[name] = String(dice.below(3));
           return `${act} ${name}=${this.env[name]}`;
         }
+        case "set":
+          return `${act} ${this.#writeSet()}`;
         case "program":
           return `${act} ${this.#writeProgram(dice.of(NAMES))}`;
       }
@@ -130,7 +136,7 @@ export class ChangingWorld {
       file: `./${dice.of(NAMES)}.nix`,
       baseDir: this.root,
       args: { n: { expr: String(dice.below(2)) } },
-      output: "value",
+      output: "json",
       strict: true,
       env: { ...this.env },
     };
@@ -138,11 +144,12 @@ export class ChangingWorld {
 
   /** All files with their contents, for a failure's message. */
   describe(): string {
-    return readdirSync(this.root, { recursive: true, encoding: "utf8" })
-      .sort()
+    return [...NAMES.map((name) => `${name}.nix`), "../set/default.nix", "../set/inner/default.nix", ...ALL_PLACES]
       .map((name) => {
-        const status = lstatSync(join(this.root, name));
-        return `${name}: ${status.isFile() ? readFileSync(join(this.root, name), "utf8") : status.mode.toString(8)}`;
+        const status = lstatSync(join(this.root, name), { throwIfNoEntry: false });
+        const shown =
+          status?.isFile() === true ? readFileSync(join(this.root, name), "utf8") : status?.mode.toString(8);
+        return `${name}: ${shown}`;
       })
       .join("\n");
   }
@@ -154,9 +161,70 @@ export class ChangingWorld {
     return `${name}: ${looks.join(" ")}`;
   }
 
+  /** A set of packages beside the project: a function of data, whose values several programs share. */
+  #writeSet(): string {
+    const look = (): string => this.#lookAt(this.#dice.of(["./x", "./inner/y", "./dir"]));
+    const members = [
+      `one = ${look()};`,
+      `two = ${look()};`,
+      `three = [ v ${look()} ];`,
+      `both = a: b: [ a v (if b == 0 then ${look()} else "none") ];`,
+      `read = path: if builtins.pathExists path then builtins.readFileType path else "absent";`,
+      `apply = f: f { inherit v; one = ${look()}; };`,
+      `bad = if v == 1 then throw "bad" else ${look()};`,
+      `said = builtins.trace "said" ${look()};`,
+      `where = builtins.unsafeGetAttrPos "v" args;`,
+      `inner = import ./inner { w = v; };`,
+      `later = import ./inner;`,
+    ];
+    writeFileSync(
+      join(this.root, "../set/default.nix"),
+      `args@{ v ? 3, o ? { } }: rec { inherit o; ${members.join(" ")} }`,
+    );
+    const inner = `{ w ? 9 }: { own = [ w ${this.#lookAt("./y")} ]; up = ${this.#lookAt("../x")}; }`;
+    writeFileSync(join(this.root, "../set/inner/default.nix"), inner);
+    return members.join(" ");
+  }
+
+  #lookAt(path: string): string {
+    return this.#dice.of([
+      `(builtins.pathExists ${path})`,
+      `(if builtins.pathExists ${path} then builtins.readFileType ${path} else "absent")`,
+      `(if builtins.pathExists ${path} then "\${${path}}" else "absent")`,
+      `(if builtins.pathExists ${path} && builtins.readFileType ${path} == "regular" then builtins.readFile ${path} else "other")`,
+      `(builtins.getEnv "${this.#dice.of(VARIABLES)}")`,
+    ]);
+  }
+
+  #lookAtSet(place: string): string {
+    const set = this.#dice.of([
+      "(import ../set { })",
+      "(import ../set { v = n; })",
+      "(import ../set { v = 1; o = { k = [ 2.5 ]; }; })",
+    ]);
+    return this.#dice.of([
+      `${set}.one`,
+      `${set}.two`,
+      `${set}.three`,
+      `${set}.o`,
+      `(${set}.both n 0)`,
+      `(map (${set}.both 1) [ 0 1 ])`,
+      `(${set}.read ./${place})`,
+      `(${set}.apply (own: [ own.one (builtins.pathExists ./${place}) ]))`,
+      `(builtins.tryEval ${set}.bad).success`,
+      `${set}.said`,
+      `(if ${set}.where == null then "nowhere" else ${set}.where.line + ${set}.where.column)`,
+      `${set}.inner.own`,
+      `(${set}.later { w = n; }).up`,
+      `(${set}.later { }).own`,
+      `((import ../set/inner) { w = 2; }).own`,
+    ]);
+  }
+
   #look(name: string): string {
     const dice = this.#dice;
     const place = dice.of(PLACES);
+    if (dice.below(3) === 0) return this.#lookAtSet(place);
     const later = NAMES.slice(NAMES.indexOf(name) + 1);
     const guarded = (look: string): string => `(if builtins.pathExists ./${place} then ${look} else "absent")`;
     const isFile = `builtins.readFileType ./${place} == "regular"`;

@@ -24,12 +24,20 @@ export function registerCache(program: Command): void {
       action(async (session) => {
         const { EvaluationCache } = await import("../../realise/cache/evaluation-cache.ts");
         const { renderBytes, renderCount } = await import("../render/table.ts");
+        const { residentStatus } = await import("../../realise/resident/resident-client.ts");
         const usage = EvaluationCache.ofUser().usage();
-        if (session.options.json) session.terminal.out(JSON.stringify(usage));
+        const resident = await residentStatus(session.signal);
+        if (session.options.json) session.terminal.out(JSON.stringify({ ...usage, resident: resident ?? null }));
         else {
           const { entries, bytes, bytesMax, directory } = usage;
           const size = `${renderBytes(bytes)} of at most ${renderBytes(bytesMax)}`;
           session.terminal.out(`${directory}: ${renderCount(entries, "result")}, ${size}`);
+          if (resident === undefined) session.terminal.out("no resident evaluator is running");
+          else {
+            const answers = renderCount(resident.answered, "evaluation");
+            const heap = renderBytes(resident.heapBytes);
+            session.terminal.out(`the resident evaluator is process ${resident.pid}: ${answers}, ${heap} of values`);
+          }
         }
         return EXIT.ok;
       }),

@@ -88,6 +88,7 @@ const tryEval: BuiltinBody = (state, args) => {
   } catch (error) {
     if (!(error instanceof EvalError) || !error.isCatchable) throw error;
     state.callDepth = depth;
+    state.sharing?.unwound();
     return new Attrs(TRIED, [false, false]);
   }
 };

@@ -75,6 +75,7 @@ const environmentBuiltins: Builtins = {
 /** Fills in the builtin scope of an evaluation; answers what runs programs in it. */
 export function openScope(state: EvalState, searchPath: readonly LookupElement[]): Program {
   const program = new Program(state, INTERNAL_FILES);
+  state.program = program;
   const entries: [string, Slot][] = [];
   const functions: Builtins = {
     ...controlBuiltins,
@@ -89,7 +90,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     ...derivationBuiltins,
     ...environmentBuiltins,
     ...flakeReferenceBuiltins,
-    ...importBuiltins(program),
+    ...importBuiltins(),
     ...fetchTreeBuiltins,
     ...fetchFileBuiltins,
     ...flakeBuiltins(program),
@@ -98,7 +99,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     if (EXPERIMENTAL.get(name)?.some((feature) => state.settings.features.has(feature)) === false) continue;
     entries.push([name, new PrimOp(name, arity, body, { isTraced: !UNTRACED.has(name) })]);
   }
-  const { settings, host } = state;
+  const { settings } = state;
   entries.push(
     ["true", true],
     ["false", false],
@@ -112,7 +113,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
   if (!settings.pure) {
     entries.push(
       ["currentSystem", settings.system],
-      ["currentTime", new Thunk(new NativeCode(() => host.currentTime()), [])],
+      ["currentTime", new Thunk(new NativeCode(() => state.host.currentTime()), [])],
     );
   }
   let builtins: Attrs | undefined;

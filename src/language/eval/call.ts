@@ -7,6 +7,7 @@ import { type LambdaCode, runOf } from "./code.ts";
 import { EvalError, typeError, withFrame } from "./eval-error.ts";
 import { expectAttrs } from "./expect.ts";
 import { showValue } from "./print-value.ts";
+import { codeFor, FileFunction } from "./sharing.ts";
 import type { EvalState } from "./state.ts";
 import { suggestionsFor } from "./suggestions.ts";
 import { force, NativeCode, Thunk } from "./thunk.ts";
@@ -21,6 +22,11 @@ export function callOne(state: EvalState, fn: Value, arg: Slot, at: Place | unde
   let result: Value;
   if (fn instanceof Lambda && !state.showsTrace) {
     const { code } = fn;
+    if (code.owner !== state) {
+      result = callForeign(state, fn, arg, at);
+      state.callDepth--;
+      return result;
+    }
     const env: Env = code.formals === undefined ? [fn.env, arg] : matchFormals(code, fn.env, arg, at);
     result = (code.body.run ?? runOf(code.body))(env);
   } else result = state.showsTrace ? watchedCall(state, fn, [arg], at) : apply(state, fn, arg, at);
@@ -56,6 +62,10 @@ export function call(state: EvalState, fn: Value, args: readonly Slot[], at: Pla
   while (index < count) {
     if (current instanceof Lambda) {
       let { code } = current;
+      if (code.owner !== state) {
+        current = callForeign(state, current, args[index++]!, at);
+        continue;
+      }
       let env: Env = current.env;
       env = code.formals === undefined ? [env, args[index]!] : matchFormals(code, env, args[index]!, at);
       index++;
@@ -145,8 +155,20 @@ function runPrimOp(state: EvalState, primOp: PrimOp, args: readonly Slot[], at: 
   }
 }
 
+/** Calls a function of another state: once for all if it can be, or as code of this state. */
+function callForeign(state: EvalState, fn: Lambda, arg: Slot, at: Place | undefined): Value {
+  let { code } = fn;
+  if (code.owner instanceof FileFunction) {
+    const shared = state.sharing?.call(code.owner.path, arg);
+    if (shared !== undefined) return shared;
+    code = code.owner.code;
+  }
+  return callLambda(state, new Lambda(codeFor(state, code), fn.env), arg, at);
+}
+
 function callLambda(state: EvalState, fn: Lambda, arg: Slot, at: Place | undefined): Value {
   const { code } = fn;
+  if (code.owner !== state) return callForeign(state, fn, arg, at);
   const env: Env = code.formals === undefined ? [fn.env, arg] : matchFormals(code, fn.env, arg, at);
   try {
     return runOf(code.body)(env);

@@ -1,5 +1,7 @@
 /** What a function written in Nix is made of, apart from its environment. */
 
+import type { FileFunction } from "./sharing.ts";
+import type { EvalState } from "./state.ts";
 import type { Code, Run } from "./thunk.ts";
 import type { Attrs } from "./attrs.ts";
 import type { Env, Place, Slot } from "./value.ts";
@@ -24,6 +26,11 @@ export interface LambdaCode {
   readonly inner: LambdaCode | undefined;
   /** The answer of `builtins.functionArgs`, once asked. */
   argumentNames: Attrs | undefined;
+  /** Whose code this is; another state runs code of its own for the same function, see `sharing.ts`. */
+  readonly owner: EvalState | FileFunction;
+  readonly compileFor: (state: EvalState) => LambdaCode;
+  /** What `compileFor` made last. */
+  variant: LambdaCode | undefined;
 }
 
 export function runOf(code: Code): Run {

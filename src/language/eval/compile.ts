@@ -173,6 +173,9 @@ function lambdaCodeOf(node: LambdaNode, unit: Unit): LambdaCode {
     isOpen: node.ellipsis,
     ...bodyOf(node.body, unit),
     argumentNames: undefined,
+    owner: unit.state,
+    compileFor: (state) => lambdaCodeOf(node, unitOf(state, unit.source)),
+    variant: undefined,
   };
 }
 

@@ -12,8 +12,9 @@ import { asking } from "./coerce.ts";
 import { unitOf } from "./compile.ts";
 import { EvalError, invalidError, withFrame } from "./eval-error.ts";
 import type { EvalState } from "./state.ts";
-import { NativeCode, Thunk } from "./thunk.ts";
-import type { Env, Value } from "./value.ts";
+import { FileFunction, type Sharing } from "./sharing.ts";
+import { NativeCode, type Run, Thunk } from "./thunk.ts";
+import { type Env, Lambda, type Value } from "./value.ts";
 
 const LINKS_MAX = 1024;
 
@@ -24,12 +25,22 @@ export interface InternalFile {
   readonly text: string;
 }
 
+/** A file's code, for as long as the file has this text. */
+interface CompiledFile {
+  readonly text: string;
+  readonly shownAs: string;
+  readonly run: Run;
+  readonly warnings: ParsedFile["warnings"];
+}
+
 export class Program {
   readonly state: EvalState;
   readonly #internalFiles: ReadonlyMap<string, InternalFile>;
   /** One thunk per file, so that a file is evaluated once however often it is imported. */
   readonly #files = new Map<string, Thunk>();
   readonly #resolved = new Map<string, string>();
+  /** What files were compiled to, for evaluations that share this. */
+  readonly #compiled = new Map<string, CompiledFile>();
 
   constructor(state: EvalState, internalFiles: ReadonlyMap<string, InternalFile>) {
     this.state = state;
@@ -52,9 +63,17 @@ export class Program {
     return thunk.force();
   }
 
+  /** Forgets what files evaluated to, and keeps what they were compiled to. */
+  forgetValues(): void {
+    this.#files.clear();
+    this.#resolved.clear();
+  }
+
   /** The value of the file that a command names; errors in it are not said to come from an import. */
   evaluateRootFile(path: string): Value {
-    return this.#run(this.#parseFile(this.#resolveFile(path), undefined), []);
+    const file = this.#resolveFile(path);
+    if (this.state.sharing !== undefined) return this.#compiledFile(file).run([]);
+    return this.#run(this.#parseFile(file, undefined), []);
   }
 
   /** The set that a file must be, with nothing of it evaluated: what is literal in it can be read at once. */
@@ -116,12 +135,44 @@ export class Program {
   }
 
   #evaluateFile(path: string): Value {
+    const { sharing } = this.state;
+    if (sharing !== undefined) return this.#evaluateSharing(path, sharing);
     const file = this.#parseFile(path, undefined);
     try {
       return this.#run(file, []);
     } catch (error) {
       throw withFrame(error, `while evaluating the file '${file.source.path}':`, undefined);
     }
+  }
+
+  /** The value of a file whose code outlives this evaluation; a package set's function is marked as such. */
+  #evaluateSharing(path: string, sharing: Sharing): Value {
+    const file = this.#compiledFile(path);
+    let value: Value;
+    try {
+      value = file.run([]);
+    } catch (error) {
+      throw withFrame(error, `while evaluating the file '${file.shownAs}':`, undefined);
+    }
+    if (!(value instanceof Lambda) || value.code.owner !== this.state || !sharing.isShared(path)) return value;
+    return new Lambda({ ...value.code, owner: new FileFunction(path, value.code) }, value.env);
+  }
+
+  /** The file's code: made once for each text that the file has. */
+  #compiledFile(path: string): CompiledFile {
+    const internal = this.#internalFiles.get(path);
+    const text = internal?.text ?? asking(() => this.state.host.readFile(path));
+    const known = this.#compiled.get(path);
+    if (known?.text === text) {
+      for (const warning of known.warnings) this.state.host.warn(warning, false);
+      return known;
+    }
+    const shownAs = internal === undefined ? path : byteStringOfText(internal.shownAs);
+    const parsed = this.parseSource(new Source(shownAs, text, { isFile: true }), parentOfPath(path), undefined);
+    const run = unitOf(this.state, parsed.source).compile(parsed.root);
+    const made = { text, shownAs, run, warnings: parsed.warnings };
+    this.#compiled.set(path, made);
+    return made;
   }
 
   #parseFile(path: string, frame: readonly string[] | undefined): ParsedFile {

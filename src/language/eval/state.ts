@@ -9,6 +9,8 @@ import { type Host, HostError } from "../host.ts";
 import type { LintLevels } from "../syntax/lints.ts";
 import type { CallProfiler } from "./call-profiler.ts";
 import { EvalError } from "./eval-error.ts";
+import type { Program } from "./program.ts";
+import type { Sharing } from "./sharing.ts";
 import type { Code } from "./thunk.ts";
 import type { Place, Slot } from "./value.ts";
 
@@ -39,7 +41,12 @@ export interface EvalSettings {
 
 export class EvalState {
   readonly settings: EvalSettings;
-  readonly host: Host;
+  /** Another one for each evaluation, when several share what is compiled. */
+  host: Host;
+  /** What imports files in this state's name; there once the builtin scope is open. */
+  program: Program | undefined;
+  /** Present when values can be shared with other evaluations. */
+  sharing: Sharing | undefined;
   /** Nested calls right now; restored by whoever catches an error. */
   callDepth = 0;
   readonly callDepthMax: number;
@@ -61,19 +68,33 @@ export class EvalState {
   readonly globals: Map<string, Slot> = new Map();
 
   /** The derivations of this evaluation, and those it had to read, by full path. */
-  readonly derivations: Map<string, KnownDerivation> = new Map();
+  readonly derivations: Map<string, KnownDerivation>;
   readonly hasher: DerivationHasher;
   /** Store paths that were taken apart, by full path. */
   readonly #storePaths = new Map<string, StorePath>();
 
-  constructor(settings: EvalSettings, host: Host) {
+  /** `kin` is a state whose derivations are known to this one, too: a path says what its derivation is. */
+  constructor(settings: EvalSettings, host: Host, kin?: EvalState) {
     this.settings = settings;
     this.host = host;
     this.callDepthMax = settings.callDepthMax;
     this.recordsCalls = settings.showTrace;
     this.profiler = settings.profiler;
     this.showsTrace = settings.showTrace || settings.profiler !== undefined;
+    this.derivations = kin?.derivations ?? new Map<string, KnownDerivation>();
+    if (kin !== undefined) {
+      this.hasher = kin.hasher;
+      return;
+    }
     this.hasher = new DerivationHasher(settings.storeDir, (path) => this.derivationAt(path.render(settings.storeDir)));
+  }
+
+  /** Begins another evaluation, which shares compiled code with the former one but no values. */
+  startAnew(host: Host): void {
+    this.host = host;
+    this.callDepth = 0;
+    this.copiedSources.clear();
+    this.program?.forgetValues();
   }
 
   /** A full path, taken apart. */

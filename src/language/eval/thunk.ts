@@ -58,6 +58,22 @@ export class NativeCode extends Code {
   }
 }
 
+let isTentative = false;
+
+/**
+ * Evaluates what nobody has asked for yet. A failure then proves nothing, as the value may be needed for itself: thunks
+ * that fail stay suspended.
+ */
+export function tentatively<T>(evaluate: () => T): T {
+  const before = isTentative;
+  isTentative = true;
+  try {
+    return evaluate();
+  } finally {
+    isTentative = before;
+  }
+}
+
 export class Thunk {
   declare code: Code | undefined;
   /** The environment while suspended or running, the value afterwards. */
@@ -92,7 +108,7 @@ export class Thunk {
     try {
       value = (code.run ?? (code.run = code.compile()))(env, at);
     } catch (error) {
-      const isNew = error instanceof EvalError && code !== FAILED;
+      const isNew = error instanceof EvalError && code !== FAILED && !isTentative;
       this.code = isNew ? FAILED : code;
       this.state = isNew ? (error as unknown as Env) : env;
       throw error;

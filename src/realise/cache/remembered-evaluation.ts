@@ -38,7 +38,9 @@ export async function rememberedEvaluation(options: {
 }): Promise<EvaluationResult> {
   const { request, signal, services, evaluate } = options;
   const remembering = services.remembering === undefined ? rememberingOfUser(process.env) : services.remembering;
-  if (remembering === undefined || remembering === "off") return await evaluate(request, signal, services);
+  // What a flake's reference leads to is not among what an evaluation reads.
+  const isFlake = request.flake !== undefined;
+  if (remembering === undefined || remembering === "off" || isFlake) return await evaluate(request, signal, services);
   const { cache } = remembering;
   const key = requestKey(request, { canRealise: services.realise !== undefined });
   const check = remembering.check ?? new ReadCheck(request.env ?? process.env);
@@ -50,7 +52,7 @@ export async function rememberedEvaluation(options: {
   }
   const said: Said[] = [];
   const started = process.hrtime.bigint();
-  const result = await evaluate(request, signal, listening(services, said));
+  const result = await evaluateSomewhere({ ...options, services: listening(services, said) });
   const tookMs = Number(process.hrtime.bigint() - started) / 1e6;
   const { reads, volatile } = result.reads;
   if (
@@ -63,9 +65,23 @@ export async function rememberedEvaluation(options: {
   return result;
 }
 
+/** Evaluates in the resident process, or here when that has no answer. */
+async function evaluateSomewhere(options: Parameters<typeof rememberedEvaluation>[0]): Promise<EvaluationResult> {
+  const { request, signal, services, evaluate } = options;
+  const { residentEvaluation, startResidentAfter } = await import("../resident/resident-client.ts");
+  const result = await residentEvaluation(request, services, signal);
+  if (typeof result === "object") {
+    return { ...result, evaluateAgain: (abort) => evaluateAgain(result, evaluate(request, abort, silent(services))) };
+  }
+  const started = process.hrtime.bigint();
+  const own = await evaluate(request, signal, services);
+  if (result === undefined) startResidentAfter(request, Number(process.hrtime.bigint() - started) / 1e6);
+  return own;
+}
+
 /** What a remembered evaluation made, which must still be what it was. */
 async function evaluateAgain(
-  found: CachedEvaluation,
+  found: { readonly text: string },
   evaluating: Promise<EvaluationResult>,
 ): Promise<EvaluationResult> {
   const result = await evaluating;

@@ -80,8 +80,8 @@ export function contentAddressedPath(
     const what = renderMethodAlgorithm(address.method, address.hash.algorithm);
     throw new FormatError("content address", `an object addressed by '${what}' cannot have references`);
   }
-  if (address.method === "git" && address.hash.algorithm !== "sha1") {
-    throw new FormatError("content address", "git trees are hashed with sha1 only");
+  if (address.method === "git" && address.hash.algorithm !== "sha1" && address.hash.algorithm !== "sha256") {
+    throw new FormatError("content address", "git trees are hashed with sha1 or sha256 only");
   }
   const inner = hashByteString("sha256", `fixed:out:${PREFIXES[address.method]}${address.hash.render("base16")}:`);
   return makeStorePath(storeDir, "output:out", inner, name);

@@ -6,6 +6,7 @@
 
 import { err, ok, type Result } from "../base/result.ts";
 import { base32Chars, decodeBase32, encodeBase32 } from "./base32.ts";
+import { Blake3 } from "./blake3.ts";
 import { sha256 } from "./sha256.ts";
 
 let loaded: typeof import("node:crypto") | undefined;
@@ -18,9 +19,15 @@ function nodeCrypto(): typeof import("node:crypto") {
   return (loaded ??= process.getBuiltinModule("node:crypto"));
 }
 
-export type HashAlgorithm = "md5" | "sha1" | "sha256" | "sha512";
+export type HashAlgorithm = "blake3" | "md5" | "sha1" | "sha256" | "sha512";
 
-export const HASH_SIZES: Readonly<Record<HashAlgorithm, number>> = { md5: 16, sha1: 20, sha256: 32, sha512: 64 };
+export const HASH_SIZES: Readonly<Record<HashAlgorithm, number>> = {
+  blake3: 32,
+  md5: 16,
+  sha1: 20,
+  sha256: 32,
+  sha512: 64,
+};
 
 export type HashEncoding = "base16" | "nix32" | "base64";
 
@@ -123,6 +130,7 @@ export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Hash {
     bytesBeforeLoading -= bytes.length;
     return new Hash(algorithm, sha256(bytes));
   }
+  if (algorithm === "blake3") return new Hash(algorithm, new Blake3().update(bytes).digest());
   return new Hash(algorithm, nodeCrypto().hash(algorithm, bytes, "buffer"));
 }
 
@@ -134,11 +142,11 @@ export function hashByteString(algorithm: HashAlgorithm, text: string): Hash {
 /** Hashes what arrives in pieces. */
 export class Hasher {
   readonly #algorithm: HashAlgorithm;
-  readonly #state: import("node:crypto").Hash;
+  readonly #state: { update(bytes: Uint8Array): unknown; digest(): Uint8Array };
 
   constructor(algorithm: HashAlgorithm) {
     this.#algorithm = algorithm;
-    this.#state = nodeCrypto().createHash(algorithm);
+    this.#state = algorithm === "blake3" ? new Blake3() : nodeCrypto().createHash(algorithm);
   }
 
   update(bytes: Uint8Array): this {
@@ -165,7 +173,7 @@ export function describeHashError(text: string, error: HashParseError): string {
     case "no-algorithm":
       return `hash '${text}' does not include a type, nor is the type otherwise known from context`;
     case "unknown-algorithm":
-      return `unknown hash algorithm '${error.algorithm}', expect 'md5', 'sha1', 'sha256', or 'sha512'`;
+      return `unknown hash algorithm '${error.algorithm}', expect 'blake3', 'md5', 'sha1', 'sha256', or 'sha512'`;
     case "algorithm-mismatch":
       return `hash '${text}' should have type '${error.expected}' but has type '${error.found}'`;
     case "bad-length":

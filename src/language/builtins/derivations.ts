@@ -23,6 +23,7 @@ import { renderJson, renderJsonString } from "../eval/value-json.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { outputElement, parseContextElement } from "./contexts.ts";
 import { requiredAttr } from "./control.ts";
+import { requireFeature } from "./features.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
 import { checkStoreName } from "./store-names.ts";
 import { byBytes } from "./sets.ts";
@@ -149,9 +150,11 @@ function takeAttr(state: EvalState, draft: Draft, key: string, slot: Slot): void
   switch (key) {
     case "__contentAddressed":
       draft.isContentAddressed = expectBoolean(slot, undefined, "");
+      if (draft.isContentAddressed) requireFeature(state, "ca-derivations");
       return;
     case "__impure":
       draft.isImpure = expectBoolean(slot, undefined, "");
+      if (draft.isImpure) requireFeature(state, "impure-derivations");
       return;
     case "args": {
       const frame = "while evaluating an element of the argument list";
@@ -178,8 +181,8 @@ function takeVariable(state: EvalState, draft: Draft, key: string, slot: Slot): 
   } else if (key === "builder") draft.builder = text;
   else if (key === "system") draft.system = text;
   else if (key === "outputHash") draft.outputHash = text;
-  else if (key === "outputHashAlgo") draft.outputHashAlgorithm = parseHashAlgorithm(text);
-  else if (key === "outputHashMode") draft.method = methodOf(text);
+  else if (key === "outputHashAlgo") draft.outputHashAlgorithm = algorithmNamed(state, text);
+  else if (key === "outputHashMode") draft.method = methodOf(state, draft.name, text);
   else if (key === "outputs") draft.outputs = outputNames(text.split(/[ \t\n\r]+/).filter((part) => part !== ""));
 }
 
@@ -199,8 +202,8 @@ function takeStructured(state: EvalState, draft: Draft, json: Map<string, string
   if (key === "builder") draft.builder = expectText(slot, draft.context, undefined, "");
   else if (key === "system") draft.system = plain();
   else if (key === "outputHash") draft.outputHash = plain();
-  else if (key === "outputHashAlgo") draft.outputHashAlgorithm = parseHashAlgorithm(plain());
-  else if (key === "outputHashMode") draft.method = methodOf(plain());
+  else if (key === "outputHashAlgo") draft.outputHashAlgorithm = algorithmNamed(state, plain());
+  else if (key === "outputHashMode") draft.method = methodOf(state, draft.name, plain());
   else if (key === "outputs") {
     draft.outputs = outputNames(expectList(slot, undefined, "").map((name) => expectPlainText(name, undefined, "")));
   } else if (CHECKS_MOVED.has(key)) {
@@ -211,7 +214,14 @@ function takeStructured(state: EvalState, draft: Draft, json: Map<string, string
   }
 }
 
-function methodOf(mode: string): ContentAddressMethod {
+/** A name that is no algorithm says as little as none. */
+function algorithmNamed(state: EvalState, name: string): HashAlgorithm | undefined {
+  const algorithm = parseHashAlgorithm(name);
+  if (algorithm === "blake3") requireFeature(state, "blake3-hashes");
+  return algorithm;
+}
+
+function methodOf(state: EvalState, name: string, mode: string): ContentAddressMethod {
   switch (mode) {
     case "recursive":
     case "nar":
@@ -219,10 +229,11 @@ function methodOf(mode: string): ContentAddressMethod {
     case "flat":
       return "flat";
     case "text":
-    case "git": {
-      const hint = "use 'flat' or 'recursive'";
-      throw new EvalError({ kind: "unavailable", feature: `outputHashMode = "${mode}"`, hint }, undefined);
-    }
+      requireFeature(state, "dynamic-derivations", `text-hashed derivation '${name}', outputHashMode = "text"`);
+      return "text";
+    case "git":
+      requireFeature(state, "git-hashing");
+      return "git";
     default:
       throw invalidError(`invalid value '${mode}' for 'outputHashMode' attribute`);
   }
@@ -243,7 +254,8 @@ function derivationOf(state: EvalState, draft: Draft): Derivation & { readonly e
   const { inputDerivations, inputSources } = inputsOf(state, draft.context);
   if (draft.builder === "") throw invalidError("required attribute 'builder' missing");
   if (draft.system === "") throw invalidError("required attribute 'system' missing");
-  if (draft.name.endsWith(".drv")) {
+  const makesDerivation = draft.method === "text" && draft.outputs.length === 1 && draft.outputs[0] === "out";
+  if (draft.name.endsWith(".drv") && !makesDerivation) {
     throw invalidError("derivation names are allowed to end in '.drv' only if they produce a single derivation file");
   }
   const { env } = draft;
@@ -273,8 +285,7 @@ function outputsOf(state: EvalState, draft: Draft): Map<string, DerivationOutput
     if (outputs.length !== 1 || outputs[0] !== "out") {
       throw invalidError("multiple outputs are not supported in fixed-output derivations");
     }
-    const warn = (text: string): void => state.host.warn(text, false);
-    const hash = hashOrPlaceholder(draft.outputHash, draft.outputHashAlgorithm, warn);
+    const hash = hashOrPlaceholder(state, draft.outputHash, draft.outputHashAlgorithm);
     return new Map([["out", { kind: "fixed", method: draft.method ?? "flat", hash }]]);
   }
   if (draft.isContentAddressed && draft.isImpure) {

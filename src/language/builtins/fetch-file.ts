@@ -74,7 +74,7 @@ function fileArguments(state: EvalState, argument: Attrs, fetcher: FileFetcher):
     if (key === "url") url = expectPlainText(slot, undefined, "while evaluating the url we should fetch");
     else if (key === "sha256") {
       const text = expectPlainText(slot, undefined, "while evaluating the sha256 of the content we should fetch");
-      sha256 = hashOrPlaceholder(text, "sha256", (warning) => state.host.warn(warning, false));
+      sha256 = hashOrPlaceholder(state, text, "sha256");
     } else if (key === "name") {
       name = expectPlainText(slot, undefined, "while evaluating the name of the content we should fetch");
     } else throw invalidError(`unsupported argument '${key}' to '${fetcher}'`);

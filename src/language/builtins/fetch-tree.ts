@@ -33,6 +33,7 @@ import { renderJson } from "../eval/value-json.ts";
 import { GLOBAL_REGISTRY_DEFAULT, Registries } from "../flake/registry.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { refusing } from "../flake/flake-file.ts";
+import { requireFeature } from "./features.ts";
 import { checkUri } from "./uri-access.ts";
 
 type Fetcher = "fetchTree" | "fetchGit";
@@ -42,13 +43,6 @@ const FLAKE_TYPES = new Set(["path", "github", "gitlab", "sourcehut", "indirect"
 const NULL_REVISION = "0".repeat(40);
 const SHORT_REVISION_CHARS = 7;
 const MERCURIAL_SHORT_REVISION_CHARS = 12;
-
-export function requireFeature(state: EvalState, feature: string): void {
-  if (state.settings.features.has(feature)) return;
-  throw invalidError(
-    `experimental Nix feature '${feature}' is disabled; add '--extra-experimental-features ${feature}' to enable it`,
-  );
-}
 
 /** Fetches a checked input; its tree can be read at its store path from then on. */
 export function fetchInput(state: EvalState, input: InputAttrs): FetchedTree {

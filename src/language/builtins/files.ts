@@ -184,8 +184,7 @@ const path: BuiltinBody = (state, [argument]) => {
         method = expectBoolean(slot, at, frame) ? "nar" : "flat";
         break;
       case "sha256": {
-        const warn = (text: string): void => state.host.warn(text, false);
-        sha256 = hashOrPlaceholder(expectPlainText(slot, at, frame), "sha256", warn).bytes;
+        sha256 = hashOrPlaceholder(state, expectPlainText(slot, at, frame), "sha256").bytes;
         break;
       }
       default:

@@ -6,7 +6,8 @@ import { Program } from "../eval/program.ts";
 import type { EvalState } from "../eval/state.ts";
 import { NativeCode, Thunk } from "../eval/thunk.ts";
 import { PrimOp, type Slot } from "../eval/value.ts";
-import type { Builtins } from "./builtin.ts";
+import type { BuiltinBody, Builtins } from "./builtin.ts";
+import { requireFeature } from "./features.ts";
 import { contextBuiltins } from "./contexts.ts";
 import { controlBuiltins } from "./control.ts";
 import { dataBuiltins } from "./data.ts";
@@ -72,6 +73,16 @@ const environmentBuiltins: Builtins = {
   ],
 };
 
+/** There without the feature, too, but to no avail. */
+const FLAKE_FUNCTIONS = new Set(["getFlake", "parseFlakeRef", "flakeRefToString"]);
+
+function withFeature(feature: string, body: BuiltinBody): BuiltinBody {
+  return (state, args) => {
+    requireFeature(state, feature);
+    return body(state, args);
+  };
+}
+
 /** Fills in the builtin scope of an evaluation; answers what runs programs in it. */
 export function openScope(state: EvalState, searchPath: readonly LookupElement[]): Program {
   const program = new Program(state, INTERNAL_FILES);
@@ -97,7 +108,8 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
   };
   for (const [name, [arity, body]] of Object.entries(functions)) {
     if (EXPERIMENTAL.get(name)?.some((feature) => state.settings.features.has(feature)) === false) continue;
-    entries.push([name, new PrimOp(name, arity, body, { isTraced: !UNTRACED.has(name) })]);
+    const run = FLAKE_FUNCTIONS.has(name) ? withFeature("flakes", body) : body;
+    entries.push([name, new PrimOp(name, arity, run, { isTraced: !UNTRACED.has(name) })]);
   }
   const { settings } = state;
   entries.push(

@@ -28,7 +28,8 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
   let hasWarned = args.hidesGcWarning;
   for (const input of await inputsOf(args)) {
     const services: EvaluationServices = {
-      ...(settings.isOn("eval-cache", true) ? {} : { remembering: "off" }),
+      // What a value names is not remembered, and has to be written.
+      ...(settings.isOn("eval-cache", true) && (args.output === "drv" || !canWrite) ? {} : { remembering: "off" }),
       // Between inputs nothing is half written.
       mayBlock: true,
       onTrace: (line) => writeError(`trace: ${line}`),

@@ -19,7 +19,7 @@ import {
   textAttribute,
 } from "../format/input/attributes.ts";
 import { renderInput } from "../format/input/input.ts";
-import type { FetchClosureRequest, FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
+import type { FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 import { cacheDirectory } from "../system/directories.ts";
 import { readChunks } from "../system/files.ts";
 import { downloadFile, downloadTarball, fetchFileInput, fetchTarballInput } from "./archive-input.ts";
@@ -73,11 +73,6 @@ export class Fetcher {
     return { storePath, localPath, isFlat: !unpack, warnings };
   }
 
-  async closure(request: FetchClosureRequest, signal: AbortSignal): Promise<FetchedObject> {
-    signal.throwIfAborted();
-    throw new OperationError("FETCH_UNSUPPORTED", `'${textOfByteString(request.fromPath)}' cannot be fetched`);
-  }
-
   #context(signal: AbortSignal, warnings: string[]): FetchContext {
     const { env, storeDir, baseDir } = this.#options;
     const warn = (text: string): void => void warnings.push(text);
@@ -107,6 +102,11 @@ async function fetchByType(context: FetchContext, input: InputAttrs, path?: stri
       return await fetchGit(context, input);
     case "tarball":
       return await fetchTarballInput(context, input);
+    case "hg":
+      throw new OperationError(
+        "FETCH_UNSUPPORTED",
+        "Mercurial repositories cannot be fetched: use an archive of the revision, or a mirror in Git",
+      );
     default:
       throw refusal(`cannot fetch unsupported input '${renderInputAttrs(input)}'`);
   }

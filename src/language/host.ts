@@ -7,7 +7,7 @@
  */
 
 import type { InputAttrs } from "../format/input/attributes.ts";
-import type { FetchClosureRequest, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
+import type { FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 
 export type FileKind = "regular" | "directory" | "symlink" | "unknown";
 
@@ -74,8 +74,6 @@ export interface Host {
   readConfiguration(path: string): string | undefined;
   /** Fetches a file or an archive's tree; the answer is its full store path. */
   fetchFile(request: FetchFileRequest): string;
-  /** Copies a closure from a binary cache into the store; the answer is the path that is valid then. */
-  fetchClosure(request: FetchClosureRequest): string;
   /** Refuses a path that this evaluation may not look at, where saying that nothing is there would hide the reason. */
   checkAccess(path: string): void;
   /** Prints a line of `builtins.trace`. */

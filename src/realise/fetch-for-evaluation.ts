@@ -16,8 +16,6 @@ export function fetchForEvaluation(options: FetcherOptions): FetchService {
         return await fetcher.tree(question.input, signal, question.path);
       case "fetch-file":
         return await fetcher.file(question.request, signal);
-      case "fetch-closure":
-        return await fetcher.closure(question.request, signal);
     }
   };
 }

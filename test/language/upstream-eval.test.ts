@@ -23,7 +23,7 @@ const OKAY_EXCEPTIONS: Readonly<Record<string, string>> = {};
 const MESSAGE_EXCEPTIONS: Readonly<Record<string, string>> = {
   "eval-fail-derivation-name": "the trace shows our own source of `derivation`",
   "eval-fail-derivation-structuredAttrs-stack-overflow": "the trace shows our own source of `derivation`",
-  "eval-fail-fetchTree-relative-path": "archives are not fetched yet",
+  "eval-fail-fetchTree-relative-path": "this suite runs where nothing can be fetched; see test/oracle/fetch.test.ts",
 };
 
 /** As the suite's configuration has it. */

@@ -23,15 +23,6 @@ export interface FetchFileRequest {
   readonly sha256?: Uint8Array;
 }
 
-/** A store path to be copied with its closure from a binary cache. */
-export interface FetchClosureRequest {
-  readonly fromStore: string;
-  readonly fromPath: string;
-  /** The content-addressed path it must become; empty to be told which that is. */
-  readonly toPath?: string;
-  readonly inputAddressed: boolean;
-}
-
 /** Something brought into reach of the evaluation. */
 export interface FetchedObject {
   /** Its full store path. */

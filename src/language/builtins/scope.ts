@@ -60,7 +60,10 @@ const PLAIN_NAMES = new Set([
 const UNTRACED = new Set(["addErrorContext"]);
 
 /** Builtins that are part of one of Nix's experimental features, any of those named. */
-const EXPERIMENTAL: ReadonlyMap<string, readonly string[]> = new Map([["fetchTree", ["fetch-tree", "flakes"]]]);
+const EXPERIMENTAL: ReadonlyMap<string, readonly string[]> = new Map([
+  ["fetchTree", ["fetch-tree", "flakes"]],
+  ["fetchClosure", ["fetch-closure"]],
+]);
 
 const environmentBuiltins: Builtins = {
   getEnv: [

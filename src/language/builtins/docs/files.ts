@@ -6,8 +6,10 @@ export const FILE_DOCS: Readonly<Record<string, string>> = {
     "What stands before the last slash: a path for a path, a string for a string; `.` when there is no slash.",
   "fetchGit arguments":
     "A working tree or revision of a git repository: a URL or path, or a set with `url` and, optionally, `rev`, `ref`, `name`, `submodules`, `shallow`, `allRefs`, `lfs`. The result has `outPath`, `rev`, `shortRev`, `revCount`, `lastModified` and `narHash`. Pure evaluation needs `rev`.",
+  "fetchClosure arguments":
+    "Copies a store path with its closure from a binary cache. Not there yet: copy it beforehand, and name it with `builtins.storePath`. Needs the experimental feature `fetch-closure`.",
   "fetchMercurial arguments":
-    "A revision of a Mercurial repository: a URL, or a set with `url` and, optionally, `rev` and `name`.",
+    "A revision of a Mercurial repository: a URL, or a set with `url` and, optionally, `rev` and `name`. Arguments are checked, but Mercurial's repositories cannot be fetched.",
   "fetchTarball arguments":
     "Downloads an archive, unpacks it, and gives the store path of its one top directory. Takes a URL, or a set with `url` and, optionally, `sha256` (of the unpacked tree) and `name`. Pure evaluation needs the hash.",
   "fetchTree input":

@@ -1,7 +1,6 @@
 /** Opens a store by its address. */
 
 import { OperationError } from "../base/errors.ts";
-import { openSocketStore, openSshStore } from "./daemon-transport.ts";
 import { LocalStore } from "./local-store.ts";
 import type { CollectableStore } from "./store.ts";
 import { defaultStoreRoot, resolveStoreAddress } from "./store-address.ts";
@@ -16,13 +15,17 @@ export async function openStore(
   switch (address.kind) {
     case "local":
       return await LocalStore.open(address.root, address);
-    case "daemon":
+    case "daemon": {
+      const { openSocketStore } = await import("./daemon-transport.ts");
       return openSocketStore();
-    case "ssh":
+    }
+    case "ssh": {
+      const { openSshStore } = await import("./daemon-transport.ts");
       return openSshStore(address.host, {
         uri: `ssh-ng://${address.host}${address.port === undefined ? "" : `:${address.port}`}`,
         sshArgs: address.port === undefined ? [] : ["-p", address.port],
       });
+    }
   }
 }
 

@@ -12,11 +12,11 @@ export function registerRepl(program: Command): void {
     .description(
       "Reads expressions, definitions and commands from the terminal, or from a file or pipe, and prints values. The attributes of files named, and of --expr and --file, are variables from the start; so is 'fleet', when there is a fleet file. ':?' lists the commands.",
     )
-    .argument("[files...]", "files to load");
+    .argument("[files...]", "files to load, and flakes: FLAKE#ATTRIBUTE");
   addEvaluationOptions(command)
     .addHelpText("after", exitCodesHelp({ ok: "the session was left", usage: "a usage error" }))
     .action(
-      action(async (session, files: string[], options: EvaluationOptions) => {
+      action(async (session, words: string[], options: EvaluationOptions) => {
         const { ReplClient } = await import("../../realise/repl/repl-client.ts");
         const { evaluationServices } = await import("../evaluation-services.ts");
         const { performAction } = await import("../repl/repl-actions.ts");
@@ -35,8 +35,8 @@ export function registerRepl(program: Command): void {
             canRealise: true,
             colors: terminal.colors.isColorSupported && process.stdout.isTTY,
             isCompatible: false,
-            flakes: [],
-            files: [...files, ...(file === undefined ? [] : [file])],
+            flakes: words.filter(isFlake),
+            files: [...words.filter((word) => !isFlake(word)), ...(file === undefined ? [] : [file])],
             expressions: options.expr === undefined ? [] : [{ text: expression ?? "", what: "--expr" }],
             variables: (await exists(session.fleetFile)) ? { fleet: fleetExpression(session.fleetFile) } : {},
           },
@@ -65,4 +65,9 @@ export function registerRepl(program: Command): void {
         return EXIT.ok;
       }),
     );
+}
+
+/** Whether a word names a flake, or what is in it, rather than a file. */
+function isFlake(word: string): boolean {
+  return word.includes("#") || /^[a-z][a-z+]*:/.test(word);
 }

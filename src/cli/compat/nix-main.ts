@@ -13,6 +13,7 @@ const USAGE = `Usage: nix [OPTION]... COMMAND [ARGUMENT]...
 The part of the nix program that Pristine's evaluator serves.
 
   eval [ATTRIBUTE]   print the value of --expr EXPR or --file PATH
+  eval [FLAKE#NAME]  print an output of a flake
   hash COMMAND       convert, file, path, to-base16, to-base32, to-base64, to-sri
   repl               evaluate expressions interactively
 

@@ -86,4 +86,4 @@ nix eval --expr '"${./set.nix}"'
 nix eval --impure --expr '"${./set.nix}"'
 nix eval --eval-profiler flamegraph --eval-profile-file profile --eval-profiler-frequency 0 --expr 'let f = x: g x; g = y: y + 1; in f 1 + f 2 + builtins.length (map f [ 1 2 ])' && sort profile
 nix eval --eval-profiler flamegraph --eval-profile-file profile --eval-profiler-frequency 0 --expr 'let f = x: y: throw "a"; in f 1 2'; sort profile
-nix eval --eval-profiler flamegraph --eval-profile-file profile --eval-profiler-frequency 0 --expr '(derivation { name = "d"; system = "s"; builder = "b"; }).drvPath' && sort profile | grep -o 'primop derivationStrict:.*'
+nix eval --eval-profiler flamegraph --eval-profile-file profile --eval-profiler-frequency 0 --expr '(derivation { name = "d"; system = "s"; builder = "b"; }).drvPath' && sort profile | grep -o 'primop derivationStrict:.*'; rm -f profile

@@ -8,7 +8,7 @@
  */
 
 import { spawn } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -92,21 +92,24 @@ export async function* runLibSuites(
 }
 
 /** What Nix's build system would have substituted into the suites. */
+const VALUES: Readonly<Record<string, string>> = {
+  bash: "/bin/bash",
+  bindir: BIN,
+  coreutils: "/bin",
+  dot: "",
+  busybox: "/bin/sh",
+  version: "2.34.8",
+  system: process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux",
+};
+
 function substitutions(): string {
-  const values: Readonly<Record<string, string>> = {
-    bash: "/bin/bash",
-    bindir: BIN,
-    coreutils: "/bin",
-    dot: "",
-    SHELL: "/bin/bash",
-    PAGER: "cat",
-    busybox: "/bin/sh",
-    version: "2.34.8",
-    system: process.arch === "arm64" ? "aarch64-linux" : "x86_64-linux",
-  };
-  return Object.entries(values)
+  return Object.entries(VALUES)
     .map(([name, value]) => `export ${name}='${value}'\n`)
     .join("");
+}
+
+function substituted(template: string): string {
+  return template.replace(/@([a-z]+)@/g, (mark, name: string) => VALUES[name] ?? mark);
 }
 
 /** Runs functional tests of Nix, whose source tree `source` is. */
@@ -118,11 +121,14 @@ export async function* runFunctionalSuites(
     using scratch = new Scratch();
     const copy = join(scratch.directory, "functional");
     cpSync(join(source, "tests/functional"), copy, { recursive: true, verbatimSymlinks: true });
-    writeFileSync(join(copy, "common/subst-vars.sh"), substitutions());
+    const built = join(scratch.directory, "build");
+    mkdirSync(join(built, "common"), { recursive: true });
+    writeFileSync(join(built, "common/subst-vars.sh"), substitutions());
+    writeFileSync(join(built, "config.nix"), substituted(readFileSync(join(copy, "config.nix.in"), "utf8")));
     const env = {
       ...scratch.environment(),
       _NIX_TEST_SOURCE_DIR: copy,
-      _NIX_TEST_BUILD_DIR: copy,
+      _NIX_TEST_BUILD_DIR: built,
       TMPDIR: scratch.directory,
       NIX_STORE: "",
       TEST_SUITE_NAME: "main",

@@ -11,6 +11,7 @@ import type { NixSettings } from "./nix-settings.ts";
 import { evaluateForNix } from "./profiled.ts";
 import { currentSystem } from "../../realise/current-system.ts";
 import { storeOfEnvironment } from "./nix-instantiate-run.ts";
+import { placesOf } from "./store-places.ts";
 
 export const EVAL_FLAGS: FlagTable = {
   ...EVALUATION_FLAGS,
@@ -85,8 +86,8 @@ async function evaluateInStore(
   const storeText = lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"], settings.text("store"));
   const canWrite = storeText !== undefined && !line.flags.has("--read-only");
   const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
-  const storeRoot = address?.kind === "local" && address.root !== "/" ? address.root : "";
-  const located = { ...request, readWrite: canWrite, ...(storeRoot === "" ? {} : { storeRoot }) };
+  const { storeRoot, ...places } = placesOf(address);
+  const located = { ...request, ...places, readWrite: canWrite, ...(storeRoot === "" ? {} : { storeRoot }) };
   const services: EvaluationServices = {
     ...reporting(),
     mayBlock: true,

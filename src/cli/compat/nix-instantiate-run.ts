@@ -2,7 +2,7 @@
 
 import type { EvaluationRequest, EvaluationServices } from "../../realise/evaluate.ts";
 import type { LocalStore } from "../../store/local-store.ts";
-import { resolveStoreAddress, type StoreAddress } from "../../store/store-address.ts";
+import { resolveStoreAddress } from "../../store/store-address.ts";
 import type { WriteStore } from "../../store/store.ts";
 import { textFileSync } from "../../system/files-sync.ts";
 import { writeOutput } from "../../system/standard-output.ts";
@@ -12,6 +12,7 @@ import { evaluateForNix } from "./profiled.ts";
 import type { ParsedArguments } from "./nix-instantiate-arguments.ts";
 import { requestOfSettings } from "./settings-request.ts";
 import { NixSettings, settingsOfEnvironment } from "./nix-settings.ts";
+import { placesOf } from "./store-places.ts";
 
 const STDIN_BYTES_MAX = 64 * 1024 * 1024;
 
@@ -68,19 +69,6 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
     }
     print(text, args);
   }
-}
-
-/** Where evaluation finds the store's files. */
-function placesOf(
-  address: StoreAddress | undefined,
-): Pick<EvaluationRequest, "storeDir" | "storeStateDir"> & { readonly storeRoot: string } {
-  const local = address?.kind === "local" ? address : undefined;
-  const storeDir = local?.storeDir ?? (process.env["NIX_STORE_DIR"] || undefined);
-  return {
-    storeRoot: local === undefined || local.root === "/" ? "" : local.root,
-    ...(storeDir === undefined ? {} : { storeDir }),
-    ...(local?.stateDir === undefined ? {} : { storeStateDir: local.stateDir }),
-  };
 }
 
 /** Keeps derivations by links, and names those instead. */

@@ -113,10 +113,14 @@ async function compare(
   const differing: Differing[] = [];
   const values = await bothSay(setting, files, "value");
   const okay: number[] = [];
-  values.forEach(([ours, nix], at) => {
-    if (!isSame(ours, nix) && !isRepetition(ours, nix)) differing.push({ at, form: "value", ours, nix });
-    else if (nix.ok) okay.push(at);
-  });
+  for (const [at, [ours, nix]] of values.entries()) {
+    if (isSame(ours, nix) || isRepetition(ours, nix)) {
+      if (nix.ok) okay.push(at);
+      continue;
+    }
+    const alone = await differenceAlone(setting, files[at]!, "value");
+    if (alone !== undefined) differing.push({ at, form: "value", ...alone });
+  }
   for (const form of ["json", "xml"] as const) {
     // A function fails in JSON, and each failure costs Nix a process.
     const suitable = okay.filter((at) => form === "xml" || !/«/.test(values[at]![1].text));
@@ -130,6 +134,25 @@ async function compare(
     });
   }
   return { evaluating: values.filter(([, nix]) => nix.ok).length, differing };
+}
+
+/**
+ * What both say when a program is all they are given, if it still differs. Which of several failing attributes is reported
+ * depends on the names met before, also in other programs.
+ */
+async function differenceAlone(
+  setting: Setting,
+  file: string,
+  form: Form,
+): Promise<Pick<FuzzDifference, "ours" | "nix"> | undefined> {
+  const [[ours, nix]] = (await bothSay(setting, [file], form)) as [readonly [Said, Said]];
+  const isKnown = isSame(ours, nix) || (form === "value" && isRepetition(ours, nix)) || isExhausted(nix);
+  return isKnown ? undefined : { ours, nix };
+}
+
+/** Whether Nix ran out of memory or time, which says nothing about the language. */
+function isExhausted(nix: Said): boolean {
+  return !nix.ok && /^out of memory|^no message: |interrupted by the user/.test(nix.text);
 }
 
 /**
@@ -168,10 +191,17 @@ async function reduce(
     const candidates = smallerRopes(current).slice(0, CANDIDATES_MAX);
     const files = candidates.map((candidate, index) => writeProgram(setting, index, candidate));
     const said = await bothSay(setting, files, form);
-    const at = said.findIndex(([ours, nix]) => !isSame(ours, nix));
-    if (at < 0) break;
-    current = candidates[at]!;
-    best = { program: textOf(current), ours: said[at]![0], nix: said[at]![1] };
+    let found: number | undefined;
+    for (const [at, [ours, nix]] of said.entries()) {
+      if (isSame(ours, nix)) continue;
+      const alone = await differenceAlone(setting, files[at]!, form);
+      if (alone === undefined) continue;
+      found = at;
+      best = { program: textOf(candidates[at]!), ...alone };
+      break;
+    }
+    if (found === undefined) break;
+    current = candidates[found]!;
   }
   return best;
 }

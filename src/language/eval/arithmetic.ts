@@ -40,8 +40,9 @@ export function operate(name: Arithmetic, leftSlot: Slot, rightSlot: Slot): Valu
   const right = force(rightSlot);
   if (isInteger(left) && isInteger(right)) return ON_INTEGERS[name](left, right);
   const what = ARGUMENT_NAMES[name];
-  const firstFrame = `while evaluating the first argument of the ${what}`;
-  const secondFrame = `while evaluating the second argument of the ${what}`;
+  const part = name === "div" ? "operand" : "argument";
+  const firstFrame = `while evaluating the first ${part} of the ${what}`;
+  const secondFrame = `while evaluating the second ${part} of the ${what}`;
   if (left instanceof Float || right instanceof Float) {
     const leftNumber = expectNumber(left, undefined, firstFrame);
     const rightNumber = expectNumber(right, undefined, secondFrame);

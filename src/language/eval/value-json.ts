@@ -6,6 +6,7 @@ import { call } from "./call.ts";
 import { canonicalPath } from "./canonical-path.ts";
 import { coerceToText, copyToStore, NO_COPY } from "./coerce.ts";
 import { invalidError, typeError, withFrame } from "./eval-error.ts";
+import { floatDigits } from "./float-digits.ts";
 import type { EvalState } from "./state.ts";
 import { force } from "./thunk.ts";
 import { describeType, isList } from "./type-name.ts";
@@ -152,14 +153,13 @@ function sequenceSize(text: string, at: number): number {
   return isBad ? 0 : size;
 }
 
-/** The shortest digits that read back as the same float, laid out as Nix's JSON library does. */
+/** A float, laid out as Nix's JSON library does. */
 export function renderJsonFloat(value: number): string {
   if (!Number.isFinite(value)) return "null";
   const sign = value < 0 || Object.is(value, -0) ? "-" : "";
   if (value === 0) return `${sign}0.0`;
-  const [mantissa = "", power = "0"] = Math.abs(value).toExponential().split("e");
-  const digits = mantissa.replace(".", "");
-  const point = Number(power) + 1;
+  const { digits, exponent: lastPower } = floatDigits(Math.abs(value));
+  const point = digits.length + lastPower;
   if (digits.length <= point && point <= 15) return `${sign}${digits.padEnd(point, "0")}.0`;
   if (point > 0 && point <= 15) return `${sign}${digits.slice(0, point)}.${digits.slice(point)}`;
   if (point > -4 && point <= 0) return `${sign}0.${"0".repeat(-point)}${digits}`;

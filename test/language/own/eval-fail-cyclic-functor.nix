@@ -1,0 +1,1 @@
+let x = { __functor = x; }; in x 1

@@ -1,0 +1,1 @@
+let inherit (x) x; in x

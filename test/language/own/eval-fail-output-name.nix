@@ -1,0 +1,9 @@
+builtins.derivationStrict {
+  name = "x";
+  system = "s";
+  builder = "b";
+  outputs = [
+    "out"
+    "a@b"
+  ];
+}

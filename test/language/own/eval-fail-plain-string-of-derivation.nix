@@ -1,0 +1,1 @@
+builtins.splitVersion (derivation { name = "a"; system = "s"; builder = "b"; }).drvPath

@@ -1,0 +1,1 @@
+{ zebra = throw "zebra"; apple = throw "apple"; }

@@ -1,0 +1,1 @@
+{ apple = throw "apple"; name = throw "name"; type = throw "type"; }

@@ -1,0 +1,1 @@
+[ (builtins.compareVersions "1.2pre3" "1.2") (builtins.compareVersions "" "a") (builtins.splitVersion "1..2-é") (builtins.parseDrvName "foo-bar-1.2-x") (builtins.parseDrvName "-1") (builtins.parseDrvName "a-") ]

@@ -108,7 +108,19 @@ export async function saidByUs(setting: Setting, files: readonly string[], form:
     searchPath: setting.searchPath,
     env: { HOME: "/root" },
   }));
-  return (await evaluateMany(requests)).map(saidOf);
+  return await saidByHalves(requests);
+}
+
+/** One program can take all of a thread's memory: then the others are evaluated apart from it. */
+async function saidByHalves(requests: readonly EvaluationRequest[]): Promise<readonly Said[]> {
+  try {
+    return (await evaluateMany(requests)).map(saidOf);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_WORKER_OUT_OF_MEMORY") throw error;
+    if (requests.length === 1) return [{ ok: false, text: "out of memory" }];
+    const half = requests.length >> 1;
+    return [...(await saidByHalves(requests.slice(0, half))), ...(await saidByHalves(requests.slice(half)))];
+  }
 }
 
 function saidOf(outcome: Outcome): Said {

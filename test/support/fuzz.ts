@@ -146,13 +146,14 @@ async function differenceAlone(
   form: Form,
 ): Promise<Pick<FuzzDifference, "ours" | "nix"> | undefined> {
   const [[ours, nix]] = (await bothSay(setting, [file], form)) as [readonly [Said, Said]];
-  const isKnown = isSame(ours, nix) || (form === "value" && isRepetition(ours, nix)) || isExhausted(nix);
+  const isKnown =
+    isSame(ours, nix) || (form === "value" && isRepetition(ours, nix)) || isExhausted(ours) || isExhausted(nix);
   return isKnown ? undefined : { ours, nix };
 }
 
-/** Whether Nix ran out of memory or time, which says nothing about the language. */
-function isExhausted(nix: Said): boolean {
-  return !nix.ok && /^out of memory|^no message: |interrupted by the user/.test(nix.text);
+/** Whether an evaluator ran out of memory or time, which says nothing about the language. */
+function isExhausted(said: Said): boolean {
+  return !said.ok && /^out of memory|^no message: |interrupted by the user/.test(said.text);
 }
 
 /**

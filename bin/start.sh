@@ -8,6 +8,7 @@ fi
 # What evaluates does so in its first thread when that has a deep stack. V8 believes what it is told of the stack's
 # size, so it is told only what the system has granted, less what other code and the arguments take.
 case "$program $*" in
+  nix-store" "*) ;;
   nix*" "* | "cli "*eval*)
     if ulimit -S -s 286720 2>/dev/null; then
       exec "$node" --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt --no-parallel-scavenge \

@@ -61,9 +61,10 @@ async function oracle(): Promise<Outcome[]> {
 
 /** What comes after the frames. */
 function messageOf(stderr: string): string {
-  const at = stderr.lastIndexOf("error: ");
+  // What failed while an archive was read is told within another message.
+  const start = [...stderr.matchAll(/(?:^ *|threw exception: )error: /gm)].at(-1);
   return stderr
-    .slice(at + "error: ".length)
+    .slice((start?.index ?? 0) + (start?.[0].length ?? 0))
     .trimEnd()
     .replace(/\n {7}/g, "\n")
     .replace(/\s+response body:[\s\S]*/, "");

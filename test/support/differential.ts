@@ -5,6 +5,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { oracleCommand } from "../../scripts/oracle.ts";
+import { textOfByteString } from "../../src/base/byte-string.ts";
 import type { EvaluationRequest } from "../../src/realise/evaluate.ts";
 import { evaluateMany, type Outcome } from "./evaluate-many.ts";
 
@@ -74,10 +75,13 @@ function collect(answers: string, count: number): Said[] {
     const start = said.length;
     const path = join(answers, `out.${start}`);
     if (!existsSync(path)) throw new Error(`the oracle stopped before file ${start}`);
-    const values = readFileSync(path, "utf8").split(MARKED);
+    const values = textOfByteString(readFileSync(path, "latin1")).split(MARKED);
     for (const text of values.slice(0, -1)) said.push({ ok: true, text: comparable(text.replace(/\n$/, "")) });
     if (said.length < count)
-      said.push({ ok: false, text: messageOf(readFileSync(join(answers, `err.${start}`), "utf8")) });
+      said.push({
+        ok: false,
+        text: messageOf(textOfByteString(readFileSync(join(answers, `err.${start}`), "latin1"))),
+      });
   }
   return said;
 }

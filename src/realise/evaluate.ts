@@ -24,7 +24,16 @@ export async function evaluate(
 ): Promise<EvaluationResult> {
   // What is remembered takes no time.
   if (request.profile !== undefined) return await evaluateAnew(request, signal, services);
-  return await rememberedEvaluation({ request, signal, services, evaluate: evaluateAnew });
+  const { flake } = request;
+  if (flake === undefined || services.remembering !== undefined || process.env["PRISTINE_CACHE"] === "off") {
+    return await rememberedEvaluation({ request, signal, services, evaluate: evaluateAnew });
+  }
+  const remembering = { ...request, flake: { ...flake, remembers: true } };
+  const result = await rememberedEvaluation({ request: remembering, signal, services, evaluate: evaluateAnew });
+  if (result.isRecalled !== true || result.evaluateAgain !== undefined) return result;
+  const { realise } = services;
+  const silent = realise === undefined ? {} : { realise };
+  return { ...result, evaluateAgain: async (abort) => await evaluateAnew(request, abort, silent) };
 }
 
 /** Evaluates whatever is remembered. */

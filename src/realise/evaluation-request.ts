@@ -120,6 +120,8 @@ export interface EvaluationResult {
   readonly reads: EvaluationReads;
   readonly warnings: readonly string[];
   readonly traces: readonly string[];
+  /** Whether evaluating was not necessary: then there are neither derivations nor all of the sources. */
+  readonly isRecalled?: boolean;
   /** For `tree`: the value as files and directories. */
   readonly tree?: TextTree;
   /**

@@ -40,6 +40,8 @@ import { type Profile, profileOf, profilerFor } from "./profile.ts";
 import type { TextTree } from "../system/text-tree.ts";
 import { selectOutput } from "./flake/flake-outputs.ts";
 import { openFlake } from "./flake/open-flake.ts";
+import type { FlakeRequest } from "./flake/flake-request.ts";
+import { rememberedOutput } from "./flake/remembered-output.ts";
 import { runFlakeTask } from "./flake/run-flake.ts";
 import { textTreeOf } from "./text-tree.ts";
 import {
@@ -144,10 +146,16 @@ export function settingsOf(request: EvaluationRequest, host: EvaluationHost): Ev
 export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBridge = {}): EvaluationResult {
   const { state, host, warnings, traces } = openEvaluation(request, bridge);
   try {
-    const shown = render(state, request, host, bridge.ask);
+    let isRecalled = false;
+    const shown = render(state, request, host, {
+      ask: bridge.ask,
+      canRealise: bridge.canRealise ?? false,
+      onRecalled: () => (isRecalled = true),
+      linesSaid: () => warnings.length + traces.length,
+    });
     const text = typeof shown === "string" ? textOfByteString(shown) : "";
     const made = { derivations: host.derivations, sources: host.sources, reads: host.reads, warnings, traces };
-    return { text, ...made, ...(typeof shown === "string" ? {} : { tree: shown }) };
+    return { text, ...made, isRecalled, ...(typeof shown === "string" ? {} : { tree: shown }) };
   } catch (error) {
     throw diagnosticOf(error, request.showTrace ?? false);
   } finally {
@@ -179,11 +187,20 @@ export function searchPathOf(
   return [...searchPath.map(parse), ...(nixPath?.map(parse) ?? parseNixPath(environment("NIX_PATH") ?? ""))];
 }
 
+interface RenderOptions {
+  readonly ask: Ask | undefined;
+  readonly canRealise: boolean;
+  /** Told when the result was remembered. */
+  readonly onRecalled: () => void;
+  /** How many warnings and traces there were so far. */
+  readonly linesSaid: () => number;
+}
+
 function render(
   state: EvalState,
   request: EvaluationRequest,
   host: EvaluationHost,
-  ask: Ask | undefined,
+  options: RenderOptions,
 ): string | TextTree {
   const searchPath = searchPathOf(request, (name) => host.environment(name));
   return renderWith(openScope(state, searchPath), searchPath, request, host, ask);
@@ -203,14 +220,34 @@ export function renderWith(
   }
   const baseDir = byteStringOfText(request.baseDir);
   if (request.output === "parse") return renderParsed(program, request, searchPath, baseDir, host);
-  let root: Value;
-  if (request.flake === undefined) root = rootValue(program, request, searchPath, baseDir);
-  else {
-    const flake = openFlake(program, request.flake, { baseDir: request.baseDir, ask, host });
-    const { task } = request.flake;
-    if (task.kind !== "select") return runFlakeTask(flake, task);
-    root = selectOutput(flake, task);
-  }
+  if (request.flake !== undefined) return renderFlake(program, request, request.flake, host, options);
+  return renderRoot(program, request, rootValue(program, request, searchPath, baseDir));
+}
+
+/** An output of a flake, or what else was asked of it. */
+function renderFlake(
+  program: Program,
+  request: EvaluationRequest,
+  asked: FlakeRequest,
+  host: EvaluationHost,
+  { ask, canRealise, onRecalled, linesSaid }: RenderOptions,
+): string | TextTree {
+  const flake = openFlake(program, asked, { baseDir: request.baseDir, ask, host });
+  const { task } = asked;
+  const evaluate = (): string | TextTree =>
+    task.kind === "select" ? renderRoot(program, request, selectOutput(flake, task)) : runFlakeTask(flake, task);
+  const remembered = rememberedOutput(request, asked, flake, { canRealise, onFound: onRecalled });
+  if (remembered === undefined) return evaluate();
+  const linesBefore = linesSaid();
+  return remembered.answer(
+    () => evaluate() as string,
+    () => linesSaid() === linesBefore,
+  );
+}
+
+function renderRoot(program: Program, request: EvaluationRequest, root: Value): string | TextTree {
+  const { state } = program;
+  const baseDir = byteStringOfText(request.baseDir);
   const autoArgs = autoArgsOf(program, request, baseDir);
   const paths = typeof request.attrPath === "object" ? request.attrPath : [request.attrPath ?? ""];
   const applied = (value: Value): Value => {

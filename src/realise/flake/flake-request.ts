@@ -34,6 +34,8 @@ export interface FlakeRequest {
   readonly task: FlakeTask;
   readonly lock: FlakeLockRequest;
   readonly registries?: FlakeRegistryRequest;
+  /** Remember the result in this user's cache, when the flake is locked and evaluation pure. */
+  readonly remembers?: boolean;
 }
 
 export interface FlakeRegistryRequest {

@@ -189,11 +189,11 @@ export function searchPathOf(
 
 interface RenderOptions {
   readonly ask: Ask | undefined;
-  readonly canRealise: boolean;
-  /** Told when the result was remembered. */
-  readonly onRecalled: () => void;
+  readonly canRealise?: boolean;
+  /** Told when the result was remembered; without it, no result is. */
+  readonly onRecalled?: () => void;
   /** How many warnings and traces there were so far. */
-  readonly linesSaid: () => number;
+  readonly linesSaid?: () => number;
 }
 
 function render(
@@ -203,7 +203,7 @@ function render(
   options: RenderOptions,
 ): string | TextTree {
   const searchPath = searchPathOf(request, (name) => host.environment(name));
-  return renderWith(openScope(state, searchPath), searchPath, request, host, ask);
+  return renderWith(openScope(state, searchPath), searchPath, request, host, options);
 }
 
 /** Evaluates what is asked for, in a scope that is open already. */
@@ -212,7 +212,7 @@ export function renderWith(
   searchPath: readonly LookupElement[],
   request: EvaluationRequest,
   host: EvaluationHost,
-  ask: Ask | undefined,
+  options: RenderOptions,
 ): string | TextTree {
   const { state } = program;
   if (request.findFile !== undefined) {
@@ -230,13 +230,14 @@ function renderFlake(
   request: EvaluationRequest,
   asked: FlakeRequest,
   host: EvaluationHost,
-  { ask, canRealise, onRecalled, linesSaid }: RenderOptions,
+  { ask, canRealise = false, onRecalled, linesSaid = () => 0 }: RenderOptions,
 ): string | TextTree {
   const flake = openFlake(program, asked, { baseDir: request.baseDir, ask, host });
   const { task } = asked;
   const evaluate = (): string | TextTree =>
     task.kind === "select" ? renderRoot(program, request, selectOutput(flake, task)) : runFlakeTask(flake, task);
-  const remembered = rememberedOutput(request, asked, flake, { canRealise, onFound: onRecalled });
+  const remembered =
+    onRecalled === undefined ? undefined : rememberedOutput(request, asked, flake, { canRealise, onFound: onRecalled });
   if (remembered === undefined) return evaluate();
   const linesBefore = linesSaid();
   return remembered.answer(

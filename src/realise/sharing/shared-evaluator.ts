@@ -109,7 +109,7 @@ export class SharedEvaluator {
     state.startAnew(host);
     for (const set of this.#sets.values()) set.state.callDepth = 0;
     state.sharing = this.#sharingOf(project, uses);
-    const text = textOfByteString(renderWith(state.program!, searchPath, request, host, bridge.ask) as string);
+    const text = textOfByteString(renderWith(state.program!, searchPath, request, host, { ask: bridge.ask }) as string);
     // The time of one evaluation is not the time of the next.
     if (host.reads.volatile !== undefined) this.#project = undefined;
     return { text, ...made(host, uses), warnings: textsOf(said, "warning"), traces: textsOf(said, "trace") };

@@ -19,9 +19,15 @@ export class PrivateDirectory {
 
   /** The directory, when it is there, is this user's, and nobody else can write to it. */
   static open(path: string): PrivateDirectory | undefined {
-    const status = fs.lstatSync(path, { throwIfNoEntry: false });
-    if (status === undefined || !status.isDirectory() || !isOurs(status)) return undefined;
-    return new PrivateDirectory(path);
+    try {
+      const status = fs.lstatSync(path, { throwIfNoEntry: false });
+      if (status === undefined || !status.isDirectory() || !isOurs(status)) return undefined;
+      return new PrivateDirectory(path);
+    } catch (error) {
+      // A directory above it that may not be looked into hides it as well as if it were not there.
+      if (isSystemCall(error)) return undefined;
+      throw error;
+    }
   }
 
   /** The same, made when it is absent; `undefined` when that cannot be done. */

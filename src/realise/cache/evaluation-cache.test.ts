@@ -68,6 +68,16 @@ test("what others could have written is not looked at", () => {
   assert.equal(find(new EvaluationCache(directory)), undefined);
 });
 
+test("a directory that cannot be looked at only costs evaluations", () => {
+  // A file in its way is refused to root as well, as a directory without permission is to others.
+  const file = join(scratch, "in-the-way");
+  writeFileSync(file, "");
+  const cache = new EvaluationCache(join(file, "evaluations"));
+  assert.equal(find(cache), undefined);
+  cache.store(KEY, EVALUATION);
+  assert.equal(find(cache), undefined);
+});
+
 test("what was not used for longest goes first", () => {
   const { cache, directory } = newCache();
   const keys = Array.from({ length: 20 }, (_, index) => index.toString(16).padStart(64, "f"));

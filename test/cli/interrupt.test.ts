@@ -107,6 +107,7 @@ async function run(
       XDG_DATA_HOME: join(places.scratch, "data"),
       XDG_CACHE_HOME: join(places.scratch, "cache"),
       XDG_RUNTIME_DIR: places.scratch,
+      PRISTINE_RESIDENT: "off",
       PRISTINE_DEBIAN_MIRROR: `${places.mirror}/debian`,
       PRISTINE_DEBIAN_SECURITY_MIRROR: `${places.mirror}/debian-security`,
       PRISTINE_DEBIAN_KEYRING: join(import.meta.dirname, "../vectors/debian-archive/keyring.gpg"),

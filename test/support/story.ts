@@ -150,6 +150,8 @@ async function runShell(
       XDG_DATA_HOME: join(scratch, "data"),
       XDG_CACHE_HOME: join(scratch, "cache"),
       XDG_RUNTIME_DIR: scratch,
+      // It would outlive the story.
+      PRISTINE_RESIDENT: "off",
       LC_ALL: "C.UTF-8",
       CHECKOUT,
       MIRROR: options.mirror,

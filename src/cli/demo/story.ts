@@ -149,6 +149,8 @@ export class Story {
       signal: options.killWith ?? this.signal,
       graceMs: 0,
       group: options.killWith === undefined ? "own" : "shared",
+      // The demo leaves no process behind.
+      extraEnv: { PRISTINE_RESIDENT: "off" },
       onStdout: this.#lines(show === "all" || show === "result", "  ", options.onProgress),
       onStderr: this.#lines(show === "all" || show === "progress", `  ${dim("·")} `, options.onProgress),
     }).catch((error: unknown) => {

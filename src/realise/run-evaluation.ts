@@ -369,6 +369,9 @@ export function diagnosticOf(error: unknown, showTrace: boolean): unknown {
   let shown = error;
   if (error instanceof RangeError && /call stack/.test(error.message)) {
     shown = new EvalError({ kind: "stack-overflow", by: "stack" }, undefined);
+  } else if (error instanceof RangeError && /^Invalid (string|array) length$/.test(error.message)) {
+    // A value larger than the engine has room for; what Nix says when it gets no memory.
+    shown = new EvalError({ kind: "invalid", message: "out of memory" }, undefined);
   }
   if (!(shown instanceof EvalError)) return error;
   const { place } = shown;

@@ -7,6 +7,8 @@
  */
 
 import * as fs from "node:fs";
+import { textOfByteString } from "../base/byte-string.ts";
+import { fileError } from "./file-error.ts";
 import { onDisk } from "./files-sync.ts";
 
 /** Coarser than the time stamps of any file system this runs on (ext3 and NFS have whole seconds). */
@@ -38,7 +40,7 @@ export function stampOf(path: string, options: { readonly followLinks: boolean }
     const { code } = error as { readonly code?: unknown };
     // A link that leads back to itself names nothing, either.
     if (code === "ENOTDIR" || code === "ELOOP") return undefined;
-    throw error;
+    throw fileError(`look at '${textOfByteString(path)}'`, error);
   }
   if (status === undefined) return undefined;
   const { dev, ino, mode, size, mtimeMs, ctimeMs } = status;

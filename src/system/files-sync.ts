@@ -4,6 +4,7 @@
  * Paths, names and contents are byte strings. An absent file is `undefined` where that is an answer.
  */
 
+import { constants } from "node:buffer";
 import * as fs from "node:fs";
 import { byteStringOfBytes, textOfByteString } from "../base/byte-string.ts";
 import { fileError, systemErrorCode } from "./file-error.ts";
@@ -51,9 +52,33 @@ export function isWritableSync(path: string): boolean {
   }
 }
 
-/** The contents of a file; `undefined` when there is none. */
+/**
+ * The contents of a file, `undefined` when there is none: as many bytes as its size says, like Nix. So what is no regular
+ * file, a device or a pipe, is empty, and never waits for a writer nor goes on without end.
+ */
 export function readFileSync(path: string): string | undefined {
-  return absentAsUndefined(`read '${textOfByteString(path)}'`, () => byteStringOfBytes(fs.readFileSync(onDisk(path))));
+  return absentAsUndefined(`read '${textOfByteString(path)}'`, () => {
+    const file = fs.openSync(onDisk(path), fs.constants.O_RDONLY | fs.constants.O_NONBLOCK);
+    try {
+      return byteStringOfBytes(readSized(file, fs.fstatSync(file)));
+    } finally {
+      fs.closeSync(file);
+    }
+  });
+}
+
+function readSized(file: number, status: fs.Stats): Buffer {
+  // A directory has a size on some file systems only, and is to be refused on all of them.
+  const size = status.isDirectory() ? Math.max(status.size, 1) : status.size;
+  if (size > constants.MAX_STRING_LENGTH) throw new Error(`its ${size} bytes are more than a string can have`);
+  const bytes = Buffer.allocUnsafe(size);
+  let length = 0;
+  while (length < size) {
+    const count = fs.readSync(file, bytes, length, size - length, null);
+    if (count === 0) break;
+    length += count;
+  }
+  return bytes.subarray(0, length);
 }
 
 /** A text file; `undefined` when there is none that can be read. */

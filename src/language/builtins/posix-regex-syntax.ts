@@ -29,6 +29,8 @@ export type RegexError = "invalid" | "too-large";
 
 /** Groups nested deeper than this are refused. */
 const NESTING_DEPTH_MAX = 1000;
+/** A greater count is no number in the eyes of Nix. */
+const COUNT_MAX = 2 ** 31 - 1;
 /** Repetition counts above this cannot fit the limit on states. */
 const REPEAT_MAX = 100_000;
 
@@ -190,7 +192,9 @@ class RegexReader {
   #count(): number | undefined {
     const start = this.#at;
     while (/^[0-9]$/.test(this.#pattern[this.#at] ?? "")) this.#at++;
-    return start === this.#at ? undefined : Number(this.#pattern.slice(start, this.#at));
+    if (start === this.#at) return undefined;
+    const count = Number(this.#pattern.slice(start, this.#at));
+    return count > COUNT_MAX ? this.#fail() : count;
   }
 
   /** A bracket expression, from behind its `[`. */

@@ -15,6 +15,9 @@ export interface RenderErrorOptions {
   readonly showTrace: boolean;
 }
 
+/** Blank in ASCII only: other characters are several bytes, of which none may be taken away. */
+const BLANKS = " \n\t\r\f\v";
+
 const ELLIPSIS = byteStringOfText("…");
 
 function renderAt(place: Place | undefined, indent: string): string {
@@ -72,6 +75,13 @@ class TraceWriter {
   }
 }
 
+/** Looks from the end, because there may be long runs of blanks before it. */
+function withoutBlanksAtEnd(text: string): string {
+  let end = text.length;
+  while (end > 0 && BLANKS.includes(text.charAt(end - 1))) end--;
+  return text.slice(0, end);
+}
+
 /** Renders an error; a byte string without a final newline. */
 export function renderError(error: EvalError, options: RenderErrorOptions): string {
   const writer = new TraceWriter(options.showTrace);
@@ -82,9 +92,9 @@ export function renderError(error: EvalError, options: RenderErrorOptions): stri
   text += `${error.message}\n${renderAt(error.place, "")}`;
   const suggestions = renderSuggestions(error.suggestions);
   if (suggestions !== "") text += `${text.endsWith("\n") ? "" : "\n"}${suggestions}\n`;
-  const [first = "", ...rest] = text.replace(/\s+$/, "").split("\n");
-  const indented = rest.map((line) => `       ${line}`.trimEnd());
+  const [first = "", ...rest] = withoutBlanksAtEnd(text).split("\n");
+  const indented = rest.map((line) => withoutBlanksAtEnd(`       ${line}`));
   // Nix ends a message with an invisible character, so that a last newline of the message's own stays.
   if (suggestions === "" && error.place === undefined && error.message.endsWith("\n")) indented.push("       ");
-  return [`error: ${first}`.trimEnd(), ...indented].join("\n");
+  return [withoutBlanksAtEnd(`error: ${first}`), ...indented].join("\n");
 }

@@ -56,6 +56,8 @@ const SINGLE: Uint8Array = singleTable();
 
 function singleTable(): Uint8Array {
   const table = new Uint8Array(256).fill(Token.Invalid);
+  // As in Nix, where a character is its own token and zero the token of the end.
+  table[0] = Token.EndOfFile;
   const singles: readonly (readonly [string, Token])[] = [
     ["<", Token.Less],
     [">", Token.Greater],

@@ -117,7 +117,8 @@ function concatenateRest(
 }
 
 function sum(first: NixInteger | Float, parts: readonly Run[], places: readonly Place[], env: Env): Value {
-  let total: NixInteger | Float = first;
+  // Nix adds to zero: two negative zeros make a positive one.
+  let total: NixInteger | Float = first instanceof Float ? new Float(0 + first.value) : first;
   for (let i = 1; i < parts.length; i++) {
     const value = parts[i]!(env);
     if (isInteger(value)) {

@@ -38,17 +38,19 @@ export async function canConnect(path: string): Promise<boolean> {
   }
 }
 
-/** Sends bytes and hears the answer; `undefined` when nobody listens or the other side goes away too early. */
+/** Sends bytes and hears the answer; false when nobody listens, or the other side goes away, falls silent or makes no sense. */
 export async function converse(
   path: string,
   question: Uint8Array,
   options: {
     /** Takes what arrives; answers true when that was all. */
     readonly onData: (chunk: Buffer) => boolean;
+    /** The other side is given up when nothing was heard from it for so long. */
+    readonly silenceMsMax: number;
     readonly signal: AbortSignal;
   },
 ): Promise<boolean> {
-  const { onData, signal } = options;
+  const { onData, silenceMsMax, signal } = options;
   signal.throwIfAborted();
   return await new Promise((resolve, reject) => {
     const socket = connect(path);
@@ -60,11 +62,13 @@ export async function converse(
     const onAbort = (): void => finish(() => reject(signal.reason as Error));
     signal.addEventListener("abort", onAbort, { once: true });
     socket.once("connect", () => socket.write(question));
+    socket.setTimeout(silenceMsMax, () => finish(() => resolve(false)));
     socket.on("data", (chunk: Buffer) => {
       try {
         if (onData(chunk)) finish(() => resolve(true));
-      } catch (error) {
-        finish(() => reject(error as Error));
+      } catch {
+        // Whoever says what cannot be understood is not listened to any longer.
+        finish(() => resolve(false));
       }
     });
     socket.once("error", () => finish(() => resolve(false)));

@@ -18,6 +18,8 @@ import {
 
 /** An evaluation that took this long would have been worth a resident process. */
 const WORTH_STARTING_MS = 300;
+/** The resident process says something each second; one that is silent for so long is stopped or stuck. */
+const SILENCE_MS_MAX = 10_000;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -76,10 +78,11 @@ async function ask(
   let last: ResidentAnswer | undefined;
   await converse(join(directory.path, residentSocketName()), encodeFrame(query), {
     signal,
+    silenceMsMax: SILENCE_MS_MAX,
     onData: (chunk) => {
       for (const message of reader.take(chunk) as ResidentAnswer[]) {
         if (message.kind === "trace" || message.kind === "warning") said.push(message);
-        else last = message;
+        else if (message.kind !== "working") last = message;
       }
       return last !== undefined;
     },

@@ -21,6 +21,7 @@ import {
 } from "./resident-socket.ts";
 
 const IDLE_MS = 5 * 60_000;
+const WORKING_EVERY_MS = 1000;
 /** With a larger heap the thread is given up after its answer. */
 const HEAP_BYTES_MAX = 1024 * 1024 * 1024;
 const HEAP_MB = 2048;
@@ -45,6 +46,7 @@ async function start(): Promise<void> {
 function waitForWork(): void {
   clearTimeout(idle);
   idle = setTimeout(() => {
+    if (thread?.isBusy === true) return waitForWork();
     stop?.();
     process.exit(0);
   }, IDLE_MS);
@@ -61,7 +63,9 @@ function accept(conversation: Conversation): ReturnType<Parameters<typeof listen
     }
     if (thread?.isBusy === true) return reply({ kind: "declined" });
     isEvaluating = true;
+    const working = setInterval(() => reply({ kind: "working" }), WORKING_EVERY_MS);
     await evaluate(query.request, reply);
+    clearInterval(working);
     isEvaluating = false;
   };
   return {

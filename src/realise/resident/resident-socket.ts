@@ -39,6 +39,8 @@ export type ResidentAnswer =
   | { readonly kind: "warning"; readonly text: string; readonly isFromExpression: boolean }
   | { readonly kind: "result"; readonly result: EvaluationResult }
   | { readonly kind: "diagnostic"; readonly data: EvalDiagnosticData }
+  /** Said from time to time while there is nothing else to say: the client waits for no process that has stopped. */
+  | { readonly kind: "working" }
   /** The client is to evaluate itself. */
   | { readonly kind: "declined" }
   | { readonly kind: "status"; readonly pid: number; readonly answered: number; readonly heapBytes: number };

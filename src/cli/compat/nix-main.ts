@@ -1,12 +1,10 @@
 /** What `nix` does: find the subcommand, run it, report. */
 
+import { NIX_VERSION } from "../../language/nix-version.ts";
 import { guardOutput } from "../render/terminal.ts";
-import { renderFailure, writeError } from "./failure.ts";
+import { endOnInterrupt, runCompatProgram } from "./compat-program.ts";
 import { joinCommandLines, parseCommandLine } from "./nix-command-line.ts";
 import { UsageError } from "./usage-error.ts";
-
-/** The Nix whose behaviour this follows. */
-const VERSION = "2.34.8";
 
 const USAGE = `Usage: nix [OPTION]... COMMAND [ARGUMENT]...
 
@@ -49,14 +47,12 @@ const KNOWN = new Set([
 
 export async function main(): Promise<number> {
   guardOutput();
-  const abort = new AbortController();
-  process.once("SIGTERM", () => abort.abort());
-  const argv = process.argv.slice(2);
-  try {
-    const outer = parseCommandLine(argv, {}, { stopsAtWord: true });
+  return await runCompatProgram("nix", async (abort) => {
+    const outer = parseCommandLine(process.argv.slice(2), {}, { stopsAtWord: true });
     const command = outer.words[0];
-    if (command !== "repl") process.once("SIGINT", () => abort.abort());
-    if (outer.flags.has("--version")) process.stdout.write(`nix (Nix) ${VERSION}\n`);
+    // A session is not ended by Ctrl-C, only what it is doing.
+    if (command !== "repl") endOnInterrupt(abort);
+    if (outer.flags.has("--version")) process.stdout.write(`nix (Nix) ${NIX_VERSION}\n`);
     else if (outer.flags.has("--help")) process.stdout.write(USAGE);
     else if (command === "eval") {
       const { EVAL_FLAGS, runNixEval } = await import("./nix-eval.ts");
@@ -67,21 +63,13 @@ export async function main(): Promise<number> {
       const { REPL_FLAGS, runNixRepl } = await import("./nix-repl.ts");
       const line = joinCommandLines(outer, parseCommandLine(outer.rest, REPL_FLAGS));
       if (line.flags.has("--help")) process.stdout.write(USAGE);
-      else await runNixRepl(line, VERSION, abort.signal);
+      else await runNixRepl(line, NIX_VERSION, abort.signal);
     } else if (command === "hash") {
       const { runNixHash } = await import("./nix-hash.ts");
       await runNixHash(outer.rest);
     } else refuse(command);
-    return 0;
-  } catch (error) {
-    if (abort.signal.aborted) {
-      writeError("error: interrupted by the user");
-      return 130;
-    }
-    writeError(renderFailure(error));
-    if (error instanceof UsageError) writeError("Try 'nix --help' for more information.");
-    return 1;
-  }
+    return undefined;
+  });
 }
 
 function refuse(command: string | undefined): never {

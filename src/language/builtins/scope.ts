@@ -1,5 +1,6 @@
 /** The builtin scope: every name that no expression has to bind. */
 
+import { NIX_VERSION } from "../nix-version.ts";
 import { Attrs, attrsOf, attrsOfEntries } from "../eval/attrs.ts";
 import { expectPlainText } from "../eval/expect.ts";
 import { Program } from "../eval/program.ts";
@@ -26,8 +27,6 @@ import { numberBuiltins } from "./numbers.ts";
 import { setBuiltins } from "./sets.ts";
 import { textBuiltins } from "./text.ts";
 
-/** The version of Nix whose language this is. */
-export const NIX_VERSION = "2.34.8";
 const LANGUAGE_VERSION = 6;
 
 /** Names that are in scope as they are; all others are in scope with `__` before them. */

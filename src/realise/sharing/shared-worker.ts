@@ -1,12 +1,10 @@
 /** The thread in which evaluations share package sets: requests come one at a time, each gets one answer. */
 
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
-import { byteStringOfText } from "../../base/byte-string.ts";
-import { HostError } from "../../language/host.ts";
-import { Gate, onStarterMessage, receiveFromStarter, sendToStarter } from "../../system/worker.ts";
+import { onStarterMessage, sendToStarter } from "../../system/worker.ts";
+import { askStarter } from "../ask-starter.ts";
 import { ReadCheck } from "../cache/read-check.ts";
 import { EvalDiagnostic, type InstantiatedDerivation, type SourcePath } from "../evaluation-request.ts";
-import type { Answer, AnswerMessage, Question } from "../evaluate-messages.ts";
 import { SharedEvaluator } from "./shared-evaluator.ts";
 import type { SharedAnswer, SharedQuery } from "./shared-messages.ts";
 
@@ -27,15 +25,6 @@ function send(answer: SharedAnswer): void {
   sendToStarter(answer);
 }
 
-function ask<Q extends Question>(question: Q): Answer<Q> {
-  const gate = new Gate();
-  send({ kind: "question", question, gate: gate.shared });
-  gate.wait();
-  const received = receiveFromStarter() as AnswerMessage;
-  if ("failure" in received) throw new HostError(byteStringOfText(received.failure));
-  return received.answer as Answer<Q>;
-}
-
 function decline(): never {
   throw new DeclinedError();
 }
@@ -48,7 +37,7 @@ function evaluate({ request, canAsk, canRealise, batchId, keepsMade }: SharedQue
     onTrace: (line: string) => send({ kind: "trace", line }),
     onWarning: (text: string, isFromExpression: boolean) => send({ kind: "warning", text, isFromExpression }),
     canRealise,
-    ask: canAsk ? ask : decline,
+    ask: canAsk ? askStarter : decline,
   };
   try {
     const result = evaluator.evaluate(request, bridge, batch.check);

@@ -11,8 +11,8 @@ case "$program $*" in
   nix-store" "*) ;;
   nix*" "* | "cli "*eval*)
     if ulimit -S -s 286720 2>/dev/null; then
-      exec "$node" --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt --no-parallel-scavenge \
-        --max-semi-space-size=16 --max-old-space-size=8192 "$bin/../dist/$program.cjs" "$@"
+      exec "$node" --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt \
+        --min-semi-space-size=4 --max-semi-space-size=16 --max-old-space-size=8192 "$bin/../dist/$program.cjs" "$@"
     fi
     ;;
 esac

@@ -7,7 +7,7 @@
  */
 
 import { FormatError } from "../base/errors.ts";
-import { type Hash, type HashAlgorithm, Hasher } from "./hash.ts";
+import { type Hash, type HashAlgorithm, hashBytes, Hasher } from "./hash.ts";
 
 export const NAR_MAGIC = "nix-archive-1";
 
@@ -122,13 +122,18 @@ export function narHash(
   source: SyncTreeSource,
   options: { readonly algorithm?: HashAlgorithm; readonly filter?: TreeFilter; readonly root?: string } = {},
 ): { readonly hash: Hash; readonly size: number } {
-  const hasher = new Hasher(options.algorithm ?? "sha256");
-  let size = 0;
-  for (const chunk of narChunks(source, options.filter, options.root)) {
+  const { algorithm = "sha256", filter, root } = options;
+  const chunks = narChunks(source, filter, root);
+  const first = chunks.next().value as Uint8Array;
+  let size = first.length;
+  let hasher: Hasher | undefined;
+  for (const chunk of chunks) {
+    hasher ??= new Hasher(algorithm).update(first);
     hasher.update(chunk);
     size += chunk.length;
   }
-  return { hash: hasher.digest(), size };
+  // Most trees are one small file, whose archive is one chunk.
+  return { hash: hasher?.digest() ?? hashBytes(algorithm, first), size };
 }
 
 /** The archive as one piece of memory. */
@@ -171,12 +176,14 @@ const CLOSE = narToken(")");
 const PADDINGS = Array.from({ length: 8 }, (_, size) => Buffer.alloc(size));
 
 const BUFFER_BYTES = 64 * 1024;
+/** Most archives need no more. */
+const BUFFER_BYTES_FIRST = 4096;
 /** Pieces up to this size are gathered, larger ones are passed on as they are. */
 const COPY_BYTES_MAX = 16 * 1024;
 
 /** Gathers small pieces into chunks worth passing on. */
 class ChunkBuffer {
-  #bytes = Buffer.allocUnsafe(BUFFER_BYTES);
+  #bytes = Buffer.allocUnsafe(BUFFER_BYTES_FIRST);
   #used = 0;
 
   /** True when the largest single piece might not fit any more. */
@@ -208,7 +215,7 @@ class ChunkBuffer {
   *take(): Generator<Uint8Array, void, undefined> {
     if (this.#used === 0) return;
     const chunk = this.#bytes.subarray(0, this.#used);
-    this.#bytes = Buffer.allocUnsafe(BUFFER_BYTES);
+    this.#bytes = Buffer.allocUnsafe(BUFFER_BYTES_FIRST);
     this.#used = 0;
     yield chunk;
   }

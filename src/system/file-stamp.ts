@@ -42,7 +42,11 @@ export function stampOf(path: string, options: { readonly followLinks: boolean }
     if (code === "ENOTDIR" || code === "ELOOP") return undefined;
     throw fileError(`look at '${textOfByteString(path)}'`, error);
   }
-  if (status === undefined) return undefined;
+  return status === undefined ? undefined : stampFrom(status);
+}
+
+/** The stamp of what was just looked at. */
+export function stampFrom(status: fs.Stats): Stamp {
   const { dev, ino, mode, size, mtimeMs, ctimeMs } = status;
   return {
     text: `${dev} ${ino} ${mode} ${size} ${mtimeMs} ${ctimeMs}`,

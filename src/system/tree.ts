@@ -18,7 +18,9 @@ export type DiskNode =
 
 /** What an archive is made from (`SyncTreeSource` of the archive's module). */
 export interface DiskTree {
-  node(path: string): DiskNode;
+  /** What the file system says of a node; `status`, when it was just asked. */
+  node(path: string, status?: fs.Stats): DiskNode;
+  status(path: string): fs.Stats;
   read(path: string, size: number): Iterable<Uint8Array>;
   /** When the object itself was last modified, in whole seconds. */
   modifiedAt(path: string): number;
@@ -28,10 +30,11 @@ const READ_BYTES = 256 * 1024;
 
 /** The tree at `root`, an ordinary path. */
 export function diskTree(root: string): DiskTree {
+  const statusOf = (path: string): fs.Stats => fs.lstatSync(pathOnDisk(root, path));
   return {
-    node(path) {
+    status: statusOf,
+    node(path, status = statusOf(path)) {
       const at = pathOnDisk(root, path);
-      const status = fs.lstatSync(at);
       if (status.isFile()) return { type: "regular", executable: (status.mode & 0o100) !== 0, size: status.size };
       if (status.isDirectory()) return { type: "directory", names: fs.readdirSync(at, "latin1") };
       if (status.isSymbolicLink()) return { type: "symlink", target: fs.readlinkSync(at, "latin1") };

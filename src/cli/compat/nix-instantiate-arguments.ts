@@ -22,7 +22,8 @@ Evaluates Nix expressions, and writes the derivations they stand for to the stor
       --parse            print the parsed expression
       --find-file        print where <FILE> is found
       --read-write-mode  allow --eval to write to the store
-      --dry-run          write nothing
+      --dry-run, --readonly-mode
+                         write nothing
       --store URI        the store to write to
       --show-trace       show the whole trace of an error
       --option NAME VALUE
@@ -66,7 +67,6 @@ const IGNORED = new Set([
   "--no-build-output",
   "-K",
   "-k",
-  "--readonly-mode",
   "--repair",
 ]);
 
@@ -166,7 +166,8 @@ export function parseArguments(given: readonly string[]): ParsedArguments {
     strict: flags.has("strict"),
     hidePlaces: flags.has("no-location"),
     readWrite: flags.has("read-write-mode"),
-    dryRun: flags.has("dry-run"),
+    // Nix has both names for writing nothing.
+    dryRun: flags.has("dry-run") || flags.has("readonly"),
     attrPaths,
     args,
     searchPath,
@@ -196,6 +197,7 @@ const FLAGS: ReadonlyMap<string, string> = new Map([
   ["--no-location", "no-location"],
   ["--read-write-mode", "read-write-mode"],
   ["--dry-run", "dry-run"],
+  ["--readonly-mode", "readonly"],
   ["--no-gc-warning", "no-gc-warning"],
 ]);
 

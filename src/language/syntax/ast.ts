@@ -31,6 +31,7 @@
  *   `fromWith.outerWith`, whose frame is `fromWith.outerWithDepth` parents above **that `with`'s frame**, and so on;
  *   with no outer one left, the error is "undefined variable".
  */
+import { canonicalPath } from "./literals.ts";
 import type { Source } from "./source.ts";
 
 /** Tags of the node classes. */
@@ -156,12 +157,26 @@ export class Path {
   readonly kind: typeof Kind.Path = Kind.Path;
   readonly start: number;
   readonly end: number;
-  /** Absolute and canonical; the first piece of a `PathInterpolation` keeps a trailing slash. */
-  readonly value: string;
-  constructor(start: number, end: number, value: string) {
+  /** As written, but for the `~` of a home directory. */
+  readonly literal: string;
+  /** What a relative literal is relative to; `null` for one in a home directory, which is left as it is. */
+  readonly baseDir: string | null;
+  constructor(start: number, end: number, literal: string, baseDir: string | null) {
     this.start = start;
     this.end = end;
-    this.value = value;
+    this.literal = literal;
+    this.baseDir = baseDir;
+  }
+
+  /**
+   * Absolute and canonical; the first piece of a `PathInterpolation` keeps a trailing slash. Made when it is asked for:
+   * a package set names thousands of paths, of which a program looks at a few.
+   */
+  get value(): string {
+    const { literal, baseDir } = this;
+    if (baseDir === null) return literal;
+    const path = canonicalPath(literal.startsWith("/") ? literal : `${baseDir}/${literal}`);
+    return literal.length > 1 && literal.endsWith("/") ? `${path}/` : path;
   }
 }
 

@@ -34,7 +34,11 @@ export class AttrsBuilder {
   /** Sorts every set's definitions; call it once, when parsing is done. */
   finish(): void {
     const sets = this.#sets;
-    for (let i = 0; i < sets.length; i++) sortByName(sets[i]!.defs);
+    for (let i = 0; i < sets.length; i++) {
+      const attrs = sets[i]!;
+      if (attrs.defs.length > INSERTION_SORT_MAX) attrs.defs = sortedByName(attrs.defs);
+      else sortByName(attrs.defs);
+    }
   }
 
   /** `path = value;` */
@@ -128,11 +132,17 @@ export class AttrsBuilder {
   }
 }
 
+/** Sorting names alone calls nothing of ours, which is several times as quick. */
+function sortedByName(defs: readonly AttrDef[]): AttrDef[] {
+  const byName = new Map<string, AttrDef>();
+  for (let i = 0; i < defs.length; i++) byName.set(defs[i]!.name, defs[i]!);
+  const names = [...byName.keys()].sort();
+  const sorted: AttrDef[] = [];
+  for (let i = 0; i < names.length; i++) sorted.push(byName.get(names[i]!)!);
+  return sorted;
+}
+
 function sortByName(defs: AttrDef[]): void {
-  if (defs.length > INSERTION_SORT_MAX) {
-    defs.sort((a, b) => (a.name < b.name ? -1 : 1));
-    return;
-  }
   for (let i = 1; i < defs.length; i++) {
     const def = defs[i]!;
     const { name } = def;

@@ -3,7 +3,6 @@ import { type Expr, Interpolation, Path, PathInterpolation, Str } from "./ast.ts
 import { type IndentedPiece, stripIndentation } from "./indented-string.ts";
 import { type Lexer, ParseFailure, unescape } from "./lexer.ts";
 import type { LiteralLints } from "./lints.ts";
-import { canonicalPath } from "./literals.ts";
 import { Token } from "./token.ts";
 
 export interface PathOptions {
@@ -116,12 +115,16 @@ export class QuotedParser {
     const lexer: Lexer = this.#lexer;
     const { start, position } = lexer;
     const isHome = lexer.token === Token.HomePath;
-    const head = new Path(start, position, this.#resolvePath(lexer.text.slice(start, position), isHome));
+    const head = this.#pathHead(start, position, lexer.text.slice(start, position), isHome);
+    lexer.pathPart();
+    if (lexer.token === Token.PathEnd) {
+      lexer.advance();
+      return head;
+    }
     const parts: Expr[] = [head];
     const partStarts: number[] = [start];
     let startsPlain = false;
-    for (;;) {
-      lexer.pathPart();
+    for (; ; lexer.pathPart()) {
       // `a//b`: a second piece right behind the first must lead to an interpolation.
       const isPlain = parts.length === 2 && startsPlain;
       if (isPlain && lexer.token !== Token.DollarBrace) {
@@ -139,24 +142,17 @@ export class QuotedParser {
       }
     }
     lexer.advance();
-    if (parts.length === 1) return head;
     return new PathInterpolation(start, lexer.previousEnd, parts, partStarts);
   }
 
-  #resolvePath(literal: string, isHome: boolean): string {
+  #pathHead(start: number, end: number, literal: string, isHome: boolean): Path {
     const { baseDir, homeDir } = this.#options;
-    if (isHome) {
-      if (homeDir === undefined) {
-        const { start, position } = this.#lexer;
-        const message = `the path '${literal}' can not be resolved in pure mode`;
-        const span = { source: this.#lexer.source, start, end: position };
-        throw new ParseFailure({ code: "PARSE_SYNTAX", message, span, isUnplaced: true });
-      }
-      this.#lints.path(literal);
-      return homeDir + literal.slice(1);
+    if (isHome && homeDir === undefined) {
+      const message = `the path '${literal}' can not be resolved in pure mode`;
+      const span = { source: this.#lexer.source, start, end };
+      throw new ParseFailure({ code: "PARSE_SYNTAX", message, span, isUnplaced: true });
     }
     this.#lints.path(literal);
-    const path = canonicalPath(literal.startsWith("/") ? literal : `${baseDir}/${literal}`);
-    return literal.length > 1 && literal.endsWith("/") ? `${path}/` : path;
+    return isHome ? new Path(start, end, homeDir + literal.slice(1), null) : new Path(start, end, literal, baseDir);
   }
 }

@@ -1,7 +1,7 @@
 /** Asks the file system and the environment on behalf of an evaluation, and writes down every answer. */
 
 import { textOfByteString } from "../../base/byte-string.ts";
-import { hashByteString, Hasher } from "../../format/hash.ts";
+import { hashByteString } from "../../format/hash.ts";
 import type { SyncTreeSource } from "../../format/nar.ts";
 import {
   kindOfSync,
@@ -12,8 +12,8 @@ import {
   type SyncDirectoryEntry,
   type SyncFileKind,
 } from "../../system/files-sync.ts";
-import { type Stamp, stampOf } from "../../system/file-stamp.ts";
-import { diskTree } from "../../system/tree.ts";
+import { type Stamp, stampFrom, stampOf } from "../../system/file-stamp.ts";
+import { type DiskTree, diskTree } from "../../system/tree.ts";
 import {
   ABSENT,
   type EvaluationRead,
@@ -27,10 +27,18 @@ import {
 export class RecordedWorld {
   readonly #nodes = new Map<string, NodeRead>();
   readonly #others = new Map<string, EvaluationRead>();
+  /** What was read in files whose digests nobody has asked for: an evaluation that is not kept needs none. */
+  readonly #undigested = new Map<string, string | undefined>();
+  /** What paths are, as their stamps said: for all that are there and no links. */
+  readonly #kinds = new Map<string, SyncFileKind>();
   #volatile: string | undefined;
 
   /** What has been read so far. */
   get reads(): EvaluationReads {
+    for (const [path, contents] of this.#undigested) {
+      this.#nodes.get(path)!.answers.contents = contents === undefined ? "" : digestOf(contents);
+    }
+    this.#undigested.clear();
     return { reads: [...this.#nodes.values(), ...this.#others.values()], volatile: this.#volatile };
   }
 
@@ -40,10 +48,15 @@ export class RecordedWorld {
   }
 
   readFile(path: string): string | undefined {
-    return this.#ask(path, "contents", () => {
-      const contents = readFileSync(path);
-      return [contents, contents === undefined ? "" : digestOf(contents)];
-    });
+    // The stamp is older than the contents: whatever changes from here on shows.
+    const node = this.#nodes.get(path) ?? this.#nodeOf(path);
+    const contents = this.#guarded(path, () => readFileSync(path));
+    const before = node.answers.contents;
+    if (before !== undefined) {
+      if (before !== (contents === undefined ? "" : digestOf(contents))) this.markVolatile(changedText(node));
+    } else if (!this.#undigested.has(path)) this.#undigested.set(path, contents);
+    else if (this.#undigested.get(path) !== contents) this.markVolatile(changedText(node));
+    return contents;
   }
 
   /** Entries in byte order; `undefined` when there is no such directory. */
@@ -55,7 +68,14 @@ export class RecordedWorld {
   }
 
   kindOf(path: string, options: { readonly followLinks: boolean }): SyncFileKind | undefined {
-    return this.#ask(path, options.followLinks ? "kind" : "self", () => {
+    const question = options.followLinks ? "kind" : "self";
+    const node = this.#nodes.get(path) ?? this.#nodeOf(path);
+    const known = this.#kinds.get(path);
+    if (known !== undefined) {
+      node.answers[question] ??= known;
+      return known;
+    }
+    return this.#ask(path, question, () => {
       const kind = kindOfSync(path, options);
       return [kind, kind ?? ""];
     });
@@ -117,8 +137,10 @@ export class RecordedWorld {
   }
 
   #nodeOf(path: string): NodeRead {
-    const node = this.#guarded(path, () => nodeReadOf(path));
+    const self = this.#guarded(path, () => stampOf(path, { followLinks: false }));
+    const node = this.#guarded(path, () => nodeReadFrom(path, self));
     this.#nodes.set(path, node);
+    if (self !== undefined && self.kind !== "symlink") this.#kinds.set(path, self.kind);
     return node;
   }
 
@@ -135,7 +157,10 @@ export class RecordedWorld {
 
 /** A record of a path about which nothing has been asked yet, with its stamps as they are now. */
 export function nodeReadOf(path: string): NodeRead {
-  const self = stampOf(path, { followLinks: false });
+  return nodeReadFrom(path, stampOf(path, { followLinks: false }));
+}
+
+function nodeReadFrom(path: string, self: Stamp | undefined): NodeRead {
   const stamp = stampText(self);
   const target = self?.kind === "symlink" ? stampText(stampOf(path, { followLinks: true })) : stamp;
   return { kind: "node", path, stamp, target, answers: {} };
@@ -150,8 +175,8 @@ export function stampText(stamp: Stamp | undefined): string {
 export class RecordedTree implements SyncTreeSource {
   readonly path: string;
   readonly stamps: (readonly [path: string, stamp: string])[] = [];
-  readonly #tree: SyncTreeSource;
-  readonly #offered = new Hasher("sha256");
+  readonly #tree: DiskTree;
+  readonly #offered: string[] = [];
 
   constructor(path: string) {
     this.path = path;
@@ -159,14 +184,14 @@ export class RecordedTree implements SyncTreeSource {
   }
 
   get offered(): string {
-    return this.#offered.digest().toBase16();
+    return digestOf(this.#offered.join(""));
   }
 
   node(path: string): ReturnType<SyncTreeSource["node"]> {
-    const stamp = stampOf(path === "" ? this.path : `${this.path}/${path}`, { followLinks: false });
-    const node = this.#tree.node(path);
-    this.stamps.push([path, stampText(stamp)]);
-    this.#offered.update(Buffer.from(`${node.type} ${path}\0`, "latin1"));
+    const status = this.#tree.status(path);
+    const node = this.#tree.node(path, status);
+    this.stamps.push([path, stampText(stampFrom(status))]);
+    this.#offered.push(`${node.type} ${path}\0`);
     return node;
   }
 

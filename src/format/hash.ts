@@ -134,9 +134,16 @@ export function hashBytes(algorithm: HashAlgorithm, bytes: Uint8Array): Hash {
   return new Hash(algorithm, nodeCrypto().hash(algorithm, bytes, "buffer"));
 }
 
+/** Where texts lie while they are hashed: an evaluation hashes thousands, and memory for each would cost as much. */
+let scratch: Buffer | undefined;
+const SCRATCH_BYTES = 64 * 1024;
+
 /** Hashes a byte string (see `base/byte-string.ts`). */
 export function hashByteString(algorithm: HashAlgorithm, text: string): Hash {
-  return hashBytes(algorithm, Buffer.from(text, "latin1"));
+  if (text.length > SCRATCH_BYTES) return hashBytes(algorithm, Buffer.from(text, "latin1"));
+  scratch ??= Buffer.allocUnsafeSlow(SCRATCH_BYTES);
+  scratch.write(text, 0, "latin1");
+  return hashBytes(algorithm, scratch.subarray(0, text.length));
 }
 
 /** Hashes what arrives in pieces. */

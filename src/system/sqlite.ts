@@ -1,7 +1,6 @@
 /** SQLite databases by Node's own binding: prepared statements are kept, transactions are functions. */
 
-import { DatabaseSync } from "node:sqlite";
-import type { SQLInputValue, StatementSync } from "node:sqlite";
+import type { DatabaseSync, SQLInputValue, StatementSync } from "node:sqlite";
 import { OperationError } from "../base/errors.ts";
 
 export type SqlValue = SQLInputValue;
@@ -21,7 +20,9 @@ export class Database implements Disposable {
   constructor(path: string, options: OpenDatabaseOptions = {}) {
     this.#path = path;
     try {
-      this.#database = new DatabaseSync(path, {
+      // Loaded when it is needed: most evaluations open no database.
+      const sqlite = process.getBuiltinModule("node:sqlite");
+      this.#database = new sqlite.DatabaseSync(path, {
         readOnly: options.readOnly ?? false,
         timeout: options.busyTimeoutMs ?? 60_000,
       });

@@ -3,7 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import { mapConcurrently } from "../fleet/concurrency.ts";
+import { mapConcurrently } from "../base/concurrency.ts";
 import { deployFleet } from "../fleet/deploy.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";

@@ -1,6 +1,7 @@
 /** What an evaluation of a command is served with: where the store is, building, and a place for traces and warnings. */
 
 import type { EvaluationRequest, EvaluationServices } from "../realise/evaluate.ts";
+import { storeServices } from "../realise/store-services.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { defaultStoreRoot, resolveStoreAddress } from "../store/store-address.ts";
 import { safeText } from "./render/safe-text.ts";
@@ -35,14 +36,7 @@ export async function evaluationServices(
         terminal.err(
           `${terminal.colors.yellow(isFromExpression ? "evaluation warning:" : "warning:")} ${safeText(text)}`,
         ),
-      ...(options.canBuild
-        ? {
-            realise: async (request, abort) => {
-              const { buildForEvaluation } = await import("../realise/build-for-evaluation.ts");
-              await buildForEvaluation(await store())(request, abort);
-            },
-          }
-        : {}),
+      ...(options.canBuild ? storeServices(store) : {}),
     },
     store,
   };

@@ -12,6 +12,10 @@ export interface FetchSettings {
   readonly warnDirty: boolean;
   /** How often a download is tried (`download-attempts`). */
   readonly downloadAttempts: number;
+  /** Whether objects of binary caches need a signature when their paths do not follow from their contents. */
+  readonly requireSigs: boolean;
+  /** Who may sign them, `NAME:BASE64` each. */
+  readonly trustedPublicKeys: readonly string[];
 }
 
 export const DEFAULT_FETCH_SETTINGS: FetchSettings = {
@@ -22,4 +26,6 @@ export const DEFAULT_FETCH_SETTINGS: FetchSettings = {
   allowDirty: true,
   warnDirty: true,
   downloadAttempts: 5,
+  requireSigs: true,
+  trustedPublicKeys: ["cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY="],
 };

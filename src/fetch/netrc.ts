@@ -1,6 +1,8 @@
 /** `netrc` files: logins by host, as curl reads them. */
 
-export interface NetrcEntry {
+import { readTextIfPresent } from "../system/files.ts";
+
+interface NetrcEntry {
   /** Absent for the `default` entry. */
   readonly machine: string | undefined;
   readonly login: string;
@@ -8,7 +10,7 @@ export interface NetrcEntry {
 }
 
 /** The entries of a file; what is not understood is passed over. */
-export function parseNetrc(text: string): readonly NetrcEntry[] {
+function parseNetrc(text: string): readonly NetrcEntry[] {
   const words = wordsOf(text);
   const entries: { machine: string | undefined; login: string; password: string }[] = [];
   for (let index = 0; index < words.length; index++) {
@@ -32,6 +34,13 @@ function wordsOf(text: string): readonly string[] {
 }
 
 /** The first entry for a host, or the one for all others. */
-export function credentialsFor(entries: readonly NetrcEntry[], host: string): NetrcEntry | undefined {
+function credentialsFor(entries: readonly NetrcEntry[], host: string): NetrcEntry | undefined {
   return entries.find(({ machine }) => machine === undefined || machine.toLowerCase() === host.toLowerCase());
+}
+
+/** `LOGIN:PASSWORD` for a host, when the file at `path` has one. */
+export async function loginOf(host: string, path: string | undefined): Promise<string | undefined> {
+  const text = path === undefined ? undefined : await readTextIfPresent(path);
+  const found = text === undefined ? undefined : credentialsFor(parseNetrc(text), host);
+  return found === undefined ? undefined : `${found.login}:${found.password}`;
 }

@@ -2,11 +2,10 @@
 
 import { OperationError } from "../base/errors.ts";
 import { textOfByteString } from "../base/byte-string.ts";
-import { readTextIfPresent } from "../system/files.ts";
 import { downloadToFile } from "../system/download.ts";
 import { HttpStatusError } from "../system/http.ts";
 import type { FetchSettings } from "./fetch-settings.ts";
-import { credentialsFor, parseNetrc } from "./netrc.ts";
+import { loginOf } from "./netrc.ts";
 
 /** Larger than any source; a server cannot fill the disk. */
 const DOWNLOAD_BYTES_MAX = 32 * 1024 ** 3;
@@ -79,10 +78,7 @@ function addressOf(url: string): { readonly url: string; readonly login: string 
 }
 
 async function netrcLogin(url: string, settings: FetchSettings): Promise<string | undefined> {
-  if (settings.netrcFile === undefined || !/^https?:/.test(url)) return undefined;
-  const text = await readTextIfPresent(settings.netrcFile);
-  const found = text === undefined ? undefined : credentialsFor(parseNetrc(text), new URL(url).hostname);
-  return found === undefined ? undefined : `${found.login}:${found.password}`;
+  return /^https?:/.test(url) ? await loginOf(new URL(url).hostname, settings.netrcFile) : undefined;
 }
 
 /** As Nix words it. */

@@ -12,7 +12,7 @@ import { TRANSACTION_STEPS } from "../machine/transaction.ts";
 import { copyClosure } from "../store/copy.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost } from "./activate-host.ts";
-import { mapConcurrently } from "./concurrency.ts";
+import { mapConcurrently } from "../base/concurrency.ts";
 import type { HostSession } from "./host-session.ts";
 import type { HostOutcome, HostResult, TimelineEntry } from "./outcome.ts";
 import type { HostPlan } from "./plan.ts";

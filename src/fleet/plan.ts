@@ -14,7 +14,7 @@ import type { TransactionGoal } from "../machine/transaction.ts";
 import { closureInfos } from "../store/copy.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { ReadStore } from "../store/store.ts";
-import { mapConcurrently } from "./concurrency.ts";
+import { mapConcurrently } from "../base/concurrency.ts";
 import { rootOf } from "./deploy.ts";
 import type { HostSession } from "./host-session.ts";
 import type { HostInventory } from "./inventory.ts";

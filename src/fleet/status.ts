@@ -3,7 +3,7 @@
 import { OperationError } from "../base/errors.ts";
 import type { CheckAnswer, Drift, EphemeralAnswer, HostFacts } from "../machine/facts.ts";
 import type { HealthResult } from "../machine/health-check.ts";
-import { mapConcurrently } from "./concurrency.ts";
+import { mapConcurrently } from "../base/concurrency.ts";
 import type { HostSession } from "./host-session.ts";
 
 const CONCURRENCY_MAX = 16;

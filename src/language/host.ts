@@ -7,7 +7,7 @@
  */
 
 import type { InputAttrs } from "../format/input/attributes.ts";
-import type { FetchedTree, FetchFileRequest } from "../format/input/request.ts";
+import type { FetchClosureRequest, FetchedClosure, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
 
 export type FileKind = "regular" | "directory" | "symlink" | "unknown";
 
@@ -74,6 +74,8 @@ export interface Host {
   readConfiguration(path: string): string | undefined;
   /** Fetches a file or an archive's tree; the answer is its full store path. */
   fetchFile(request: FetchFileRequest): string;
+  /** Makes a closure of a binary cache valid in the store; it can be read from then on. */
+  fetchClosure(request: FetchClosureRequest): FetchedClosure;
   /** Refuses a path that this evaluation may not look at, where saying that nothing is there would hide the reason. */
   checkAccess(path: string): void;
   /** Prints a line of `builtins.trace`. */

@@ -4,7 +4,8 @@
  * That thread blocks while this one does what evaluation waits for: building, fetching.
  */
 
-import { InvariantError } from "../base/errors.ts";
+import { InvariantError, OperationError } from "../base/errors.ts";
+import type { FetchClosureRequest, FetchedClosure } from "../format/input/request.ts";
 import { DEFAULT_STORE_DIR } from "../format/store-path.ts";
 import { programModule } from "../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
@@ -94,6 +95,17 @@ function defaultFetch(request: Fetching): FetchService {
   return async (question, signal) => await (await (loaded ??= load()))(question, signal);
 }
 
+async function fetchClosure(
+  { fetchClosure: fetch }: EvaluationServices,
+  { fetchSettings }: Fetching,
+  request: FetchClosureRequest,
+  signal: AbortSignal,
+): Promise<FetchedClosure> {
+  if (fetch === undefined) throw new OperationError("FETCH_UNSUPPORTED", "no store is at hand that can be written to");
+  const { DEFAULT_FETCH_SETTINGS } = await import("../fetch/fetch-settings.ts");
+  return await fetch(request, { ...DEFAULT_FETCH_SETTINGS, ...fetchSettings }, signal);
+}
+
 /** What does what an evaluation asks for while it waits; it never rejects. */
 export function answering(
   services: EvaluationServices,
@@ -105,6 +117,9 @@ export function answering(
       if (question.kind === "realise") {
         await services.realise!(question, signal);
         return { answer: undefined };
+      }
+      if (question.kind === "fetch-closure") {
+        return { answer: await fetchClosure(services, request, question.request, signal) };
       }
       if (question.kind === "write-lock") {
         const { writeLockFile } = await import("./flake/write-lock-file.ts");

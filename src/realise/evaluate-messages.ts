@@ -1,7 +1,13 @@
 /** What the thread of an evaluation and its starter say to each other. */
 
 import type { InputAttrs } from "../format/input/attributes.ts";
-import type { FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
+import type {
+  FetchClosureRequest,
+  FetchedClosure,
+  FetchedObject,
+  FetchedTree,
+  FetchFileRequest,
+} from "../format/input/request.ts";
 import type { LockFileWrite } from "../language/flake/settle-locks.ts";
 import type { Profile } from "./profile.ts";
 import type {
@@ -32,6 +38,7 @@ export type Question =
   /** `path` says where the object of the store is that the input names, an ordinary path. */
   | { readonly kind: "fetch-tree"; readonly input: InputAttrs; readonly path?: string }
   | { readonly kind: "fetch-file"; readonly request: FetchFileRequest }
+  | { readonly kind: "fetch-closure"; readonly request: FetchClosureRequest }
   | { readonly kind: "write-lock"; readonly write: LockFileWrite };
 
 /** What the answer to a kind of question is. */
@@ -39,6 +46,7 @@ export interface Answers {
   readonly realise: undefined;
   readonly "fetch-tree": FetchedObject & FetchedTree;
   readonly "fetch-file": FetchedObject;
+  readonly "fetch-closure": FetchedClosure;
   readonly "write-lock": undefined;
 }
 

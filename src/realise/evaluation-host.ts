@@ -6,7 +6,13 @@ import { fixedOutputPath, sourcePath } from "../format/content-address.ts";
 import { Hash, hashByteString } from "../format/hash.ts";
 import { type InputAttrs, inputNarHash, renderInputAttrs, textAttribute } from "../format/input/attributes.ts";
 import { narHash, UnsupportedFileError } from "../format/nar.ts";
-import type { FetchedObject, FetchedTree, FetchFileRequest } from "../format/input/request.ts";
+import type {
+  FetchClosureRequest,
+  FetchedClosure,
+  FetchedObject,
+  FetchedTree,
+  FetchFileRequest,
+} from "../format/input/request.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
 import { RecordedWorld } from "./cache/recorded-world.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
@@ -369,6 +375,14 @@ export class EvaluationHost implements Host {
     const { storePath } = this.#fetched(this.#asker()({ kind: "fetch-file", request }));
     if (sha256 === undefined) this.markVolatile(`'${textOfByteString(url)}' was fetched without a hash`);
     return storePath;
+  }
+
+  fetchClosure(request: FetchClosureRequest): FetchedClosure {
+    const fetched = this.#asker()({ kind: "fetch-closure", request });
+    // A result that is kept holds for as long as the object is there.
+    this.isValidPath(fetched.path);
+    this.allowTree(fetched.path);
+    return fetched;
   }
 
   /** Where the files are of an input that is a path in the store. */

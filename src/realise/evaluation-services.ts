@@ -1,5 +1,7 @@
 /** What the caller of an evaluation does for it. */
 
+import type { FetchSettings } from "../fetch/fetch-settings.ts";
+import type { FetchClosureRequest, FetchedClosure } from "../format/input/request.ts";
 import type { Remembering } from "./cache/remembered-evaluation.ts";
 import type { RealiseRequest } from "./evaluate-messages.ts";
 import type { FetchService } from "./fetch-for-evaluation.ts";
@@ -8,6 +10,12 @@ import type { Profile } from "./profile.ts";
 export interface EvaluationServices {
   /** Makes what evaluation needs exist. Without it, import from derivation is an error of the expression. */
   readonly realise?: (request: RealiseRequest, signal: AbortSignal) => Promise<void>;
+  /** Makes a closure of a binary cache valid; without it, `fetchClosure` is an error of the expression. */
+  readonly fetchClosure?: (
+    request: FetchClosureRequest,
+    settings: FetchSettings,
+    signal: AbortSignal,
+  ) => Promise<FetchedClosure>;
   /** Fetches what evaluation asks for; without it, a fetcher with this user's cache and the default settings does. */
   readonly fetch?: FetchService;
   /** Told of each line of `builtins.trace` as it comes. */

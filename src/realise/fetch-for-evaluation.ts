@@ -3,7 +3,7 @@
 import { Fetcher, type FetcherOptions } from "../fetch/fetcher.ts";
 import type { Answer, Question } from "./evaluate-messages.ts";
 
-export type FetchQuestion = Exclude<Question, { readonly kind: "realise" | "write-lock" }>;
+export type FetchQuestion = Exclude<Question, { readonly kind: "fetch-closure" | "realise" | "write-lock" }>;
 
 export type FetchService = (question: FetchQuestion, signal: AbortSignal) => Promise<Answer<FetchQuestion>>;
 

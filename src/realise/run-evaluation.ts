@@ -64,7 +64,13 @@ export interface EvaluationBridge {
 }
 
 /** The experimental features of Nix that are no experiment here. */
-const OWN_FEATURES: readonly string[] = ["ca-derivations", "fetch-tree", "flakes", "impure-derivations"];
+const OWN_FEATURES: readonly string[] = [
+  "ca-derivations",
+  "fetch-closure",
+  "fetch-tree",
+  "flakes",
+  "impure-derivations",
+];
 
 /** The evaluator of a request, before anything is evaluated. */
 export interface OpenEvaluation {

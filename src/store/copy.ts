@@ -5,6 +5,7 @@ import { topologicalOrder } from "../format/closure-graph.ts";
 import type { PathInfo } from "../format/path-info.ts";
 import type { StorePath } from "../format/store-path.ts";
 import type { AddProgress, ReadStore, WriteStore } from "./store.ts";
+import { checkedContents, checkTrust, type Trust } from "./trust.ts";
 
 export interface CopyOutcome {
   /** What was missing, references first. */
@@ -42,15 +43,16 @@ export async function closureInfos(
   return closure;
 }
 
-/** Makes the closures of `roots` valid in `to`. */
+/** Makes the closures of `roots` valid in `to`; with `trust`, only what may enter there and is what it claims to be. */
 export async function copyClosure(options: {
   readonly from: ReadStore;
   readonly to: WriteStore;
   readonly roots: readonly StorePath[];
   readonly signal: AbortSignal;
+  readonly trust?: Trust;
   readonly onProgress?: (progress: AddProgress) => void;
 }): Promise<CopyOutcome> {
-  const { from, to, roots, signal, onProgress } = options;
+  const { from, to, roots, signal, trust, onProgress } = options;
   if (from.storeDir !== to.storeDir) {
     throw new OperationError(
       "STORE_DIR_DIFFERS",
@@ -68,8 +70,13 @@ export async function copyClosure(options: {
     paths.filter((path) => !valid.has(path.baseName)),
     (path) => closure.get(path.baseName)?.references ?? [],
   ).map((path) => closure.get(path.baseName)!);
+  if (trust !== undefined) for (const info of missing) checkTrust(info, to.storeDir, trust);
+  const narOf = (info: PathInfo): AsyncIterable<Uint8Array> => {
+    const nar = from.nar(info.path, signal);
+    return trust === undefined ? nar : checkedContents(info, to.storeDir, nar);
+  };
   await to.addMany(
-    missing.map((info) => ({ info: foreignInfo(info), nar: () => from.nar(info.path, signal) })),
+    missing.map((info) => ({ info: foreignInfo(info), nar: () => narOf(info) })),
     signal,
     onProgress,
   );

@@ -1,11 +1,11 @@
 /**
- * Decompression of streams, told by how they begin.
+ * Decompression of streams, told by how they begin, or by name where that says nothing.
  *
- * gzip and Zstandard are Node's; xz and bzip2 are run as programs, which every system has.
+ * gzip, Zstandard and Brotli are Node's; xz and bzip2 are run as programs, which every system has.
  */
 
 import { Readable } from "node:stream";
-import { createGunzip, createZstdDecompress } from "node:zlib";
+import { createBrotliDecompress, createGunzip, createZstdDecompress } from "node:zlib";
 import { OperationError } from "../base/errors.ts";
 import { findProgram, openDuplex, renderExit, succeeded } from "./process.ts";
 
@@ -24,9 +24,34 @@ const COMPRESSIONS: readonly Compression[] = [
     program: { name: "xz", argv: ["-dc"], package: "xz-utils" },
   },
   { name: "bzip2", magic: [0x42, 0x5a, 0x68], program: { name: "bzip2", argv: ["-dc"], package: "bzip2" } },
+  {
+    name: "lz4",
+    magic: [0x04, 0x22, 0x4d, 0x18],
+    program: { name: "lz4", argv: ["-dc"], package: "lz4" },
+  },
+  {
+    name: "lzip",
+    magic: [0x4c, 0x5a, 0x49, 0x50],
+    program: { name: "lzip", argv: ["-dc"], package: "lzip" },
+  },
 ];
 
 const MAGIC_BYTES_MAX = 6;
+
+/**
+ * What a stream says that is compressed as `name` says, in the words of binary caches. As in Nix, a stream shows itself
+ * how it is compressed, but for Brotli and for what is not compressed at all.
+ */
+export async function* decompressedAs(
+  name: string,
+  chunks: AsyncIterable<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (name === "none" || name === "") yield* chunks;
+  else if (name === "br") yield* throughNode(chunks, "brotli");
+  else if (COMPRESSIONS.some((compression) => compression.name === name)) yield* decompressed(chunks, signal);
+  else throw notDecompressed(name, "this way to compress is not known");
+}
 
 /** What a stream says once it is decompressed; a stream that is not compressed stays as it is. */
 export async function* decompressed(
@@ -54,9 +79,11 @@ export async function* decompressed(
   else yield* throughProgram(whole(), compression, signal);
 }
 
+const NODE_DECOMPRESSORS = { gzip: createGunzip, zstd: createZstdDecompress, brotli: createBrotliDecompress } as const;
+
 async function* throughNode(source: AsyncIterable<Uint8Array>, name: string): AsyncGenerator<Uint8Array> {
   const input = Readable.from(source);
-  const output = name === "gzip" ? createGunzip() : createZstdDecompress();
+  const output = NODE_DECOMPRESSORS[name as keyof typeof NODE_DECOMPRESSORS]();
   let failure: Error | undefined;
   input.on("error", (error: Error) => {
     failure = error;

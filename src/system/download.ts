@@ -20,6 +20,7 @@ export interface DownloadOptions {
   readonly onProgress?: ((bytesDone: number, bytesTotal: number | undefined) => void) | undefined;
   readonly onRetry?: ((reason: string, waitMs: number) => void) | undefined;
   readonly attemptsMax?: number | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
   /** A connection that delivers nothing for so long is given up. */
   readonly stallMs?: number | undefined;
   readonly clock?: Clock | undefined;
@@ -121,7 +122,11 @@ async function downloadOnce(url: string, options: DownloadOptions): Promise<numb
     return 0;
   }
   const already = await sizeOf(options.file);
-  const headers = { "accept-encoding": "identity", ...(already > 0 ? { range: `bytes=${already}-` } : {}) };
+  const headers = {
+    "accept-encoding": "identity",
+    ...options.headers,
+    ...(already > 0 ? { range: `bytes=${already}-` } : {}),
+  };
   const { signal, stallMs } = options;
   return await httpRequest(url, { signal, stallMs, headers, accepted: [RANGE_REFUSED] }, async (answer) => {
     if (answer.status === RANGE_REFUSED) {

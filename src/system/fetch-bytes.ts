@@ -8,6 +8,8 @@ import { httpRequest, notFound, retrying } from "./http.ts";
 export interface FetchOptions {
   readonly signal: AbortSignal;
   readonly sizeMax: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly attemptsMax?: number | undefined;
   readonly onProgress?: (progress: { readonly bytesDone: number }) => void;
 }
 
@@ -16,9 +18,9 @@ const ATTEMPTS_MAX = 3;
 /** The contents at `url`. Throws `DOWNLOAD_TOO_LARGE`, and what `httpRequest` throws. */
 export async function fetchBytes(url: string, options: FetchOptions): Promise<Buffer> {
   if (url.startsWith("file:")) return await readLocal(url, options.sizeMax);
-  const { signal } = options;
-  return await retrying({ attemptsMax: ATTEMPTS_MAX, signal }, () =>
-    httpRequest(url, { signal }, async ({ body }) => {
+  const { signal, headers = {}, attemptsMax = ATTEMPTS_MAX } = options;
+  return await retrying({ attemptsMax, signal }, () =>
+    httpRequest(url, { signal, headers }, async ({ body }) => {
       const chunks: Uint8Array[] = [];
       let bytesDone = 0;
       for await (const chunk of body) {

@@ -1,4 +1,4 @@
-/** What every writable store must do. A new store is tested by one line that names it. */
+/** What every store must do, and every writable one. A new store is tested by one line that names it. */
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
@@ -9,7 +9,7 @@ import type { PathInfo } from "../../src/format/path-info.ts";
 import { StorePath } from "../../src/format/store-path.ts";
 import { copyClosure, closureInfos } from "../../src/store/copy.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
-import type { StoreItem, WriteStore } from "../../src/store/store.ts";
+import type { ReadStore, StoreItem, WriteStore } from "../../src/store/store.ts";
 
 export interface StoredObject extends StoreItem {
   readonly bytes: Uint8Array;
@@ -71,7 +71,49 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(all);
 }
 
+/** What every store must do that objects are read from; `open` answers one with these objects. */
+export function readStoreContract(
+  name: string,
+  open: (objects: readonly StoredObject[], signal: AbortSignal) => Promise<ReadStore>,
+): void {
+  suite(`read store contract: ${name}`, () => {
+    const signal = AbortSignal.timeout(30_000);
+    const absent = StorePath.of(`${"z".repeat(32)}-absent`);
+
+    test("objects are read as they are", async () => {
+      const store = await open([HELLO, TREE, TOP], signal);
+      for (const { info, bytes } of [TOP, HELLO, TREE]) {
+        const found = await store.pathInfo(info.path, signal);
+        assert.deepEqual({ ...found, registrationTime: 0 }, { ...info, registrationTime: 0 });
+        assert.deepEqual(await collect(store.nar(info.path, signal)), Buffer.from(bytes));
+      }
+    });
+
+    test("many are asked about at once, also what is absent", async () => {
+      const store = await open([HELLO, TREE, TOP], signal);
+      const paths = [TOP.info.path, absent, HELLO.info.path];
+      const present = [HELLO.info.path.baseName, TOP.info.path.baseName];
+      assert.deepEqual([...(await store.pathInfos(paths, signal)).keys()].sort(), present);
+      assert.deepEqual([...(await store.validPaths(paths, signal))].sort(), present);
+      assert.equal(await store.pathInfo(absent, signal), undefined);
+      await assert.rejects(collect(store.nar(absent, signal)), { code: "PATH_INVALID" });
+    });
+
+    test("closures are copied out of it", async () => {
+      const to = new MemoryStore();
+      await copyClosure({ from: await open([HELLO, TREE, TOP], signal), to, roots: [TOP.info.path], signal });
+      assert.equal((await closureInfos(to, [TOP.info.path], signal)).size, 3);
+    });
+  });
+}
+
+/** What every writable store must do. A new store is tested by one line that names it. */
 export function storeContract(name: string, open: () => Promise<WriteStore>): void {
+  readStoreContract(name, async (objects, signal) => {
+    const store = await open();
+    await store.addMany(objects, signal);
+    return store;
+  });
   suite(`store contract: ${name}`, () => {
     const signal = AbortSignal.timeout(30_000);
     const absent = StorePath.of(`${"z".repeat(32)}-absent`);

@@ -10,17 +10,20 @@ export function fetchSettingsOf(textOf: (name: string) => string | undefined): P
   const downloadAttempts = integerOf(textOf("download-attempts"));
   const netrcFile = textOf("netrc-file");
   const tokens = textOf("access-tokens");
+  const keys = textOf("trusted-public-keys");
   return {
     ...(tarballTtl === undefined ? {} : { tarballTtl }),
     ...(downloadAttempts === undefined ? {} : { downloadAttempts }),
     ...(netrcFile === undefined ? {} : { netrcFile }),
     ...(tokens === undefined ? {} : { accessTokens: tokensOf(tokens) }),
+    ...(keys === undefined ? {} : { trustedPublicKeys: keys.split(/\s+/).filter((key) => key !== "") }),
+    ...flagOf("requireSigs", textOf("require-sigs")),
     ...flagOf("allowDirty", textOf("allow-dirty")),
     ...flagOf("warnDirty", textOf("warn-dirty")),
   };
 }
 
-function flagOf(name: "allowDirty" | "warnDirty", text: string | undefined): Partial<FetchSettings> {
+function flagOf(name: "allowDirty" | "requireSigs" | "warnDirty", text: string | undefined): Partial<FetchSettings> {
   return text === undefined ? {} : { [name]: /^(true|yes|1)$/.test(text) };
 }
 

@@ -1,6 +1,7 @@
 /** `nix eval`. */
 
 import type { EvaluationRequest, EvaluationResult, EvaluationServices } from "../../realise/evaluate.ts";
+import { storeServices } from "../../realise/store-services.ts";
 import { resolveStoreAddress } from "../../store/store-address.ts";
 import { writeTextTree } from "../../system/text-tree.ts";
 import { indentJson } from "../render/json.ts";
@@ -95,11 +96,10 @@ async function evaluateInStore(
       ? {
           // What is remembered says what a derivation is called, but not what is in it.
           remembering: "off",
-          realise: async (wanted, abort) => {
+          ...storeServices(async () => {
             const { openLocalStore } = await import("../../store/open-store.ts");
-            const { buildForEvaluation } = await import("../../realise/build-for-evaluation.ts");
-            await buildForEvaluation(await openLocalStore(storeText, signal))(wanted, abort);
-          },
+            return await openLocalStore(storeText, signal);
+          }),
         }
       : {}),
   };

@@ -1,6 +1,7 @@
 /** What `nix-instantiate` does, once its command line is understood. */
 
 import type { EvaluationRequest, EvaluationServices } from "../../realise/evaluate.ts";
+import { storeServices } from "../../realise/store-services.ts";
 import type { LocalStore } from "../../store/local-store.ts";
 import { resolveStoreAddress } from "../../store/store-address.ts";
 import type { WriteStore } from "../../store/store.ts";
@@ -24,6 +25,10 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
   const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
   const canWrite = storeText !== undefined && !args.dryRun && (args.readWrite || args.output === "drv");
   let opened: LocalStore | undefined;
+  const openOnce = async (): Promise<LocalStore> => {
+    const { openLocalStore } = await import("../../store/open-store.ts");
+    return (opened ??= await openLocalStore(storeText, signal));
+  };
   const request = requestOf(args, { baseDir: process.cwd(), ...placesOf(address) }, settings);
   const roots = args.addRoot === undefined ? undefined : new (await import("./add-root.ts")).RootNames(args.addRoot);
   let hasWarned = args.hidesGcWarning;
@@ -36,16 +41,7 @@ export async function runNixInstantiate(given: ParsedArguments, signal: AbortSig
       onTrace: (line) => writeError(`trace: ${line}`),
       onWarning: (text, isFromExpression) =>
         writeError(`${isFromExpression ? "evaluation warning" : "warning"}: ${text}`),
-      ...(canWrite
-        ? {
-            realise: async (question, abort) => {
-              const { openLocalStore } = await import("../../store/open-store.ts");
-              const { buildForEvaluation } = await import("../../realise/build-for-evaluation.ts");
-              opened ??= await openLocalStore(storeText, signal);
-              await buildForEvaluation(opened)(question, abort);
-            },
-          }
-        : {}),
+      ...(canWrite ? storeServices(openOnce) : {}),
     };
     const result = await evaluateForNix({ ...request, ...input }, signal, services, settings);
     const isDerivations = args.output === "drv" && !args.findFile && result.text !== "";

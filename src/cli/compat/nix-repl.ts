@@ -1,7 +1,7 @@
 /** `nix repl`. */
 
 import picocolors from "picocolors";
-import { buildForEvaluation } from "../../realise/build-for-evaluation.ts";
+import { storeServices } from "../../realise/store-services.ts";
 import { ReplClient } from "../../realise/repl/repl-client.ts";
 import type { LocalStore } from "../../store/local-store.ts";
 import { openLocalStore } from "../../store/open-store.ts";
@@ -49,7 +49,7 @@ export async function runNixRepl(line: CommandLine, version: string, signal: Abo
             })),
       variables: {},
     },
-    { ...reporting(), realise: async (request, abort) => await buildForEvaluation(await store())(request, abort) },
+    { ...reporting(), ...storeServices(store) },
     { out, error: writeError, notice: writeError },
   );
   await runReplLoop({

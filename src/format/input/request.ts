@@ -23,6 +23,25 @@ export interface FetchFileRequest {
   readonly sha256?: Uint8Array;
 }
 
+/** A closure to be made valid in the store, for `fetchClosure`. */
+export interface FetchClosureRequest {
+  /** The address of a binary cache. */
+  readonly fromStore: string;
+  /** The full path of an object in that cache. */
+  readonly fromPath: string;
+  /**
+   * What is wanted instead of `fromPath` itself: the full path of what comes of rewriting its closure so that paths
+   * follow from contents; empty when that is not known.
+   */
+  readonly toPath?: string;
+}
+
+export interface FetchedClosure {
+  /** The full path of what is valid now. */
+  readonly path: string;
+  readonly isContentAddressed: boolean;
+}
+
 /** Something brought into reach of the evaluation. */
 export interface FetchedObject {
   /** Its full store path. */

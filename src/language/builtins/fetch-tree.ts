@@ -23,7 +23,7 @@ import type { FetchedTree } from "../../format/input/request.ts";
 import { parseUrl, renderUrl } from "../../format/input/url.ts";
 import { Attrs, attrsOfEntries } from "../eval/attrs.ts";
 import { asking, coerceToText, NO_COPY } from "../eval/coerce.ts";
-import { EvalError, invalidError, typeError, withFrame } from "../eval/eval-error.ts";
+import { invalidError, typeError, withFrame } from "../eval/eval-error.ts";
 import { expectPlainText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
 import { force } from "../eval/thunk.ts";
@@ -251,13 +251,7 @@ function mercurialArguments(state: EvalState, argument: Attrs): MercurialArgumen
   return found;
 }
 
-function fetchClosure(): never {
-  const hint = "copy the closure into the store first, and name it with builtins.storePath";
-  throw new EvalError({ kind: "unavailable", feature: "builtins.fetchClosure", hint }, undefined);
-}
-
 export const fetchTreeBuiltins: Builtins = {
-  fetchClosure: [1, fetchClosure],
   fetchTree: [1, (state, [argument]) => fetchTree(state, argument!, "fetchTree")],
   fetchGit: [1, (state, [argument]) => fetchTree(state, argument!, "fetchGit")],
   fetchMercurial: [1, fetchMercurial],

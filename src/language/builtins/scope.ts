@@ -13,6 +13,7 @@ import { contextBuiltins } from "./contexts.ts";
 import { controlBuiltins } from "./control.ts";
 import { dataBuiltins } from "./data.ts";
 import { derivationBuiltins } from "./derivations.ts";
+import { fetchClosureBuiltins } from "./fetch-closure.ts";
 import { fetchFileBuiltins } from "./fetch-file.ts";
 import { fetchTreeBuiltins } from "./fetch-tree.ts";
 import { fileBuiltins } from "./files.ts";
@@ -106,6 +107,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     ...importBuiltins(),
     ...fetchTreeBuiltins,
     ...fetchFileBuiltins,
+    ...fetchClosureBuiltins,
     ...flakeBuiltins(program),
   };
   for (const [name, [arity, body]] of Object.entries(functions)) {

@@ -38,8 +38,7 @@ export type EvalErrorKind =
   | { readonly kind: "invalid"; readonly message: string }
   /** The world refused: a file is missing, a path is not in the store. */
   | { readonly kind: "world"; readonly message: string }
-  | { readonly kind: "syntax"; readonly message: string }
-  | { readonly kind: "unavailable"; readonly feature: string; readonly hint: string };
+  | { readonly kind: "syntax"; readonly message: string };
 
 /** One "… while …" line. */
 export interface TraceFrame {
@@ -66,7 +65,6 @@ const CODES: Readonly<Record<EvalErrorKind["kind"], string>> = {
   invalid: "EVAL_INVALID",
   world: "EVAL_WORLD",
   syntax: "EVAL_SYNTAX",
-  unavailable: "EVAL_UNAVAILABLE",
 };
 
 function messageOf(kind: EvalErrorKind): string {
@@ -98,8 +96,6 @@ function messageOf(kind: EvalErrorKind): string {
       return kind.by === "calls"
         ? "stack overflow; max-call-depth exceeded"
         : "stack overflow (possible infinite recursion)";
-    case "unavailable":
-      return `${kind.feature} is not available in this version of Pristine: ${kind.hint}`;
   }
 }
 

@@ -7,7 +7,7 @@ export const FILE_DOCS: Readonly<Record<string, string>> = {
   "fetchGit arguments":
     "A working tree or revision of a git repository: a URL or path, or a set with `url` and, optionally, `rev`, `ref`, `name`, `submodules`, `shallow`, `allRefs`, `lfs`. The result has `outPath`, `rev`, `shortRev`, `revCount`, `lastModified` and `narHash`. Pure evaluation needs `rev`.",
   "fetchClosure arguments":
-    "Copies a store path with its closure from a binary cache. Not there yet: copy it beforehand, and name it with `builtins.storePath`. Needs the experimental feature `fetch-closure`.",
+    "Makes a store path of a binary cache valid with its closure, and gives it as a string that depends on it. Takes `fromStore`, the address of the cache, and `fromPath`; with `toPath`, the closure is rewritten so that its paths follow from its contents, to that path (an empty one makes the error tell it). A path that does not follow from its contents needs `inputAddressed = true` and a signature by a trusted key. Needs the experimental feature `fetch-closure`.",
   "fetchMercurial arguments":
     "A revision of a Mercurial repository: a URL, or a set with `url` and, optionally, `rev` and `name`. Arguments are checked, but Mercurial's repositories cannot be fetched.",
   "fetchTarball arguments":

@@ -1,4 +1,4 @@
-/** Bounded concurrency over hosts. */
+/** Bounded concurrency. */
 
 /**
  * Runs `work` on every item, at most `concurrencyMax` at once; results in the order of the items.

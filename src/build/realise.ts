@@ -5,7 +5,7 @@
  */
 
 import { OperationError } from "../base/errors.ts";
-import { type Derivation, outputPathOf } from "../format/derivation.ts";
+import { type Derivation, isDynamic, outputPathOf } from "../format/derivation.ts";
 import type { StorePath } from "../format/store-path.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { processorCount } from "../system/machine.ts";
@@ -117,6 +117,12 @@ async function planGoals(options: RealiseOptions): Promise<Plan> {
       goal = { drvPath, drv, activity: isFetch(drv) ? "fetch" : "build", dependents: [], waitingFor: 0 };
       goals.set(drvPath.baseName, goal);
       requireSources(drvPath, drv, store);
+      if (isDynamic(drv)) {
+        throw new OperationError(
+          "DERIVATION_UNSUPPORTED",
+          `'${drvPath.render(store.storeDir)}' needs an output of a derivation that is built by another one, which is not supported`,
+        );
+      }
       for (const input of drv.inputDerivations) {
         stack.push({ drvPath: input.path, outputs: input.outputs, dependent: goal });
       }

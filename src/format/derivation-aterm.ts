@@ -1,5 +1,6 @@
 /**
- * The text of a `.drv` file: `Derive([outputs],[inputDrvs],[inputSrcs],system,builder,[args],[env])`.
+ * The text of a `.drv` file: `Derive([outputs],[inputDrvs],[inputSrcs],system,builder,[args],[env])`. One that depends on
+ * an output of an output begins with `DrvWithVersion("xp-dyn-drv",` instead, and nests what it uses of its inputs.
  *
  * Encoding is byte exact, because store paths and hashes are made from it.
  */
@@ -7,9 +8,18 @@
 import { byteStringOfBytes, bytesOfByteString } from "../base/byte-string.ts";
 import { FormatError } from "../base/errors.ts";
 import { contentAddressedPath, parseMethodAlgorithm, renderMethodAlgorithm } from "./content-address.ts";
-import { type Derivation, type DerivationOutput, type InputDerivation } from "./derivation.ts";
+import {
+  type Derivation,
+  type DerivationOutput,
+  type InputDerivation,
+  isDynamic,
+  type UsedOutputs,
+} from "./derivation.ts";
 import { Hash } from "./hash.ts";
 import { outputPathName, StorePath } from "./store-path.ts";
+
+const HEAD = "Derive(";
+const DYNAMIC_HEAD = 'DrvWithVersion("xp-dyn-drv",';
 
 /** The bytes of the `.drv` file. */
 export function encodeDerivation(drv: Derivation, storeDir: string): Uint8Array {
@@ -27,7 +37,7 @@ export function renderDerivation(drv: Derivation, storeDir: string): string {
 }
 
 /** What an input derivation is called, and which of its outputs are used, in order. */
-export type RenderedInput = readonly [name: string, outputs: readonly string[]];
+export type RenderedInput = readonly [name: string, outputs: readonly string[], ofOutputs?: UsedOutputs["ofOutputs"]];
 
 /**
  * A derivation's text in parts: what depends on output paths, and what inputs are called, may change, and the rest is
@@ -36,6 +46,7 @@ export type RenderedInput = readonly [name: string, outputs: readonly string[]];
  */
 export class DerivationText {
   readonly #storeDir: string;
+  readonly #head: string;
   readonly #outputNames: readonly string[];
   readonly #inputs: readonly RenderedInput[];
   /** Sources, system, builder and arguments. */
@@ -47,6 +58,7 @@ export class DerivationText {
 
   constructor(drv: Derivation, storeDir: string) {
     this.#storeDir = storeDir;
+    this.#head = isDynamic(drv) ? DYNAMIC_HEAD : HEAD;
     this.#outputNames = [...drv.outputs.keys()].sort();
     this.#inputs = inputsOf(drv, storeDir);
     const sources = drv.inputSources.map(({ baseName }) => baseName).sort();
@@ -96,12 +108,12 @@ export class DerivationText {
     outputOf: (name: string) => string,
     valueOf: (name: string) => string,
   ): string {
-    let text = "Derive([";
+    let text = `${this.#head}[`;
     for (let i = 0; i < this.#outputNames.length; i++) text += (i > 0 ? "," : "") + outputOf(this.#outputNames[i]!);
     text += "],[";
     for (let i = 0; i < inputs.length; i++) {
       const input = inputs[i]!;
-      text += `${i > 0 ? "," : ""}("${input[0]}",[${input[1].map((name) => `"${name}"`).join(",")}])`;
+      text += `${i > 0 ? "," : ""}("${input[0]}",${renderUsed(input[1], input[2])})`;
     }
     text += `],${this.#middle}${this.#variables[0]!}`;
     for (let i = 0; i < this.#valued.length; i++) text += valueOf(this.#valued[i]!) + this.#variables[i + 1]!;
@@ -136,7 +148,16 @@ function outputFields(drv: Derivation, outputName: string, storeDir: string): re
 function inputsOf(drv: Derivation, storeDir: string): RenderedInput[] {
   return drv.inputDerivations
     .toSorted((a, b) => (a.path.baseName < b.path.baseName ? -1 : 1))
-    .map(({ path, outputs }) => [path.render(storeDir), outputs.toSorted()] as const);
+    .map(({ path, outputs, ofOutputs }) => [path.render(storeDir), outputs.toSorted(), ofOutputs] as const);
+}
+
+function renderUsed(outputs: readonly string[], ofOutputs: UsedOutputs["ofOutputs"]): string {
+  const list = `[${outputs.map((name) => `"${name}"`).join(",")}]`;
+  if (ofOutputs === undefined || ofOutputs.size === 0) return list;
+  const inner = [...ofOutputs]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([name, used]) => `("${name}",${renderUsed(used.outputs.toSorted(), used.ofOutputs)})`);
+  return `(${list},[${inner.join(",")}])`;
 }
 
 function renderList(items: readonly string[]): string {
@@ -160,10 +181,8 @@ function quote(text: string): string {
 /** Reads the text, given as a byte string; throws `FormatError`. */
 export function parseDerivation(text: string, name: string, storeDir: string): Derivation {
   const reader = new TermReader(text);
-  if (text.startsWith("DrvWithVersion(")) {
-    throw new FormatError("derivation", "derivations of dynamic derivations are not supported", 0);
-  }
-  reader.expect("Derive(");
+  const isNested = text.startsWith("DrvWithVersion(");
+  reader.expect(isNested ? DYNAMIC_HEAD : HEAD);
   const outputs = new Map<string, DerivationOutput>();
   reader.list(() => {
     reader.expect("(");
@@ -185,7 +204,7 @@ export function parseDerivation(text: string, name: string, storeDir: string): D
     reader.expect("(");
     const path = StorePath.ofFull(reader.string(), storeDir);
     reader.expect(",");
-    inputDerivations.push({ path, outputs: reader.strings() });
+    inputDerivations.push({ path, ...usedOutputs(reader, isNested) });
     reader.expect(")");
   });
   reader.expect(",");
@@ -209,6 +228,26 @@ export function parseDerivation(text: string, name: string, storeDir: string): D
   reader.end();
   return { name, outputs, inputDerivations, inputSources, system, builder, args, env };
 }
+
+function usedOutputs(reader: TermReader, isNested: boolean, depth = 0): UsedOutputs {
+  if (!isNested || !reader.isAt("(")) return { outputs: reader.strings() };
+  if (depth > NESTED_DEPTH_MAX) throw new FormatError("derivation", "outputs are nested too deeply", reader.offset);
+  reader.expect("(");
+  const outputs = reader.strings();
+  reader.expect(",");
+  const ofOutputs = new Map<string, UsedOutputs>();
+  reader.list(() => {
+    reader.expect("(");
+    const name = reader.string();
+    reader.expect(",");
+    ofOutputs.set(name, usedOutputs(reader, isNested, depth + 1));
+    reader.expect(")");
+  });
+  reader.expect(")");
+  return { outputs, ofOutputs };
+}
+
+const NESTED_DEPTH_MAX = 100;
 
 function outputOf(
   fields: { readonly path: string; readonly algorithm: string; readonly hash: string },
@@ -246,6 +285,10 @@ class TermReader {
       throw new FormatError("derivation", `expected '${token}'`, this.offset);
     }
     this.offset += token.length;
+  }
+
+  isAt(token: string): boolean {
+    return this.#text.startsWith(token, this.offset);
   }
 
   end(): void {

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 import { type Derivation, downstreamPlaceholder, outputPlaceholder } from "./derivation.ts";
-import { decodeDerivation, encodeDerivation, parseDerivation } from "./derivation-aterm.ts";
+import { decodeDerivation, encodeDerivation, parseDerivation, renderDerivation } from "./derivation-aterm.ts";
 import { DerivationHasher, derivationPath } from "./derivation-hash.ts";
 import { StorePath } from "./store-path.ts";
 
@@ -63,4 +63,24 @@ test("placeholders", () => {
   const user = FILES.map((name) => readFileSync(new URL(name, DIR), "latin1")).find((text) => text.includes("-ca.drv"));
   assert.ok(file !== undefined && user !== undefined);
   for (const output of ["out", "lib"]) assert.ok(user.includes(downstreamPlaceholder(StorePath.of(file), output)));
+});
+
+const DYNAMIC =
+  'DrvWithVersion("xp-dyn-drv",[("out","","","")],[("/nix/store/PATH-a.drv",(["dev"],[("out",["lib","out"]),("src",([],[("out",["out"])]))])),("/nix/store/PATH-b.drv",["out"])],[],"x","b",[],[("name","n")])'.replaceAll(
+    "PATH",
+    "a".repeat(32),
+  );
+
+test("what is used of outputs that are derivations is read, and written the same", () => {
+  const drv = parseDerivation(DYNAMIC, "n", "/nix/store");
+  assert.equal(drv.inputDerivations[0]?.ofOutputs?.get("src")?.ofOutputs?.get("out")?.outputs[0], "out");
+  assert.equal(renderDerivation(drv, "/nix/store"), DYNAMIC);
+});
+
+test("only a derivation that says so may nest what it uses, and not endlessly", () => {
+  const plain = DYNAMIC.replace('DrvWithVersion("xp-dyn-drv",', "Derive(");
+  assert.throws(() => parseDerivation(plain, "n", "/nix/store"), /derivation: expected/);
+  const deep = `${'([],[("out",'.repeat(5000)}[]${")])".repeat(5000)}`;
+  const nested = DYNAMIC.replace('(["dev"],[("out",["lib","out"]),("src",([],[("out",["out"])]))])', deep);
+  assert.throws(() => parseDerivation(nested, "n", "/nix/store"), /nested too deeply/);
 });

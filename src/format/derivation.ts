@@ -7,7 +7,8 @@
 
 import { FormatError } from "../base/errors.ts";
 import { type ContentAddressMethod, contentAddressedPath } from "./content-address.ts";
-import { type Hash, type HashAlgorithm, hashByteString } from "./hash.ts";
+import { encodeBase32 } from "./base32.ts";
+import { compressHash, type Hash, type HashAlgorithm, hashByteString } from "./hash.ts";
 import { compareStorePaths, outputPathName, type StorePath } from "./store-path.ts";
 
 export type DerivationOutput =
@@ -22,10 +23,15 @@ export type DerivationOutput =
   /** Built every time, not deterministic. */
   | { readonly kind: "impure"; readonly method: ContentAddressMethod; readonly algorithm: HashAlgorithm };
 
-export interface InputDerivation {
-  readonly path: StorePath;
+export interface UsedOutputs {
   /** Names of the outputs that are used. */
   readonly outputs: readonly string[];
+  /** By the name of an output that is a derivation: what is used of that one. Absent when there is none. */
+  readonly ofOutputs?: ReadonlyMap<string, UsedOutputs>;
+}
+
+export interface InputDerivation extends UsedOutputs {
+  readonly path: StorePath;
 }
 
 export interface Derivation {
@@ -57,6 +63,14 @@ export function derivationKind(drv: Derivation): DerivationKind {
   return kind;
 }
 
+/** Whether a derivation depends on outputs of derivations that are outputs themselves. */
+export function isDynamic(drv: Derivation): boolean {
+  for (let i = 0; i < drv.inputDerivations.length; i++) {
+    if ((drv.inputDerivations[i]!.ofOutputs?.size ?? 0) > 0) return true;
+  }
+  return false;
+}
+
 /** The path of an output, or `undefined` while it is not known. */
 export function outputPathOf(drv: Derivation, outputName: string, storeDir: string): StorePath | undefined {
   const output = drv.outputs.get(outputName);
@@ -86,8 +100,18 @@ export function outputPlaceholder(outputName: string): string {
   return `/${hashByteString("sha256", `nix-output:${outputName}`).toNix32()}`;
 }
 
-/** What stands for the path of another derivation's output while that path is not known. */
-export function downstreamPlaceholder(drvPath: StorePath, outputName: string): string {
+/**
+ * What stands for the path of another derivation's output while that path is not known; `inner` are outputs of the
+ * derivation that the output is, and so on.
+ */
+export function downstreamPlaceholder(drvPath: StorePath, outputName: string, ...inner: readonly string[]): string {
   const name = outputPathName(drvPath.name.slice(0, -".drv".length), outputName);
-  return `/${hashByteString("sha256", `nix-upstream-output:${drvPath.digest}:${name}`).toNix32()}`;
+  let hash = hashByteString("sha256", `nix-upstream-output:${drvPath.digest}:${name}`);
+  for (const output of inner) {
+    const digest = encodeBase32(compressHash(hash.bytes, COMPUTED_DIGEST_SIZE));
+    hash = hashByteString("sha256", `nix-computed-output:${digest}:${output}`);
+  }
+  return `/${hash.toNix32()}`;
 }
+
+const COMPUTED_DIGEST_SIZE = 20;

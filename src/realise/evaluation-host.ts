@@ -13,6 +13,7 @@ import type {
   FetchedTree,
   FetchFileRequest,
 } from "../format/input/request.ts";
+import { parseContextElement, showContextElement } from "../language/eval/context-element.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
 import { RecordedWorld } from "./cache/recorded-world.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
@@ -317,7 +318,13 @@ export class EvaluationHost implements Host {
     if (wanted.length === 0) return;
     const { ask, beforeBuild, canRealise } = this.#options;
     const output = wanted.find((element) => element.startsWith("!"));
-    const shown = output?.replace(/^!([^!]*)!(.*)$/s, "$2^$1");
+    const shown = output === undefined ? undefined : showContextElement(output);
+    const dynamic = wanted.find((element) => parseContextElement(element).kind === "dynamic");
+    if (dynamic !== undefined) {
+      throw new HostError(
+        `cannot build '${showContextElement(dynamic)}': outputs of derivations that are outputs themselves cannot be built yet`,
+      );
+    }
     if (shown !== undefined) beforeBuild?.(shown);
     if (ask !== undefined && canRealise) {
       const { derivations, sources } = this;

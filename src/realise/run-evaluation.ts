@@ -66,6 +66,7 @@ export interface EvaluationBridge {
 /** The experimental features of Nix that are no experiment here. */
 const OWN_FEATURES: readonly string[] = [
   "ca-derivations",
+  "dynamic-derivations",
   "fetch-closure",
   "fetch-tree",
   "flakes",

@@ -56,6 +56,7 @@ const cases: readonly Case[] = [
     '"/nix/store/1fyvia1792468f1rg4w2c1hx82y022yx-x"',
   ],
   ["pipe-operators", "1 |> (x: x + 1)", "2"],
+  ["", "builtins ? outputOf", "false"],
 ];
 
 /** What each needs that is not there. */

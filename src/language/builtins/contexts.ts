@@ -1,8 +1,10 @@
 /** String contexts: the store paths a string brings along. */
 
+import { outputPathOf } from "../../format/derivation.ts";
 import { StorePath } from "../../format/store-path.ts";
 import { attrsOf, attrsOfEntries } from "../eval/attrs.ts";
 import { coerceToText, COPY } from "../eval/coerce.ts";
+import { type ContextElement, outputElement, parseContextElement } from "../eval/context-element.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { expectAttrs, expectBoolean, expectList, expectPlainText, expectString, expectText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
@@ -11,30 +13,31 @@ import type { Slot } from "../eval/value.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { byBytes } from "./sets.ts";
 
-/** A context element taken apart. */
-export type ContextElement =
-  | { readonly kind: "path"; readonly path: string }
-  | { readonly kind: "closure"; readonly drvPath: string }
-  | { readonly kind: "output"; readonly drvPath: string; readonly output: string };
-
-export function parseContextElement(element: string): ContextElement {
-  if (element.startsWith("=")) return { kind: "closure", drvPath: element.slice(1) };
-  if (!element.startsWith("!")) return { kind: "path", path: element };
-  const end = element.indexOf("!", 1);
-  return { kind: "output", output: element.slice(1, end), drvPath: element.slice(end + 1) };
-}
-
-export function outputElement(drvPath: string, output: string): string {
-  return `!${output}!${drvPath}`;
-}
-
 function coerced(state: EvalState, slot: Slot, name: string): { readonly text: string; readonly context: Set<string> } {
   const context = new Set<string>();
   const frame = `while evaluating the argument passed to builtins.${name}`;
   return { text: coerceToText(state, slot, context, undefined, frame, COPY), context };
 }
 
-const getContext: BuiltinBody = (_state, [string]) => {
+/** The path of the derivation whose output an element is, when it is known before anything is built. */
+function madeDerivation(state: EvalState, element: Extract<ContextElement, { readonly kind: "dynamic" }>): string {
+  let path = element.drvPath;
+  for (const [index, output] of element.outputs.slice(0, -1).entries()) {
+    const drv = state.derivationAt(path);
+    if (!drv.outputs.has(output)) {
+      throw invalidError(`derivation '${path}' does not have an output named '${output}'`);
+    }
+    const made = outputPathOf(drv, output, state.settings.storeDir);
+    if (made === undefined) {
+      const of = [element.drvPath, ...element.outputs.slice(0, index)].join("^");
+      throw invalidError(`cannot operate on output '${output}' of the unbuilt derivation '${of}'`);
+    }
+    path = made.render(state.settings.storeDir);
+  }
+  return path;
+}
+
+const getContext: BuiltinBody = (state, [string]) => {
   const frame = "while evaluating the argument passed to builtins.getContext";
   const infos = new Map<string, { path: boolean; allOutputs: boolean; outputs: string[] }>();
   const infoOf = (path: string): { path: boolean; allOutputs: boolean; outputs: string[] } => {
@@ -46,7 +49,8 @@ const getContext: BuiltinBody = (_state, [string]) => {
     const element = parseContextElement(text);
     if (element.kind === "path") infoOf(element.path).path = true;
     else if (element.kind === "closure") infoOf(element.drvPath).allOutputs = true;
-    else infoOf(element.drvPath).outputs.push(element.output);
+    else if (element.kind === "output") infoOf(element.drvPath).outputs.push(element.output);
+    else infoOf(madeDerivation(state, element)).outputs.push(element.outputs.at(-1)!);
   }
   return attrsOfEntries(
     [...infos].map(([path, info]) => [
@@ -107,9 +111,10 @@ const addDrvOutputDependencies: BuiltinBody = (state, [string]) => {
   }
   const [only] = context;
   const element = parseContextElement(only!);
-  if (element.kind === "output") {
+  if (element.kind === "output" || element.kind === "dynamic") {
+    const output = element.kind === "output" ? element.output : element.outputs.at(-1)!;
     throw invalidError(
-      `\`addDrvOutputDependencies\` can only act on derivations, not on a derivation output such as '${element.output}'`,
+      `\`addDrvOutputDependencies\` can only act on derivations, not on a derivation output such as '${output}'`,
     );
   }
   if (element.kind === "path" && !element.path.endsWith(".drv")) {

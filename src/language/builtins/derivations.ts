@@ -8,11 +8,13 @@ import {
   downstreamPlaceholder,
   outputPathOf,
   outputPlaceholder,
+  type UsedOutputs,
 } from "../../format/derivation.ts";
 import { type HashAlgorithm, parseHashAlgorithm } from "../../format/hash.ts";
 import { compareStorePaths, type StorePath } from "../../format/store-path.ts";
 import { Attrs, Shape } from "../eval/attrs.ts";
 import { asking, coerceToText, COPY_MORE } from "../eval/coerce.ts";
+import { outputElement, parseContextElement } from "../eval/context-element.ts";
 import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
 import { expectAttrs, expectBoolean, expectList, expectPlainText, expectText } from "../eval/expect.ts";
 import { renderPlace } from "../eval/place-text.ts";
@@ -21,7 +23,6 @@ import { force } from "../eval/thunk.ts";
 import { ContextString, type Slot, type Value } from "../eval/value.ts";
 import { renderJson, renderJsonString } from "../eval/value-json.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
-import { outputElement, parseContextElement } from "./contexts.ts";
 import { requiredAttr } from "./control.ts";
 import { requireFeature } from "./features.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
@@ -307,29 +308,28 @@ function inputsOf(
   state: EvalState,
   context: ReadonlySet<string>,
 ): Pick<Derivation, "inputDerivations" | "inputSources"> {
-  const outputs = new Map<string, Set<string>>();
+  const derivations = new Map<string, Needed>();
   const sources = new Set<string>();
-  const namesOf = (drvPath: string): Set<string> => {
-    let needed = outputs.get(drvPath);
-    if (needed === undefined) outputs.set(drvPath, (needed = new Set()));
-    return needed;
-  };
   context.forEach((text) => {
     const element = parseContextElement(text);
     if (element.kind === "path") sources.add(element.path);
-    else if (element.kind === "output") namesOf(element.drvPath).add(element.output);
-    else {
+    else if (element.kind === "output") neededOf(derivations, element.drvPath).outputs.add(element.output);
+    else if (element.kind === "dynamic") {
+      let needed = neededOf(derivations, element.drvPath);
+      for (const outer of element.outputs.slice(0, -1)) needed = neededOf((needed.ofOutputs ??= new Map()), outer);
+      needed.outputs.add(element.outputs.at(-1)!);
+    } else {
       for (const path of state.closureOf(element.drvPath)) {
         sources.add(path);
         if (!path.endsWith(".drv")) continue;
-        const names = namesOf(path);
-        for (const name of state.derivationAt(path).outputs.keys()) names.add(name);
+        const { outputs } = neededOf(derivations, path);
+        for (const name of state.derivationAt(path).outputs.keys()) outputs.add(name);
       }
     }
   });
   const inputDerivations: InputDerivation[] = [];
-  outputs.forEach((names, path) => {
-    inputDerivations.push({ path: state.storePathOf(path), outputs: [...names].sort(byBytes) });
+  derivations.forEach((needed, path) => {
+    inputDerivations.push({ path: state.storePathOf(path), ...usedOutputs(needed) });
   });
   const inputSources: StorePath[] = [];
   sources.forEach((path) => inputSources.push(state.storePathOf(path)));
@@ -337,6 +337,24 @@ function inputsOf(
   inputDerivations.sort((a, b) => compareStorePaths(a.path, b.path));
   inputSources.sort(compareStorePaths);
   return { inputDerivations, inputSources };
+}
+
+/** What is needed of a derivation, while it is being collected. */
+interface Needed {
+  readonly outputs: Set<string>;
+  ofOutputs: Map<string, Needed> | undefined;
+}
+
+function neededOf(of: Map<string, Needed>, name: string): Needed {
+  let needed = of.get(name);
+  if (needed === undefined) of.set(name, (needed = { outputs: new Set(), ofOutputs: undefined }));
+  return needed;
+}
+
+function usedOutputs({ outputs, ofOutputs }: Needed): UsedOutputs {
+  const names = [...outputs].sort(byBytes);
+  if (ofOutputs === undefined) return { outputs: names };
+  return { outputs: names, ofOutputs: new Map([...ofOutputs].map(([name, needed]) => [name, usedOutputs(needed)])) };
 }
 
 const placeholder: BuiltinBody = (_state, [output]) =>

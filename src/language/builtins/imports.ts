@@ -10,7 +10,7 @@ import type { Program } from "../eval/program.ts";
 import type { EvalState } from "../eval/state.ts";
 import { ContextString, type Slot, type Value } from "../eval/value.ts";
 import type { Builtins } from "./builtin.ts";
-import { outputElement } from "./contexts.ts";
+import { outputElement } from "../eval/context-element.ts";
 import { outputText } from "./derivations.ts";
 import { IMPORTED_DERIVATION_FILE } from "./internal-files.ts";
 

@@ -25,6 +25,7 @@ import { DERIVATION_FILE, INTERNAL_FILES } from "./internal-files.ts";
 import { listBuiltins } from "./lists.ts";
 import type { LookupElement } from "./lookup-path.ts";
 import { numberBuiltins } from "./numbers.ts";
+import { outputOfBuiltins } from "./output-of.ts";
 import { setBuiltins } from "./sets.ts";
 import { textBuiltins } from "./text.ts";
 
@@ -63,6 +64,7 @@ const UNTRACED = new Set(["addErrorContext"]);
 const EXPERIMENTAL: ReadonlyMap<string, readonly string[]> = new Map([
   ["fetchTree", ["fetch-tree", "flakes"]],
   ["fetchClosure", ["fetch-closure"]],
+  ["outputOf", ["dynamic-derivations"]],
 ]);
 
 const environmentBuiltins: Builtins = {
@@ -102,6 +104,7 @@ export function openScope(state: EvalState, searchPath: readonly LookupElement[]
     ...contextBuiltins,
     ...dataBuiltins,
     ...derivationBuiltins,
+    ...outputOfBuiltins,
     ...environmentBuiltins,
     ...flakeReferenceBuiltins,
     ...importBuiltins(),

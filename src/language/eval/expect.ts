@@ -6,6 +6,7 @@
  */
 
 import { Attrs } from "./attrs.ts";
+import { showContextElement } from "./context-element.ts";
 import { invalidError, typeError, withFrame } from "./eval-error.ts";
 import { showValue } from "./print-value.ts";
 import { force } from "./thunk.ts";
@@ -114,12 +115,4 @@ export function expectPlainText(slot: Slot, at: Place | undefined, frame: string
     throw withFrame(error, frame, at);
   }
   return value.text;
-}
-
-/** A context element as messages show it: `DRV^OUTPUT` for an output. */
-function showContextElement(element: string): string {
-  if (element.startsWith("=")) return element.slice(1);
-  if (!element.startsWith("!")) return element;
-  const end = element.lastIndexOf("!");
-  return `${element.slice(end + 1)}^${element.slice(1, end)}`;
 }

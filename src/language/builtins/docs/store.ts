@@ -12,6 +12,8 @@ export const STORE_DOCS: Readonly<Record<string, string>> = {
   "getContext string":
     "What a string depends on: a set by store paths of `{ path = true; }` for the path itself, `{ allOutputs = true; }` for a derivation with its closure, and `{ outputs = [ … ]; }` for outputs of one.",
   "hasContext string": "Whether the string depends on anything in the store.",
+  "outputOf derivation output":
+    'The path of an output of a derivation that is named by a string, or what stands for that path until it is known. The derivation may itself be an output: `builtins.outputOf drv.outPath "out"`. What depends on such an output cannot be built here yet. Needs the experimental feature `dynamic-derivations`.',
   "placeholder output":
     "A string that stands for an output's path in a derivation's attributes; the builder sees the path.",
   "storePath path":

@@ -5,15 +5,17 @@ if [ ! -f "$bin/../dist/$program.cjs" ]; then
   exit 1
 fi
 . "$bin/find-node.sh"
+# Downloads go through a proxy when the environment names one.
+proxy=${http_proxy-}${https_proxy-}${HTTP_PROXY-}${HTTPS_PROXY-}
 # What evaluates does so in its first thread when that has a deep stack. V8 believes what it is told of the stack's
 # size, so it is told only what the system has granted, less what other code and the arguments take.
 case "$program $*" in
   nix-store" "*) ;;
   nix*" "* | "cli "*eval*)
     if ulimit -S -s 286720 2>/dev/null; then
-      exec "$node" --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt \
+      exec "$node" ${proxy:+--use-env-proxy} --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt \
         --min-semi-space-size=4 --max-semi-space-size=16 --max-old-space-size=8192 "$bin/../dist/$program.cjs" "$@"
     fi
     ;;
 esac
-exec "$node" --disable-warning=ExperimentalWarning "$bin/../dist/$program.cjs" "$@"
+exec "$node" ${proxy:+--use-env-proxy} --disable-warning=ExperimentalWarning "$bin/../dist/$program.cjs" "$@"

@@ -33,7 +33,7 @@ export function setUpOracle(suite: string = SUITE): string {
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(dirname(tree), { recursive: true });
   // debootstrap knows nothing of virtual packages: libdbi-perl is the perl-dbdabi that nix-bin needs in the end.
-  const packages = "nix-bin,libdbi-perl,git,ca-certificates,openssh-client";
+  const packages = "nix-bin,libdbi-perl,git,mercurial,ca-certificates,openssh-client";
   const made = spawnSync(
     "debootstrap",
     ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror(), BOOTSTRAP_SCRIPT],

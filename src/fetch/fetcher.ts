@@ -28,6 +28,7 @@ import type { FetchContext, InputTree } from "./fetch-context.ts";
 import { DEFAULT_FETCH_SETTINGS, type FetchSettings } from "./fetch-settings.ts";
 import { fetchForge } from "./forge-input.ts";
 import { fetchGit } from "./git/git-input.ts";
+import { fetchMercurial } from "./mercurial-input.ts";
 import { fetchPath } from "./path-input.ts";
 
 export interface FetcherOptions {
@@ -103,10 +104,7 @@ async function fetchByType(context: FetchContext, input: InputAttrs, path?: stri
     case "tarball":
       return await fetchTarballInput(context, input);
     case "hg":
-      throw new OperationError(
-        "FETCH_UNSUPPORTED",
-        "Mercurial repositories cannot be fetched: use an archive of the revision, or a mirror in Git",
-      );
+      return await fetchMercurial(context, input);
     default:
       throw refusal(`cannot fetch unsupported input '${renderInputAttrs(input)}'`);
   }

@@ -1,15 +1,11 @@
 /** A real Nix fetches the same trees, tells the same of them, and refuses what is wrong in the same words. */
 
-import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, test } from "node:test";
-import { oracleCommand } from "../../scripts/oracle.ts";
-import { EvalDiagnostic } from "../../src/realise/evaluation-request.ts";
-import { evaluate } from "../../src/realise/evaluate.ts";
-import { FETCH_CASES, type FetchCase } from "./fetch-cases.ts";
+import { after } from "node:test";
+import { FETCH_CASES } from "./fetch-cases.ts";
+import { compareFetches } from "./fetch-comparison.ts";
 import { makeMaterial } from "./fetch-material.ts";
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), "pristine-oracle-fetch-")));
@@ -18,96 +14,4 @@ mkdirSync(join(directory, "material"));
 const material = await makeMaterial(join(directory, "material"));
 after(() => material.close());
 
-const PRELUDE = `let
-  all = dir: builtins.mapAttrs (name: type:
-    if type == "directory" then all (dir + "/\${name}")
-    else if type == "symlink" then type
-    else builtins.hashFile "sha256" (dir + "/\${name}")) (builtins.readDir dir);
-  show = t: removeAttrs t [ "outPath" ] // { path = "\${t}"; files = all t.outPath; };
-  file = p: { path = p; text = builtins.readFile p; context = builtins.getContext p; };
-  tree = p: { path = p; files = all p; context = builtins.getContext p; };
-in `;
-
-const cases = Object.entries(FETCH_CASES(material)).map(([name, one]): [string, FetchCase] => [
-  name,
-  typeof one === "string" ? { expression: one } : one,
-]);
-
-/** A value as JSON, or the message of an error. */
-type Outcome = { readonly value: unknown } | { readonly error: string };
-
-async function oracle(): Promise<Outcome[]> {
-  const at = join(directory, "nix-cases");
-  mkdirSync(at);
-  const lines = cases.map(([, { expression, pure, features = "flakes fetch-closure" }], index) => {
-    writeFileSync(join(at, `${index}.nix`), PRELUDE + expression);
-    const flags = `--experimental-features '${features}' ${pure === true ? "--pure-eval" : ""}`;
-    const source = `--expr "$(cat ${at}/${index}.nix)"`;
-    return `nix-instantiate --eval --strict --json --option download-attempts 1 --read-write-mode ${flags} ${source} > ${at}/${index}.out 2> ${at}/${index}.err`;
-  });
-  const script = `cd ${material.directory}; export XDG_CACHE_HOME=${directory}/nix-cache GIT_CONFIG_COUNT=1 GIT_CONFIG_KEY_0=protocol.file.allow GIT_CONFIG_VALUE_0=always\n${lines.join("\n")}\ntrue`;
-  const { argv, env } = oracleCommand(["bash", "-c", script], { nixDir: join(directory, "nix"), bind: [directory] });
-  await new Promise<void>((resolve, reject) => {
-    const child = spawn(argv[0]!, argv.slice(1), { env, stdio: "inherit" });
-    child.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`the oracle ended with ${code}`))));
-  });
-  return cases.map((_, index) => {
-    const out = readFileSync(join(at, `${index}.out`), "utf8");
-    return out === ""
-      ? { error: messageOf(readFileSync(join(at, `${index}.err`), "utf8")) }
-      : { value: JSON.parse(out) as unknown };
-  });
-}
-
-/** What comes after the frames. */
-function messageOf(stderr: string): string {
-  // What failed while an archive was read is told within another message.
-  const start = [...stderr.matchAll(/(?:^ *|threw exception: )error: /gm)].at(-1);
-  return stderr
-    .slice((start?.index ?? 0) + (start?.[0].length ?? 0))
-    .trimEnd()
-    .replace(/\n {7}/g, "\n")
-    .replace(/\s+response body:[\s\S]*/, "");
-}
-
-async function ours({ expression, pure, features }: FetchCase): Promise<Outcome> {
-  const env = {
-    PATH: process.env["PATH"] ?? "",
-    HOME: directory,
-    XDG_CACHE_HOME: join(directory, "cache"),
-    GIT_CONFIG_COUNT: "1",
-    GIT_CONFIG_KEY_0: "protocol.file.allow",
-    GIT_CONFIG_VALUE_0: "always",
-  };
-  try {
-    const { text } = await evaluate(
-      {
-        expression: PRELUDE + expression,
-        baseDir: material.directory,
-        output: "json",
-        strict: true,
-        env,
-        fetchSettings: { downloadAttempts: 1 },
-        ...(pure === true ? { pure } : {}),
-        ...(features === undefined ? {} : { experimentalFeatures: features.split(" ") }),
-      },
-      AbortSignal.timeout(60_000),
-    );
-    return { value: JSON.parse(text) as unknown };
-  } catch (error) {
-    if (error instanceof EvalDiagnostic) return { error: messageOf(error.rendered) };
-    throw error;
-  }
-}
-
-const expected = await oracle();
-for (const [index, [name, one]] of cases.entries()) {
-  test(name, async () => {
-    const [actual, wanted] = [await ours(one), expected[index]!];
-    if (one.differs !== undefined && "error" in wanted) {
-      // Both refuse; why the words differ stands in the table.
-      assert.ok("error" in actual, JSON.stringify(actual));
-      assert.match(actual.error, one.differs);
-    } else assert.deepEqual(actual, wanted);
-  });
-}
+await compareFetches(FETCH_CASES(material), { directory, from: material.directory });

@@ -17,6 +17,7 @@ import type { FetchContext, InputTree } from "../fetch-context.ts";
 import { fetchClone } from "./git-clone.ts";
 import { Git } from "./git-program.ts";
 import { GitRepository } from "./git-repository.ts";
+import { verifyCommit } from "./verify-commit.ts";
 import { commitTree } from "./git-commit-tree.ts";
 import { workTreeSnapshot } from "./git-work-tree.ts";
 
@@ -83,6 +84,7 @@ async function fetchCommit(context: FetchContext, input: InputAttrs, location: G
       `'${shown}' is a shallow Git repository, but shallow repositories are only allowed when \`shallow = true;\` is specified`,
     );
   }
+  await verifyCommit(context, repository, input, rev);
   const attrs = new Map<string, InputAttribute>(input).set("ref", ref).set("rev", rev);
   attrs.set("lastModified", await commitTime(context, repository, rev));
   if (!isShallowAllowed) attrs.set("revCount", await revisionCount(context, repository, rev));
@@ -123,6 +125,7 @@ async function fetchWorkTree(context: FetchContext, input: InputAttrs, path: str
   const options = { exportIgnore: flag(input, "exportIgnore"), submodules: flag(input, "submodules") };
   const { localPath, narHash, isDirty } = await workTreeSnapshot(context, repository, options);
   const head = await repository.find("HEAD^{commit}");
+  await verifyCommit(context, repository, input, isDirty ? undefined : head);
   const attrs = new Map<string, InputAttribute>(input);
   if (isDirty) {
     if (!settings.allowDirty) throw failure(`Git tree '${path}' is dirty`);

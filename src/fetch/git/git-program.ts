@@ -28,6 +28,8 @@ export interface GitOutcome {
   readonly stdout: Buffer;
   /** The last of what git had to say. */
   readonly said: string;
+  /** All of it. */
+  readonly stderr: string;
 }
 
 export interface GitOptions {
@@ -61,7 +63,8 @@ export class Git {
       outputSizeMax: OUTPUT_BYTES_MAX,
       ...(options.stdin === undefined ? {} : { stdin: options.stdin }),
     });
-    return { ok: succeeded(outcome), stdout: outcome.stdout, said: lastWords(outcome.stderr.toString("utf8")) };
+    const stderr = outcome.stderr.toString("utf8");
+    return { ok: succeeded(outcome), stdout: outcome.stdout, said: lastWords(stderr), stderr };
   }
 
   /** The output of a call that must succeed; `what` says what was tried. */

@@ -86,6 +86,22 @@ export class GitRepository {
     return said.toString("latin1").trim() === "true";
   }
 
+  /**
+   * What git says of the signature of a commit, given who may sign. A repository must not choose the programs that
+   * check it.
+   */
+  async verifyCommit(rev: string, signersFile: string): Promise<{ readonly ok: boolean; readonly said: string }> {
+    const programs = [
+      "gpg.ssh.program=ssh-keygen",
+      "gpg.program=gpg",
+      "gpg.openpgp.program=gpg",
+      "gpg.x509.program=gpgsm",
+    ];
+    const settings = [`gpg.ssh.allowedSignersFile=${signersFile}`, ...programs].flatMap((one) => ["-c", one]);
+    const { ok, stdout, stderr } = await this.#git.run([...settings, ...this.#arguments(["verify-commit", rev])]);
+    return { ok, said: stdout.toString("utf8") + stderr };
+  }
+
   /** When a commit was made, in seconds. */
   async commitTime(rev: string): Promise<number> {
     const what = `getting Git object '${rev}'`;

@@ -162,13 +162,10 @@ const GIT: Scheme = {
     return GIT.check(attrs);
   },
   check: (attrs) => {
-    for (const name of ["verifyCommit", "keytype", "publicKey", "publicKeys"]) {
-      if (attrs.has(name)) throw new InputError(VERIFIED_FETCHES);
-    }
     const ref = textAttribute(attrs, "ref");
     if (ref !== undefined && !isLegalRefName(ref)) throw new UrlError(`invalid Git branch/tag name '${ref}'`);
     const url = renderUrl(fixGitUrl(requiredText(attrs, "url")));
-    for (const name of ["shallow", "submodules", "allRefs"]) booleanAttribute(attrs, name);
+    for (const name of ["shallow", "submodules", "allRefs", "verifyCommit"]) booleanAttribute(attrs, name);
     return withAttributes(attrs, { url });
   },
   toUrl: (attrs) => {
@@ -178,9 +175,13 @@ const GIT: Scheme = {
     const ref = textAttribute(attrs, "ref");
     if (rev !== undefined) query.set("rev", rev);
     if (ref !== undefined) query.set("ref", ref);
-    for (const name of ["shallow", "lfs", "submodules", "exportIgnore"]) {
+    for (const name of ["shallow", "lfs", "submodules", "exportIgnore", "verifyCommit"]) {
       if (booleanAttribute(attrs, name) === true) query.set(name, "1");
     }
+    const key = textAttribute(attrs, "publicKey");
+    if (key !== undefined) query.set("keytype", textAttribute(attrs, "keytype") ?? "ssh-ed25519").set("publicKey", key);
+    const keys = textAttribute(attrs, "publicKeys");
+    if (keys !== undefined) query.set("publicKeys", keys);
     return { ...url, scheme: url.scheme === "git" ? "git" : `git+${url.scheme}`, query };
   },
   isLocked: (attrs) => {
@@ -195,9 +196,6 @@ const GIT: Scheme = {
     return changed;
   },
 };
-
-const VERIFIED_FETCHES =
-  "experimental Nix feature 'verified-fetches' is disabled; add '--extra-experimental-features verified-fetches' to enable it";
 
 /** Makes what git calls a location a URL: `user@host:path`, a path, or a URL with or without `git+`. */
 export function fixGitUrl(text: string): Url {

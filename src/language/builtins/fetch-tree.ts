@@ -33,7 +33,7 @@ import { renderJson } from "../eval/value-json.ts";
 import { GLOBAL_REGISTRY_DEFAULT, Registries } from "../flake/registry.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { refusing } from "../flake/flake-file.ts";
-import { requireFeature } from "./features.ts";
+import { requireFeature, requireInputFeatures } from "./features.ts";
 import { checkUri } from "./uri-access.ts";
 
 type Fetcher = "fetchTree" | "fetchGit";
@@ -46,6 +46,7 @@ const MERCURIAL_SHORT_REVISION_CHARS = 12;
 
 /** Fetches a checked input; its tree can be read at its store path from then on. */
 export function fetchInput(state: EvalState, input: InputAttrs): FetchedTree {
+  requireInputFeatures(state, input);
   try {
     return asking(() => state.host.fetchTree(input));
   } catch (error) {

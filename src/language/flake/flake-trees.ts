@@ -1,5 +1,6 @@
 /** The trees of flakes and their inputs: fetched once per evaluation, checked against what their locks say. */
 
+import { requireInputFeatures } from "../builtins/features.ts";
 import { sourcePath } from "../../format/content-address.ts";
 import {
   type InputAttrs,
@@ -79,6 +80,7 @@ export class FlakeTrees {
 
   #fetchAgain(input: InputAttrs): string {
     return this.#describing(input, () => {
+      requireInputFeatures(this.#state, input);
       const { storePath, attrs } = asking(() => this.#state.host.fetchTree(input));
       for (const name of [...input.keys()].sort()) {
         const found = attrs.get(name);
@@ -94,6 +96,7 @@ export class FlakeTrees {
 
   #fetchDirect(input: InputAttrs): Pick<FlakeTree, "storePath" | "locked"> {
     return this.#describing(input, () => {
+      requireInputFeatures(this.#state, input);
       const { storePath, attrs } = asking(() => this.#state.host.fetchTree(input));
       checkKept(input, attrs);
       return { storePath, locked: attrs };

@@ -5,11 +5,11 @@ export const FILE_DOCS: Readonly<Record<string, string>> = {
   "dirOf path":
     "What stands before the last slash: a path for a path, a string for a string; `.` when there is no slash.",
   "fetchGit arguments":
-    "A working tree or revision of a git repository: a URL or path, or a set with `url` and, optionally, `rev`, `ref`, `name`, `submodules`, `shallow`, `allRefs`, `lfs`. The result has `outPath`, `rev`, `shortRev`, `revCount`, `lastModified` and `narHash`. Pure evaluation needs `rev`.",
+    "A working tree or revision of a git repository: a URL or path, or a set with `url` and, optionally, `rev`, `ref`, `name`, `submodules`, `shallow`, `allRefs`, and with the experimental feature `verified-fetches` `verifyCommit` and `publicKeys`. The result has `outPath`, `rev`, `shortRev`, `revCount`, `lastModified` and `narHash`. Pure evaluation needs `rev`.",
   "fetchClosure arguments":
     "Makes a store path of a binary cache valid with its closure, and gives it as a string that depends on it. Takes `fromStore`, the address of the cache, and `fromPath`; with `toPath`, the closure is rewritten so that its paths follow from its contents, to that path (an empty one makes the error tell it). A path that does not follow from its contents needs `inputAddressed = true` and a signature by a trusted key. Needs the experimental feature `fetch-closure`.",
   "fetchMercurial arguments":
-    "A revision of a Mercurial repository: a URL, or a set with `url` and, optionally, `rev` and `name`. Arguments are checked, but Mercurial's repositories cannot be fetched.",
+    "A revision of a Mercurial repository: a URL or path, or a set with `url` and, optionally, `rev` (a revision, branch or tag) and `name`. The result has `outPath`, `rev`, `shortRev`, `branch` and `revCount`; of a work tree that was changed, what is tracked as it is now. Pure evaluation needs a revision.",
   "fetchTarball arguments":
     "Downloads an archive, unpacks it, and gives the store path of its one top directory. Takes a URL, or a set with `url` and, optionally, `sha256` (of the unpacked tree) and `name`. Pure evaluation needs the hash.",
   "fetchTree input":

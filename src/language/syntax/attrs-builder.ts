@@ -5,7 +5,7 @@
  * attribute are an error, unless both are sets, which are merged. When they are, a `rec` on the later one is lost.
  */
 import { renderIdentifier } from "../print/identifier.ts";
-import { AttrDef, type AttrName, Attrs, DefKind, DynamicDef, type Expr, InheritSource, Kind, Select } from "./ast.ts";
+import { AttrDef, AttrName, Attrs, DefKind, DynamicDef, type Expr, InheritSource, Kind, Select } from "./ast.ts";
 import type { Lexer } from "./lexer.ts";
 import { renderPosition } from "./parse-error.ts";
 
@@ -70,6 +70,15 @@ export class AttrsBuilder {
     const { name, expr } = path[last] as AttrName;
     if (name === null) attrs.dynamicDefs.push(new DynamicDef(start, end, expr as Expr, value));
     else this.#defineName(attrs, path, new AttrDef(start, end, name, value, DefKind.Plain));
+  }
+
+  /** `name = value;`, as most definitions are. */
+  defineOne(attrs: Attrs, start: number, end: number, name: string, value: Expr): void {
+    const def = new AttrDef(start, end, name, value, DefKind.Plain);
+    if (this.#find(attrs, name) === undefined) {
+      this.#insert(attrs, def);
+      setFunctionName(value, name);
+    } else this.#defineName(attrs, [new AttrName(start, start + name.length, name, null)], def);
   }
 
   /** One name of an `inherit`. */

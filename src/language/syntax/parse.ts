@@ -633,7 +633,13 @@ class Parser {
     const lexer: Lexer = this.#lexer;
     for (;;) {
       switch (lexer.token) {
-        case Token.Identifier:
+        case Token.Identifier: {
+          const { name, start, position } = lexer;
+          lexer.advance();
+          if (lexer.token === Token.Assign) this.#definitionOf(attrs, name, start);
+          else this.#definition(attrs, new AttrName(start, position, name, null));
+          break;
+        }
         case Token.OrKeyword:
         case Token.Quote:
         case Token.DollarBrace:
@@ -647,6 +653,16 @@ class Parser {
           return;
       }
     }
+  }
+
+  /** `= value;`, behind the one name of a definition. */
+  #definitionOf(attrs: Attrs, name: string, start: number): void {
+    const lexer: Lexer = this.#lexer;
+    lexer.advance();
+    const value = this.#expr();
+    if (lexer.token !== Token.Semicolon) this.#unexpected([Token.Semicolon]);
+    this.#attrs.defineOne(attrs, start, lexer.position, name, value);
+    lexer.advance();
   }
 
   /** A definition, from behind the first name of its path on. */

@@ -73,6 +73,7 @@ const refused: readonly (readonly [expression: string, feature: string, reason?:
   ["1 |> (x: x + 1)", "pipe-operators"],
   ['builtins.getFlake "/x"', "flakes"],
   ['builtins.parseFlakeRef "x"', "flakes"],
+  ['builtins.fetchGit { url = "/x"; verifyCommit = true; }', "verified-fetches"],
 ];
 
 const outcomes = await evaluateMany(

@@ -121,24 +121,28 @@ function withPristine(script: string): void {
 }
 
 const NIX = "nix --extra-experimental-features nix-command --extra-experimental-features flakes";
+const COMPATIBLE = `${ROOT}/bin/compat/${NIX} --store local?root=${place}/root`;
 const PRISTINE = `${ROOT}/bin/pristine --store local?root=${place}/root`;
 
 for (const file of globSync(`${import.meta.dirname}/flakes/*.story`).sort()) {
   const steps = stepsOf(readFileSync(file, "utf8"));
   const expected = runStory(steps, NIX, withNix);
-  const actual = runStory(steps, PRISTINE, withPristine);
-  for (const [index, { kind, text }] of steps.entries()) {
-    if (kind === "shell") continue;
-    test(`${basename(file, ".story")}: ${text.split("\n")[0]!}`, () => {
-      const [nix, ours] = [expected[index]!, actual[index]!];
-      assert.equal(ours.locks, nix.locks);
-      assert.equal(nix.status === "0", kind === "succeeds", nix.err);
-      if (kind === "succeeds") assert.deepEqual(comparable(ours), comparable(nix));
-      else {
-        assert.notEqual(ours.status, "0", ours.out);
-        const shown = ours.err.replace(/ \[[A-Z_]+\]\n/, "\n").replace(/\s+/g, " ");
-        assert.ok(shown.includes(messageOf(nix.err)), `${ours.err}\nis not\n${nix.err}`);
-      }
-    });
+  const programs = { pristine: PRISTINE, "bin/compat/nix": COMPATIBLE };
+  for (const [name, program] of Object.entries(programs)) {
+    const actual = runStory(steps, program, withPristine);
+    for (const [index, { kind, text }] of steps.entries()) {
+      if (kind === "shell") continue;
+      test(`${basename(file, ".story")}: ${name} ${text.split("\n")[0]!}`, () => {
+        const [nix, ours] = [expected[index]!, actual[index]!];
+        assert.equal(ours.locks, nix.locks);
+        assert.equal(nix.status === "0", kind === "succeeds", nix.err);
+        if (kind === "succeeds") assert.deepEqual(comparable(ours), comparable(nix));
+        else {
+          assert.notEqual(ours.status, "0", ours.out);
+          const shown = ours.err.replace(/ \[[A-Z_]+\]\n/, "\n").replace(/\s+/g, " ");
+          assert.ok(shown.includes(messageOf(nix.err)), `${ours.err}\nis not\n${nix.err}`);
+        }
+      });
+    }
   }
 }

@@ -2,10 +2,11 @@
 
 import type { Command } from "commander";
 import { currentSystem } from "../../realise/current-system.ts";
-import type { EvaluationResult } from "../../realise/evaluate.ts";
+import type { EvaluationRequest, EvaluationResult } from "../../realise/evaluate.ts";
 import type { FlakeRequest } from "../../realise/flake/flake-request.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { addLockOptions, flakeRequest, type LockOptions } from "../flake-options.ts";
+import { safeText } from "../render/safe-text.ts";
 import { action, type Session } from "../session.ts";
 
 interface FlakeOptions extends LockOptions {
@@ -26,6 +27,7 @@ export function registerFlake(program: Command): void {
   registerCheck(flake);
   registerLock(flake);
   registerUpdate(flake);
+  registerInit(flake);
 }
 
 function addCommonOptions(command: Command): Command {
@@ -136,13 +138,36 @@ function registerUpdate(flake: Command): void {
   );
 }
 
-type Asked = EvaluationResult & { readonly store: () => Promise<import("../../store/local-store.ts").LocalStore> };
+function registerInit(flake: Command): void {
+  const command = flake
+    .command("init")
+    .summary("write the files of a template of a flake to the current directory")
+    .option("-t, --template <flake>", "the template, FLAKE#NAME", "templates");
+  addCommonOptions(command).action(
+    action(async (session, options: FlakeOptions & { template: string }) => {
+      const { TEMPLATE_REQUEST, TEMPLATE_TASK, writeTemplate } = await import("../flake-template.ts");
+      const request = flakeRequest(options.template, TEMPLATE_TASK, options, { writes: false });
+      const result = await ask(session, request, options, { canBuild: false }, TEMPLATE_REQUEST);
+      const { storeRoot } = result;
+      const tell = (line: string): void => session.terminal.err(safeText(line));
+      await writeTemplate(result, process.cwd(), { storeRoot, signal: session.signal, tell });
+      if (session.options.json) session.terminal.out(JSON.stringify({}));
+      return EXIT.ok;
+    }),
+  );
+}
+
+type Asked = EvaluationResult & {
+  readonly storeRoot: string;
+  readonly store: () => Promise<import("../../store/local-store.ts").LocalStore>;
+};
 
 async function ask(
   session: Session,
   flake: FlakeRequest,
   options: FlakeOptions,
   { canBuild }: { readonly canBuild: boolean },
+  request: Partial<EvaluationRequest> = {},
 ): Promise<Asked> {
   const { evaluate } = await import("../../realise/evaluate.ts");
   const { evaluationServices } = await import("../evaluation-services.ts");
@@ -158,9 +183,11 @@ async function ask(
       // What is locked anew is asked for anew, however recently it was downloaded.
       ...(flake.task.kind === "lock" ? { fetchSettings: { tarballTtl: 0 } } : {}),
       ...storeRoot,
+      ...request,
     },
     session.signal,
-    services,
+    // What is selected has to be at hand, not only remembered.
+    flake.task.kind === "select" ? { ...services, remembering: "off" } : services,
   );
-  return { ...result, store };
+  return { ...result, storeRoot: storeRoot.storeRoot ?? "", store };
 }

@@ -26,6 +26,7 @@ const SHORT: Readonly<Record<string, string>> = {
   "-v": "--verbose",
   "-L": "--print-build-logs",
   "-j": "--max-jobs",
+  "-t": "--template",
 };
 
 /** Flags of every command; what they ask for beyond settings is nothing here. */

@@ -1,6 +1,7 @@
 /** `nix eval`. */
 
 import type { EvaluationRequest, EvaluationResult, EvaluationServices } from "../../realise/evaluate.ts";
+import type { LocalStore } from "../../store/local-store.ts";
 import { storeServices } from "../../realise/store-services.ts";
 import { resolveStoreAddress } from "../../store/store-address.ts";
 import { writeTextTree } from "../../system/text-tree.ts";
@@ -39,7 +40,7 @@ export async function runNixEval(line: CommandLine, signal: AbortSignal): Promis
     settings,
     {
       ...(await evaluationOf(line, settings, { isPure: true })),
-      ...(await whatToEvaluate(line)),
+      ...(await whatToEvaluate(line, settings)),
       ...(apply === undefined ? {} : { apply }),
       output: writeTo !== undefined ? "tree" : isRaw ? "raw" : isJson ? "json" : "printed",
       keepFunction: true,
@@ -63,18 +64,62 @@ function isPretty({ flags }: CommandLine): boolean {
 
 type Evaluated = Pick<EvaluationRequest, "expression" | "file" | "attrPath" | "flake">;
 
-async function whatToEvaluate(line: CommandLine): Promise<Evaluated> {
+async function whatToEvaluate(line: CommandLine, settings: NixSettings): Promise<Evaluated> {
   const source = await sourceOf(line);
   const word = line.words[0] ?? ".";
   if (source === undefined) {
     const system = currentSystem();
-    return flakeOf(line, word, {
+    return flakeOf(line, settings, word, {
       kind: "select",
       defaults: [`packages.${system}.default`, `defaultPackage.${system}`],
       prefixes: [`packages.${system}.`, `legacyPackages.${system}.`],
     });
   }
   return word === "." ? source : { ...source, attrPath: word };
+}
+
+/** An evaluation with the store that it was done for. */
+export interface Served {
+  readonly result: EvaluationResult;
+  /** Where the store's files really are, in front of their paths. */
+  readonly storeRoot: string;
+  /** The address of the store, when it may be written to. */
+  readonly storeText: string | undefined;
+  /** The store to build in. */
+  readonly store: () => Promise<LocalStore>;
+}
+
+/** Evaluates with the store that the command line and the settings name; nothing is written to it but what is built. */
+export async function evaluateServed(
+  line: CommandLine,
+  settings: NixSettings,
+  request: EvaluationRequest,
+  signal: AbortSignal,
+): Promise<Served> {
+  const storeText = lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"], settings.text("store"));
+  const canWrite = storeText !== undefined && !line.flags.has("--read-only");
+  const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
+  const { storeRoot, ...places } = placesOf(address);
+  const located = { ...request, ...places, readWrite: canWrite, ...(storeRoot === "" ? {} : { storeRoot }) };
+  let opened: Promise<LocalStore> | undefined;
+  const open = async (): Promise<LocalStore> => {
+    const { openLocalStore } = await import("../../store/open-store.ts");
+    return await openLocalStore(storeText, signal);
+  };
+  const store = async (): Promise<LocalStore> => await (opened ??= open());
+  const services: EvaluationServices = {
+    ...reporting(),
+    mayBlock: true,
+    ...(canWrite
+      ? {
+          // What is remembered says what a derivation is called, but not what is in it.
+          remembering: "off",
+          ...storeServices(store),
+        }
+      : {}),
+  };
+  const result = await evaluateForNix(located, signal, services, settings);
+  return { result, storeRoot, storeText: canWrite ? storeText : undefined, store };
 }
 
 /** Evaluates; what the expression adds to the store is written there unless `--read-only` is given. */
@@ -84,28 +129,9 @@ async function evaluateInStore(
   request: EvaluationRequest,
   signal: AbortSignal,
 ): Promise<EvaluationResult> {
-  const storeText = lastValue(line, "--store") ?? storeOfEnvironment(process.env["NIX_REMOTE"], settings.text("store"));
-  const canWrite = storeText !== undefined && !line.flags.has("--read-only");
-  const address = storeText === undefined ? undefined : await resolveStoreAddress(storeText);
-  const { storeRoot, ...places } = placesOf(address);
-  const located = { ...request, ...places, readWrite: canWrite, ...(storeRoot === "" ? {} : { storeRoot }) };
-  const services: EvaluationServices = {
-    ...reporting(),
-    mayBlock: true,
-    ...(canWrite
-      ? {
-          // What is remembered says what a derivation is called, but not what is in it.
-          remembering: "off",
-          ...storeServices(async () => {
-            const { openLocalStore } = await import("../../store/open-store.ts");
-            return await openLocalStore(storeText, signal);
-          }),
-        }
-      : {}),
-  };
-  const result = await evaluateForNix(located, signal, services, settings);
+  const { result, storeText } = await evaluateServed(line, settings, request, signal);
   const made = [...result.derivations.keys(), ...result.sources.keys()];
-  if (canWrite && made.length > 0) {
+  if (storeText !== undefined && made.length > 0) {
     const { openStore } = await import("../../store/open-store.ts");
     const { instantiate } = await import("../../realise/instantiate.ts");
     const store = await openStore(storeText, signal);

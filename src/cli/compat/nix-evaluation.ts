@@ -23,6 +23,9 @@ export const EVALUATION_FLAGS: FlagTable = {
   "--no-registries": 0,
   "--no-update-lock-file": 0,
   "--no-write-lock-file": 0,
+  "--output-lock-file": 1,
+  "--reference-lock-file": 1,
+  "--update-input": 1,
   "--override-input": 2,
   "--recreate-lock-file": 0,
   "--override-flake": 2,
@@ -53,9 +56,15 @@ export function settingsOf(line: CommandLine): NixSettings {
 }
 
 /** A flake that a word names, when neither `--expr` nor `--file` is given. */
-export function flakeOf(line: CommandLine, word: string, task: FlakeTask): Pick<EvaluationRequest, "flake"> {
+export function flakeOf(
+  line: CommandLine,
+  settings: NixSettings,
+  word: string,
+  task: FlakeTask,
+): Pick<EvaluationRequest, "flake"> {
   const pairs = (flag: string): [string, string][] =>
     (line.flags.get(flag) ?? []).map(([from = "", to = ""]) => [from, to]);
+  const [referenceFile, outputFile] = [lastValue(line, "--reference-lock-file"), lastValue(line, "--output-lock-file")];
   return {
     flake: {
       reference: word,
@@ -66,8 +75,16 @@ export function flakeOf(line: CommandLine, word: string, task: FlakeTask): Pick<
         allowsChanges: !line.flags.has("--no-update-lock-file"),
         recreates: line.flags.has("--recreate-lock-file"),
         commits: line.flags.has("--commit-lock-file"),
+        updates: (line.flags.get("--update-input") ?? []).map(([input = ""]) => input),
+        ...(settings.isOn("allow-dirty-locks") ? { allowsDirtyLocks: true } : {}),
+        ...(referenceFile === undefined ? {} : { referenceFile }),
+        ...(outputFile === undefined ? {} : { outputFile }),
       },
-      registries: { isUsed: !line.flags.has("--no-registries"), overrides: pairs("--override-flake") },
+      registries: {
+        isUsed: !line.flags.has("--no-registries") && settings.isOn("use-registries", true),
+        overrides: pairs("--override-flake"),
+        ...(settings.has("flake-registry") ? { global: settings.text("flake-registry") } : {}),
+      },
     },
   };
 }

@@ -12,6 +12,7 @@ The part of the nix program that Pristine's evaluator serves.
 
   eval [ATTRIBUTE]   print the value of --expr EXPR or --file PATH
   eval [FLAKE#NAME]  print an output of a flake
+  flake COMMAND      check, init, lock, metadata, show, update
   hash COMMAND       convert, file, path, to-base16, to-base32, to-base64, to-sri
   repl               evaluate expressions interactively
 
@@ -27,6 +28,10 @@ Options of eval:
   --json, --raw, --pretty            the form of the output
   --apply EXPR                       call this function with the value
   --write-to PATH                    write a string, or a set of strings, as files
+Options of flake:
+  --json, --all-systems, --legacy    what show and metadata print
+  --no-build                         check evaluates only
+  --flake FLAKE, -t TEMPLATE         what update locks and init writes
 
 Exit status: 0 on success, 1 for an error.
 `;
@@ -41,7 +46,7 @@ const ELSEWHERE: Readonly<Record<string, string>> = {
 };
 
 const KNOWN = new Set([
-  ..."app bundle config daemon derivation develop dump-path edit env flake fmt formatter help key nar".split(" "),
+  ..."app bundle config daemon derivation develop dump-path edit env fmt formatter help key nar".split(" "),
   ..."print-dev-env profile realisation registry run search shell upgrade-nix why-depends".split(" "),
 ]);
 
@@ -59,6 +64,11 @@ export async function main(): Promise<number> {
       const line = joinCommandLines(outer, parseCommandLine(outer.rest, EVAL_FLAGS));
       if (line.flags.has("--help")) process.stdout.write(USAGE);
       else await runNixEval(line, abort.signal);
+    } else if (command === "flake") {
+      const { FLAKE_FLAGS, runNixFlake } = await import("./nix-flake.ts");
+      const line = joinCommandLines(outer, parseCommandLine(outer.rest, FLAKE_FLAGS));
+      if (line.flags.has("--help")) process.stdout.write(USAGE);
+      else await runNixFlake(line, abort.signal);
     } else if (command === "repl") {
       const { REPL_FLAGS, runNixRepl } = await import("./nix-repl.ts");
       const line = joinCommandLines(outer, parseCommandLine(outer.rest, REPL_FLAGS));

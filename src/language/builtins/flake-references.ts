@@ -15,6 +15,7 @@ import { describeType, isInteger, isString } from "../eval/type-name.ts";
 import { ContextString, type Slot } from "../eval/value.ts";
 import { refusing } from "../flake/flake-file.ts";
 import type { Builtins } from "./builtin.ts";
+import { requireInputFeatures } from "./features.ts";
 
 /** The attributes of an input as a set. */
 export function attrsOfInput(input: InputAttrs): Attrs {
@@ -37,18 +38,21 @@ function inputAttribute(name: string, slot: Slot): InputAttribute {
 export const flakeReferenceBuiltins: Builtins = {
   parseFlakeRef: [
     1,
-    (_state, [reference]) => {
+    (state, [reference]) => {
       const frame = "while evaluating the argument passed to builtins.parseFlakeRef";
       const text = expectPlainText(reference!, undefined, frame);
-      return attrsOfInput(refusing(() => flakeReferenceAttributes(parseFlakeReference(text))));
+      const attrs = refusing(() => flakeReferenceAttributes(parseFlakeReference(text)));
+      requireInputFeatures(state, attrs);
+      return attrsOfInput(attrs);
     },
   ],
   flakeRefToString: [
     1,
-    (_state, [attrs]) => {
+    (state, [attrs]) => {
       const frame = "while evaluating the argument passed to builtins.flakeRefToString";
       const { keys, values } = expectAttrs(attrs!, undefined, frame);
       const input = new Map(keys.map((name, index) => [name, inputAttribute(name, values[index]!)]));
+      if (input.get("type") === "git") requireInputFeatures(state, input);
       return refusing(() => renderFlakeReference(flakeReferenceOfAttributes(input)));
     },
   ],

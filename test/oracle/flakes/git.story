@@ -40,7 +40,7 @@ $ git -C w checkout -q flake.nix; echo '{ outputs = _: { v = 2; }; }' > dep/flak
 > flake update dep --flake ./w
 > eval ./w#v
 > eval ./w#r
-$ git -C w commit -qam updated; sed -i "s|dep\"|dep?ref=t\"|" w/flake.nix; git -C w commit -qam tagged
+$ touch -d 2024-01-02T03:04:06Z w/flake.lock; git -C w commit -qam updated; sed -i "s|dep\"|dep?ref=t\"|" w/flake.nix; git -C w commit -qam tagged
 > flake lock ./w --commit-lock-file
 > flake metadata ./w --json
 $ git -C w log --format=%B > log

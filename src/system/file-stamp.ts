@@ -38,8 +38,9 @@ export function stampOf(path: string, options: { readonly followLinks: boolean }
     status = (options.followLinks ? fs.statSync : fs.lstatSync)(onDisk(path), { throwIfNoEntry: false });
   } catch (error) {
     const { code } = error as { readonly code?: unknown };
-    // A link that leads back to itself names nothing, either.
-    if (code === "ENOTDIR" || code === "ELOOP") return undefined;
+    if (code === "ENOTDIR") return undefined;
+    // A link that leads back to itself is something else than one that leads nowhere.
+    if (code === "ELOOP" && options.followLinks) return { text: "loop", kind: "unknown", isFresh: false };
     throw fileError(`look at '${textOfByteString(path)}'`, error);
   }
   return status === undefined ? undefined : stampFrom(status);

@@ -44,10 +44,13 @@ export class ChangingWorld {
   readonly root: string;
   readonly env: Record<string, string> = { LEFT: "1" };
   readonly #dice: Dice;
+  readonly #asSets: boolean;
 
-  constructor(root: string, dice: Dice) {
+  /** With `asSets`, programs are sets whose members may be evaluated one by one, and are asked for so. */
+  constructor(root: string, dice: Dice, { asSets = false }: { readonly asSets?: boolean } = {}) {
     this.root = root;
     this.#dice = dice;
+    this.#asSets = asSets;
     mkdirSync(join(root, "dir/deep"), { recursive: true });
     mkdirSync(join(root, "../set/inner"), { recursive: true });
     for (const name of NAMES) this.#writeProgram(name);
@@ -138,6 +141,7 @@ export class ChangingWorld {
       args: { n: { expr: String(dice.below(2)) } },
       output: "json",
       strict: true,
+      ...(this.#asSets ? { perMember: true } : {}),
       env: { ...this.env },
     };
   }
@@ -146,10 +150,12 @@ export class ChangingWorld {
   describe(): string {
     return [...NAMES.map((name) => `${name}.nix`), "../set/default.nix", "../set/inner/default.nix", ...ALL_PLACES]
       .map((name) => {
-        const status = lstatSync(join(this.root, name), { throwIfNoEntry: false });
-        const shown =
-          status?.isFile() === true ? readFileSync(join(this.root, name), "utf8") : status?.mode.toString(8);
-        return `${name}: ${shown}`;
+        try {
+          const status = lstatSync(join(this.root, name));
+          return `${name}: ${status.isFile() ? readFileSync(join(this.root, name), "utf8") : status.mode.toString(8)}`;
+        } catch (error) {
+          return `${name}: ${(error as { readonly code?: string }).code}`;
+        }
       })
       .join("\n");
   }
@@ -157,7 +163,9 @@ export class ChangingWorld {
   #writeProgram(name: string): string {
     const dice = this.#dice;
     const looks = Array.from({ length: 1 + dice.below(3) }, () => this.#look(name));
-    writeFileSync(join(this.root, `${name}.nix`), `{ n ? 5 }: [ n ${looks.join(" ")} ]`);
+    const members = ["n", ...looks].map((look, index) => `m${index} = ${look};`);
+    const body = this.#asSets ? `{ ${members.join(" ")} }` : `[ n ${looks.join(" ")} ]`;
+    writeFileSync(join(this.root, `${name}.nix`), `{ n ? 5 }: ${body}`);
     return `${name}: ${looks.join(" ")}`;
   }
 

@@ -5,7 +5,8 @@
  *
  * `--bind` names directories that the fleet needs, for the real Nix. FILE of `--fleet` is a set of systems, of which `--host` names one; `--module` is a file that belongs to it, to which
  * a comment is added for `changed` and taken away again in the end. Measured are whole commands: `cold` without anything
- * remembered, `unchanged` with the cache, `changed` with the resident process, and `fleet`, all systems cold. Every
+ * remembered, `unchanged` with the cache, `changed` with the resident process, and `fleet`, all systems cold;
+ * `fleetUnchanged` and `fleetChanged` are all systems with nothing and with that module changed. Every
  * answer is compared with the real Nix's. `--tiny` makes a fleet of its own and does without a real Nix.
  */
 
@@ -95,15 +96,19 @@ async function compare(): Promise<Record<string, unknown>> {
     (all[name] ??= []).push(figures);
     return stdout.trim();
   };
-  if (!options.tiny) await startResident(ours(resident, ...one));
+  if (!options.tiny) {
+    await startResident(ours(resident, ...one));
+    // Asked for the whole fleet, it evaluates that host by host, and from then on what has changed.
+    for (const _ of ["cold", "warm"]) changing("whole", () => measure(ours(resident)));
+  }
   for (let run = 0; run < runs; run++) {
     // What was remembered last was of the changed module.
     measure(ours(remembering, ...one));
+    measure(ours(remembering));
     const answers = [note("cold", ours(off, ...one)), note("unchanged", ours(remembering, ...one))];
-    appendFileSync(module, `# ${run} ${process.pid}\n`);
-    answers.push(note("changed", ours(options.tiny ? remembering : resident, ...one)));
-    writeFileSync(module, before);
-    const whole = [note("fleet", ours(off))];
+    changing(`${run}`, () => answers.push(note("changed", ours(options.tiny ? remembering : resident, ...one))));
+    const whole = [note("fleet", ours(off)), note("fleetUnchanged", ours(remembering))];
+    changing(`${run} fleet`, () => whole.push(note("fleetChanged", ours(options.tiny ? remembering : resident))));
     if (!options.tiny) {
       note("entering", enter("true"));
       answers.push(note("nix", enter("nix-instantiate", fleet, ...one)));
@@ -113,6 +118,13 @@ async function compare(): Promise<Record<string, unknown>> {
     if (new Set(whole).size !== 1) throw new Error("the answers for the fleet differ");
   }
   return summary(all);
+}
+
+/** Does something while the module has a comment more. */
+function changing(comment: string, act: () => void): void {
+  appendFileSync(module, `# ${comment} ${process.pid}\n`);
+  act();
+  writeFileSync(module, before);
 }
 
 /** Leaves a resident process behind, which has evaluated what it is to evaluate. */
@@ -143,13 +155,14 @@ function summary(all: Readonly<Record<string, readonly Measurement[]>>): Record<
     const [a, b] = [figures[ours], figures[theirs]];
     return a === undefined || b === undefined ? null : Math.round((a[key] / b[key]) * 100) / 100;
   };
-  const ratios = ["cold", "unchanged", "changed"].map((name) => [name, ratio(name, "nix", "wallSeconds")] as const);
+  const toNix = (names: readonly string[], theirs: string): Record<string, number | null> =>
+    Object.fromEntries(names.map((name) => [name, ratio(name, theirs, "wallSeconds")]));
   return {
     question: "eval-again",
     ...figures,
     ratio: {
-      ...Object.fromEntries(ratios),
-      fleet: ratio("fleet", "nixFleet", "wallSeconds"),
+      ...toNix(["cold", "unchanged", "changed"], "nix"),
+      ...toNix(["fleet", "fleetUnchanged", "fleetChanged"], "nixFleet"),
       fleetMemory: ratio("fleet", "nixFleet", "maxRssMb"),
     },
   };

@@ -14,7 +14,8 @@ case "$program $*" in
   nix*" "* | "cli "*eval*)
     if ulimit -S -s 286720 2>/dev/null; then
       exec "$node" ${proxy:+--use-env-proxy} --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt \
-        --min-semi-space-size=4 --max-semi-space-size=16 --max-old-space-size=8192 "$bin/../dist/$program.cjs" "$@"
+        --min-semi-space-size=2 --max-semi-space-size=32 --semi-space-growth-factor=4 --max-old-space-size=8192 \
+        "$bin/../dist/$program.cjs" "$@"
     fi
     ;;
 esac

@@ -49,12 +49,8 @@ export interface DerivationOutput {
   readonly outPath: string;
 }
 
-interface RawInventory {
-  readonly name: string;
-  readonly hosts: Readonly<Record<string, RawHost>>;
-  readonly systems: Readonly<Record<string, RawOutput>>;
-  readonly kits: Readonly<Record<string, RawOutput>>;
-}
+/** The fleet's name as `fleet`, and each host as `host-NAME`. */
+type RawInventory = Readonly<Record<string, RawHost | string>>;
 
 /** A derivation with its output. An attribute set that has `outPath` would become that path alone in JSON. */
 export interface RawOutput {
@@ -73,6 +69,8 @@ interface RawHost {
   };
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
   readonly warnings: readonly string[];
+  /** Of hosts whose systems are wanted. */
+  readonly output?: RawOutput;
 }
 
 /** Where Pristine's own Nix code lies: beside `src/` and `dist/`. */
@@ -105,12 +103,40 @@ export async function loadInventory(
       hint: "run 'pristine init' to make one, or name it with --fleet FILE",
     });
   }
-  const evaluation = await evaluate(
-    { expression: inventoryExpression(file, systems), baseDir: dirname(file), output: "json", strict: true },
-    signal,
-  );
+  const ask = async (expression: string, perMember: boolean): Promise<EvaluationResult> =>
+    await evaluate({ expression, baseDir: dirname(file), output: "json", strict: true, perMember }, signal);
+  const evaluation = await ask(inventoryExpression(file, systems), true);
   const raw = JSON.parse(evaluation.text) as RawInventory;
-  const hosts = Object.entries(raw.hosts).map(([name, host]): HostInventory => ({
+  const outputs = new Map<string, DerivationOutput>();
+  const hosts: HostInventory[] = [];
+  for (const [member, host] of Object.entries(raw)) {
+    if (typeof host === "string") continue;
+    const name = member.slice(HOST.length);
+    if (host.output !== undefined) outputs.set(name, outputOf(host.output));
+    hosts.push(hostOf(name, host));
+  }
+  const platforms = [...new Set(hosts.map(({ system }) => system))];
+  const kits = await ask(kitsExpression(file, platforms), false);
+  return {
+    name: String(raw["fleet"]),
+    fleetFile: file,
+    hosts,
+    systems: outputs,
+    kits: new Map(
+      Object.entries(JSON.parse(kits.text) as Readonly<Record<string, RawOutput>>).map(([system, kit]) => [
+        system,
+        outputOf(kit),
+      ]),
+    ),
+    evaluation: joined(evaluation, kits),
+  };
+}
+
+/** What members of the expression are called that stand for hosts. */
+const HOST = "host-";
+
+function hostOf(name: string, host: RawHost): HostInventory {
+  return {
     name,
     system: host.system,
     tags: host.deployment.tags,
@@ -124,14 +150,22 @@ export async function loadInventory(
     healthChecks: host.deployment.healthChecks,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
-  }));
+  };
+}
+
+/** What two evaluations made, which either of them may have to make again. */
+function joined(one: EvaluationResult, other: EvaluationResult): EvaluationResult {
+  const isRemembered = one.evaluateAgain !== undefined || other.evaluateAgain !== undefined;
   return {
-    name: raw.name,
-    fleetFile: file,
-    hosts,
-    systems: new Map(Object.entries(raw.systems).map(([name, system]) => [name, outputOf(system)])),
-    kits: new Map(Object.entries(raw.kits).map(([system, kit]) => [system, outputOf(kit)])),
-    evaluation,
+    ...one,
+    derivations: new Map([...one.derivations, ...other.derivations]),
+    sources: new Map([...one.sources, ...other.sources]),
+    ...(isRemembered
+      ? {
+          evaluateAgain: async (signal) =>
+            joined((await one.evaluateAgain?.(signal)) ?? one, (await other.evaluateAgain?.(signal)) ?? other),
+        }
+      : {}),
   };
 }
 
@@ -139,7 +173,7 @@ export function outputOf(raw: RawOutput): DerivationOutput {
   return { drvPath: raw.drvPath, outPath: raw.outputPath };
 }
 
-/** The hosts, the systems of those wanted, and the host kit for each platform among the hosts. */
+/** The fleet's name, and each host by itself, so that a change costs the hosts that saw it. */
 function inventoryExpression(file: string, systems: SystemsWanted): string {
   const wanted =
     systems === "all"
@@ -148,26 +182,30 @@ function inventoryExpression(file: string, systems: SystemsWanted): string {
   return `
     let
       pristine = import (/. + ${nixString(nixDirectory())}) { };
-      fleet = /. + ${nixString(file)};
-      inherit ((pristine.evalFleet fleet).inventory) name hosts;
+      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name hosts;
       isWanted = ${wanted};
-      wanted = builtins.filter isWanted (builtins.attrNames hosts);
+      hostOf = name: {
+        inherit (hosts.\${name}) system deployment networking;
+        warnings = if isWanted name then hosts.\${name}.warnings else [ ];
+      } // (if isWanted name then { output = { inherit (hosts.\${name}) drvPath outputPath; }; } else { });
+    in
+    { fleet = name; }
+    // builtins.listToAttrs (map (name: { name = "${HOST}\${name}"; value = hostOf name; }) (builtins.attrNames hosts))`;
+}
+
+/** The host kit for each platform. */
+function kitsExpression(file: string, platforms: readonly string[]): string {
+  return `
+    let
+      pristine = import (/. + ${nixString(nixDirectory())}) { };
       kitOf = system: pristine.kit {
-        lock = dirOf fleet + "/pristine.lock";
+        lock = dirOf (/. + ${nixString(file)}) + "/pristine.lock";
         kitJs = /. + ${nixString(kitProgram())};
         inherit system;
       };
-      outputOf = name: derivation: { inherit name; value = { inherit (derivation) drvPath; outputPath = derivation.outPath; }; };
-      platforms = builtins.attrValues (builtins.mapAttrs (_: host: host.system) hosts);
-    in {
-      inherit name;
-      hosts = builtins.mapAttrs (name: host: {
-        inherit (host) system deployment networking;
-        warnings = if isWanted name then host.warnings else [ ];
-      }) hosts;
-      systems = builtins.listToAttrs (map (name: { inherit name; value = { inherit (hosts.\${name}) drvPath outputPath; }; }) wanted);
-      kits = builtins.listToAttrs (map (system: outputOf system (kitOf system)) platforms);
-    }`;
+      outputOf = kit: { inherit (kit) drvPath; outputPath = kit.outPath; };
+    in
+    builtins.listToAttrs (map (name: { inherit name; value = outputOf (kitOf name); }) [ ${platforms.map(nixString).join(" ")} ])`;
 }
 
 /** The whole evaluated fleet as an expression, for `pristine eval`. */

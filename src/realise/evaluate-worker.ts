@@ -9,8 +9,8 @@ import { runEvaluation } from "./run-evaluation.ts";
 
 // Programs run most of their functions once: optimising them costs more than it gains (reference figures: -20% CPU).
 setFlagsFromString("--no-opt");
-// Helpers that copy live objects in parallel cost more than they save: nearly everything lives.
-setFlagsFromString("--no-parallel-scavenge");
+// As in bin/start.sh.
+setFlagsFromString("--semi-space-growth-factor=4");
 
 const { request, canRealise } = workerInput() as WorkerStart;
 

@@ -87,6 +87,11 @@ export class EvaluationHost implements Host {
     return this.#world.reads;
   }
 
+  /** Why the result may not be kept. */
+  get volatile(): string | undefined {
+    return this.#world.volatile;
+  }
+
   /** Says that the result may not be kept, because it depends on something that cannot be checked. */
   markVolatile(reason: string): void {
     this.#world.markVolatile(reason);

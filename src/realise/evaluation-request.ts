@@ -30,6 +30,10 @@ export interface EvaluationRequest {
   /** The attribute to take, `a.b."c.d".0`; of several, the results follow each other. */
   readonly attrPath?: string | readonly string[];
   readonly output: EvaluationOutput;
+  /** For `json`: the value is a set whose members are worth evaluating each by itself, where results are kept. */
+  readonly perMember?: boolean;
+  /** Of the set that is the value, only this: the names of its members as JSON, `null` for what is no such set. */
+  readonly part?: "names" | { readonly member: string };
   /** A function, as an expression, that is called with what was selected; its result is shown. */
   readonly apply?: string;
   /** Leave a function at the end of the path as it is, also when there are arguments for it. */

@@ -16,7 +16,8 @@ import { Attrs, attrsOfEntries } from "../language/eval/attrs.ts";
 import { canonicalPath } from "../language/eval/canonical-path.ts";
 import { callOne } from "../language/eval/call.ts";
 import { coerceToText, COPY } from "../language/eval/coerce.ts";
-import { collectDerivations } from "../language/eval/derivations-of.ts";
+import { collectDerivations, type FoundDerivation, SEARCHED_NAME } from "../language/eval/derivations-of.ts";
+import { isDerivation } from "../language/eval/equality.ts";
 import { EvalError } from "../language/eval/eval-error.ts";
 import { HostError } from "../language/host.ts";
 import { renderExcerpt } from "../language/eval/place-text.ts";
@@ -275,13 +276,42 @@ function renderRoot(program: Program, request: EvaluationRequest, root: Value): 
     .join(request.output === "raw" ? "" : "\n");
 }
 
-function renderSelected(state: EvalState, value: Value, autoArgs: Attrs, request: EvaluationRequest): string {
-  if (request.output === "drv") {
-    const found = collectDerivations(state, value, autoArgs);
-    return found
-      .map(({ drvPath, outputName }) => `${drvPath}${outputName === "out" ? "" : `!${outputName}`}`)
-      .join("\n");
+/** One member of a set, or the names of all; `null` for what is no set of members that the whole follows from. */
+function renderPart(
+  state: EvalState,
+  given: Value,
+  autoArgs: Attrs,
+  request: EvaluationRequest & Required<Pick<EvaluationRequest, "part">>,
+): string {
+  const { part, output } = request;
+  // Derivations are looked for in what a function returns, also when there are no arguments for it.
+  const isKept = output === "json" && (autoArgs.size === 0 || request.keepFunction === true);
+  const value = isKept ? given : autoCall(state, given, autoArgs);
+  if (part === "names") {
+    const isSplit = value instanceof Attrs && (output === "drv" ? !isDerivation(value) : isJsonObject(value));
+    if (!isSplit) return "null";
+    const { keys } = value;
+    if (output === "drv") return JSON.stringify(keys.filter((name) => SEARCHED_NAME.test(name)));
+    return keys.every((name) => SEARCHED_NAME.test(name)) ? JSON.stringify(keys) : "null";
   }
+  const { member } = part;
+  if (output === "drv") return renderDerivations(collectDerivations(state, value, autoArgs, member));
+  const set = value as Attrs;
+  return renderJson(state, set.get(member)!, new Set(), { copyPaths: true }, set.placeOf(member));
+}
+
+/** Whether a set becomes an object in JSON, with its attributes as members. */
+function isJsonObject(value: Attrs): boolean {
+  return !value.has("__toString") && !value.has("outPath");
+}
+
+function renderDerivations(found: readonly FoundDerivation[]): string {
+  return found.map(({ drvPath, outputName }) => `${drvPath}${outputName === "out" ? "" : `!${outputName}`}`).join("\n");
+}
+
+function renderSelected(state: EvalState, value: Value, autoArgs: Attrs, request: EvaluationRequest): string {
+  if (request.part !== undefined) return renderPart(state, value, autoArgs, { ...request, part: request.part });
+  if (request.output === "drv") return renderDerivations(collectDerivations(state, value, autoArgs));
   const isKept = autoArgs.size === 0 || request.keepFunction === true;
   return renderValue(state, isKept ? value : autoCall(state, value, autoArgs), request);
 }

@@ -18,10 +18,18 @@ export interface FoundDerivation {
 }
 
 /** Attributes with other names are not looked into. */
-const SEARCHED_NAME = /^[A-Za-z_][A-Za-z0-9\-_+]*$/;
+export const SEARCHED_NAME: RegExp = /^[A-Za-z_][A-Za-z0-9\-_+]*$/;
 
-/** All derivations in a value, each once, in the order of attribute names. */
-export function collectDerivations(state: EvalState, root: Value, args: Attrs): readonly FoundDerivation[] {
+/**
+ * All derivations in a value, each once, in the order of attribute names; with `member`, those that this attribute of the
+ * value contributes.
+ */
+export function collectDerivations(
+  state: EvalState,
+  root: Value,
+  args: Attrs,
+  member?: string,
+): readonly FoundDerivation[] {
   const found: FoundDerivation[] = [];
   const seen = new Set<Value>();
 
@@ -35,19 +43,19 @@ export function collectDerivations(state: EvalState, root: Value, args: Attrs): 
     return true;
   };
 
+  const searchMember = (value: Value): void => {
+    if (take(value) || !(value instanceof Attrs)) return;
+    const recurse = value.get("recurseForDerivations");
+    const frame = "while evaluating the attribute `recurseForDerivations`";
+    if (recurse !== undefined && expectBoolean(recurse, value.placeOf("recurseForDerivations"), frame)) search(value);
+  };
+
   const search = (given: Value): void => {
     const value = autoCall(state, given, args);
     if (take(value)) return;
     if (value instanceof Attrs) {
       value.keys.forEach((name, index) => {
-        if (!SEARCHED_NAME.test(name)) return;
-        const member = force(value.values[index]!, value.places?.[index]);
-        if (take(member) || !(member instanceof Attrs)) return;
-        const recurse = member.get("recurseForDerivations");
-        const frame = "while evaluating the attribute `recurseForDerivations`";
-        if (recurse !== undefined && expectBoolean(recurse, member.placeOf("recurseForDerivations"), frame)) {
-          search(member);
-        }
+        if (SEARCHED_NAME.test(name)) searchMember(force(value.values[index]!, value.places?.[index]));
       });
     } else if (isList(value)) {
       for (const element of value) {
@@ -57,7 +65,8 @@ export function collectDerivations(state: EvalState, root: Value, args: Attrs): 
     } else throw typeError("expression does not evaluate to a derivation (or a set or list of those)");
   };
 
-  search(root);
+  if (member === undefined) search(root);
+  else searchMember(force((root as Attrs).get(member)!, (root as Attrs).placeOf(member)));
   return found;
 }
 

@@ -33,6 +33,10 @@ export class RecordedWorld {
   readonly #kinds = new Map<string, SyncFileKind>();
   #volatile: string | undefined;
 
+  get volatile(): string | undefined {
+    return this.#volatile;
+  }
+
   /** What has been read so far. */
   get reads(): EvaluationReads {
     for (const [path, contents] of this.#undigested) {

@@ -62,7 +62,7 @@ export class PackageSet {
 
   /** Why it cannot be used by another evaluation. */
   get isSpent(): boolean {
-    return this.hasSpoken || this.host.reads.volatile !== undefined;
+    return this.hasSpoken || this.host.volatile !== undefined;
   }
 }
 

@@ -30,9 +30,14 @@ import {
 } from "../run-evaluation.ts";
 import { canShare } from "./can-share.ts";
 import { PackageFiles, PackageSet, Uses } from "./package-set.ts";
+import { canSplit, joinParts, type RememberedPart, splitKey } from "./split-evaluation.ts";
 
 /** Package sets kept at a time; the one not used for longest goes first. */
 const SETS_MAX = 8;
+
+/** What the names of a set's members are remembered as. */
+const NAMES = "names";
+const SPLIT_MEMBERS_MIN = 2;
 
 /** What the evaluations of one project have in common. */
 interface Project {
@@ -47,20 +52,33 @@ interface Project {
 export class SharedEvaluator {
   #project: Project | undefined;
   readonly #sets = new Map<string, PackageSet>();
+  /** How many members of sets were evaluated so far, apart from what was remembered. */
+  membersEvaluated = 0;
+  /** The parts of the set that was asked for last. */
+  #split: { readonly key: string; readonly parts: ReadonlyMap<string, RememberedPart> } | undefined;
   /** Calls that turned out to depend on more than their arguments. */
   readonly #refused = new Set<string>();
   /** Of the request that is being answered: package sets ask in its name. */
   #bridge: EvaluationBridge = {};
   readonly #env: Record<string, string> = {};
 
-  /** Evaluates as `runEvaluation` does. `check` may serve several requests of one command. */
-  evaluate(request: EvaluationRequest, bridge: EvaluationBridge, check: ReadCheck): EvaluationResult {
+  /**
+   * Evaluates as `runEvaluation` does. `check` may serve several requests of one command. With `textOnly` nobody asks
+   * for what was made, and of a set only those members are evaluated that something has changed for.
+   */
+  evaluate(
+    request: EvaluationRequest,
+    bridge: EvaluationBridge,
+    check: ReadCheck,
+    { textOnly = false }: { readonly textOnly?: boolean } = {},
+  ): EvaluationResult {
     if (!canShare(request)) return runEvaluation(request, bridge);
     this.#drop((set) => !check.check(set.host.reads.reads).isCurrent);
     const said: Said[] = [];
     let result: EvaluationResult;
     try {
-      result = this.#evaluateSharing(request, bridge, said);
+      const split = textOnly && canSplit(request) ? this.#evaluateParts(request, bridge, check) : undefined;
+      result = split ?? this.#evaluateSharing(request, bridge, said);
     } catch (error) {
       if (!(error instanceof EvalError) && !(error instanceof NotShareableError) && !(error instanceof RangeError)) {
         throw error;
@@ -74,6 +92,40 @@ export class SharedEvaluator {
     }
     this.#drop((set) => set.isSpent);
     return result;
+  }
+
+  /** Evaluates what has changed of a set; `undefined` when it has to be evaluated as a whole. */
+  #evaluateParts(request: EvaluationRequest, bridge: EvaluationBridge, check: ReadCheck): EvaluationResult | undefined {
+    const key = splitKey(request);
+    if (this.#split?.key !== key) this.#split = { key, parts: new Map() };
+    const before = this.#split.parts;
+    const parts = new Map<string, RememberedPart>();
+    const partOf = (id: string, part: NonNullable<EvaluationRequest["part"]>): RememberedPart | undefined => {
+      const known = before.get(id);
+      if (known !== undefined && check.check(known.reads).isCurrent) {
+        parts.set(id, known);
+        return known;
+      }
+      if (part !== "names") this.membersEvaluated++;
+      const said: Said[] = [];
+      const { text, reads } = this.#evaluateSharing({ ...request, part }, bridge, said);
+      // What is said once for the whole would be said for each member.
+      if (said.length > 0 || reads.volatile !== undefined) return undefined;
+      const made = { text, reads: reads.reads };
+      parts.set(id, made);
+      return made;
+    };
+    const names = partOf(NAMES, "names");
+    const members = names === undefined ? null : (JSON.parse(names.text) as readonly string[] | null);
+    if (names === undefined || members === null || members.length < SPLIT_MEMBERS_MIN) return undefined;
+    const found = new Map<string, RememberedPart>();
+    for (const member of members) {
+      const part = partOf(`${NAMES}.${member}`, { member });
+      if (part === undefined) return undefined;
+      found.set(member, part);
+    }
+    this.#split = { key, parts };
+    return joinParts(request, found, names);
   }
 
   /** After a request that could not be answered by sharing. */
@@ -111,7 +163,7 @@ export class SharedEvaluator {
     state.sharing = this.#sharingOf(project, uses);
     const text = textOfByteString(renderWith(state.program!, searchPath, request, host, { ask: bridge.ask }) as string);
     // The time of one evaluation is not the time of the next.
-    if (host.reads.volatile !== undefined) this.#project = undefined;
+    if (host.volatile !== undefined) this.#project = undefined;
     return { text, ...made(host, uses), warnings: textsOf(said, "warning"), traces: textsOf(said, "trace") };
   }
 

@@ -10,7 +10,7 @@ import type { SharedAnswer, SharedQuery } from "./shared-messages.ts";
 
 // As in the thread of a single evaluation.
 setFlagsFromString("--no-opt");
-setFlagsFromString("--no-parallel-scavenge");
+setFlagsFromString("--semi-space-growth-factor=4");
 
 /** What was asked for cannot be had in this thread. */
 class DeclinedError extends Error {}
@@ -40,7 +40,7 @@ function evaluate({ request, canAsk, canRealise, batchId, keepsMade }: SharedQue
     ask: canAsk ? askStarter : decline,
   };
   try {
-    const result = evaluator.evaluate(request, bridge, batch.check);
+    const result = evaluator.evaluate(request, bridge, batch.check, { textOnly: !keepsMade });
     if (keepsMade) {
       for (const [path, drv] of result.derivations) derivations.set(path, drv);
       for (const [path, source] of result.sources) sources.set(path, source);

@@ -13,6 +13,7 @@ import type {
   FetchedTree,
   FetchFileRequest,
 } from "../format/input/request.ts";
+import { canonicalPath, parentOfPath } from "../language/eval/canonical-path.ts";
 import { parseContextElement, showContextElement } from "../language/eval/context-element.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
 import { RecordedWorld } from "./cache/recorded-world.ts";
@@ -21,6 +22,9 @@ import type { Ask } from "./evaluate-messages.ts";
 import type { InstantiatedDerivation, SourcePath } from "./evaluation-request.ts";
 import { refusalText } from "./host-messages.ts";
 import { StoreReferences } from "./store-references.ts";
+
+/** Dangling links one after the other, behind which nothing is looked for. */
+const LINKS_MAX = 1024;
 
 export interface EvaluationHostOptions {
   readonly storeDir: string;
@@ -182,8 +186,23 @@ export class EvaluationHost implements Host {
     if (slash <= 0) return path;
     const directory = path.slice(0, slash);
     let parent = this.#realParents.get(directory);
-    if (parent === undefined) this.#realParents.set(directory, (parent = this.realPath(directory)));
+    if (parent === undefined) this.#realParents.set(directory, (parent = this.#resolve(directory, LINKS_MAX)));
     return (parent === "/" ? "" : parent) + path.slice(slash);
+  }
+
+  /** The path without links, as far as it exists: what does not has none. */
+  #resolve(path: string, linksLeft: number): string {
+    if (path === "/") return path;
+    const found = this.#locate(path);
+    if ("text" in found || found.at !== path) return path;
+    const real = this.#asking(() => this.#world.realPath(path));
+    if (real !== undefined) return real;
+    const parent = this.#resolve(parentOfPath(path), linksLeft);
+    const resolved = (parent === "/" ? "" : parent) + path.slice(path.lastIndexOf("/"));
+    const target = this.#asking(() => this.#world.readLink(resolved));
+    if (target === undefined) return resolved;
+    if (linksLeft === 0) throw new HostError(`infinite symlink recursion in path '${path}'`);
+    return this.#resolve(canonicalPath(target.startsWith("/") ? target : `${parent}/${target}`), linksLeft - 1);
   }
 
   workingDirectory(): string {

@@ -1,7 +1,7 @@
 /** Evaluates the same Nix files here and by a real Nix, many in one process, and says where the two disagree. */
 
 import { spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { oracleCommand } from "../../scripts/oracle.ts";
@@ -35,11 +35,15 @@ const MARKED = /"pristine-mark"\n|<\?xml[^>]*>\n<expr>\n {2}<string value="prist
 /** Seconds that one process may take for all files that are left. */
 const PROCESS_SECONDS_MAX = 60;
 
+/** Puts the file whose value marks an end where the files are. */
+export function writeMark(directory: string): void {
+  writeFileSync(join(directory, "mark.nix"), `"${MARK}"`);
+}
+
 // One process evaluates file after file until one fails; the next goes on behind that one. Between two of them comes a
 // file whose value marks the end of what was printed before.
 const LOOP = `
 cd "$1"; answers=$2; flags=$3; shift 3; at=0
-printf '"${MARK}"' > mark.nix
 while [ $at -lt $# ]; do
   rest=(); for file in "\${@:at+1}"; do rest+=("$file" mark.nix); done
   timeout -k 1 ${PROCESS_SECONDS_MAX} nix-instantiate --eval --strict --read-write-mode $flags "\${rest[@]}" \\

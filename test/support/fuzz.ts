@@ -10,7 +10,7 @@ import { parse } from "../../src/language/syntax/parse.ts";
 import { Source } from "../../src/language/syntax/source.ts";
 import { programOf } from "./arbitrary/nix-program.ts";
 import { type Rope, smallerRopes, textOf } from "./arbitrary/rope.ts";
-import { type Form, isSame, type Said, saidByNix, saidByUs, type Setting } from "./differential.ts";
+import { type Form, isSame, type Said, saidByNix, saidByUs, type Setting, writeMark } from "./differential.ts";
 
 export interface FuzzOptions {
   readonly seed: number;
@@ -59,10 +59,11 @@ const FIXTURE: Readonly<Record<string, string>> = {
 
 function makeSetting(): Setting & { readonly scratch: string } {
   const scratch = mkdtempSync(join(tmpdir(), "pristine-fuzz-"));
-  // Deep enough that a program that copies `../.` copies nothing else.
-  const directory = join(scratch, "some/where");
+  // Deep enough that programs that copy what is above them (`dirOf (dirOf ../.)`) copy nothing that changes meanwhile.
+  const directory = join(scratch, "a/b/c/d/e/f/some/where");
   mkdirSync(join(directory, "fixture/sub/deep"), { recursive: true });
   mkdirSync(join(scratch, "nix"));
+  writeMark(directory);
   for (const [name, text] of Object.entries(FIXTURE)) writeFileSync(join(directory, "fixture", name), text);
   symlinkSync("hello.txt", join(directory, "fixture/link"));
   symlinkSync("nowhere", join(directory, "fixture/dangling"));

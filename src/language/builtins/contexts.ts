@@ -8,6 +8,7 @@ import { type ContextElement, outputElement, parseContextElement } from "../eval
 import { invalidError } from "../eval/eval-error.ts";
 import { expectAttrs, expectBoolean, expectList, expectPlainText, expectString, expectText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
+import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { contextOf, stringWithContext } from "../eval/type-name.ts";
 import type { Slot } from "../eval/value.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
@@ -70,7 +71,8 @@ const appendContext: BuiltinBody = (state, [string, additions]) => {
   const text = expectText(string!, context, undefined, firstFrame);
   const secondFrame = "while evaluating the second argument passed to builtins.appendContext";
   const attrs = expectAttrs(additions!, undefined, secondFrame);
-  attrs.keys.forEach((path, index) => {
+  for (const index of inSymbolOrder(attrs)) {
+    const path = attrs.keys[index]!;
     const at = attrs.places?.[index];
     if (!StorePath.parseFull(path, state.settings.storeDir).ok) {
       throw invalidError(`context key '${path}' is not a store path`, at);
@@ -89,7 +91,7 @@ const appendContext: BuiltinBody = (state, [string, additions]) => {
       context.add(`=${path}`);
     }
     const outputs = info.get("outputs");
-    if (outputs === undefined) return;
+    if (outputs === undefined) continue;
     const place = info.placeOf("outputs");
     const list = expectList(outputs, place, "while evaluating the `outputs` attribute of a string context");
     if (list.length > 0 && !path.endsWith(".drv")) {
@@ -100,7 +102,7 @@ const appendContext: BuiltinBody = (state, [string, additions]) => {
     }
     const nameFrame = "while evaluating an output name within a string context";
     for (const output of list) context.add(outputElement(path, expectPlainText(output, place, nameFrame)));
-  });
+  }
   return stringWithContext(text, context);
 };
 

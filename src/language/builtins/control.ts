@@ -1,7 +1,6 @@
 /** Types, errors, tracing and order of evaluation. */
 
 import { renderIdentifier } from "../print/identifier.ts";
-import { inSymbolOrder } from "../syntax/symbols.ts";
 import { Attrs, Shape } from "../eval/attrs.ts";
 import { call } from "../eval/call.ts";
 import { coerceToText, COPY, NO_COPY } from "../eval/coerce.ts";
@@ -10,6 +9,7 @@ import { expectAttrs, expectFunction, expectList, expectString } from "../eval/e
 import { isLess } from "../eval/equality.ts";
 import { NO_LIMITS, showValue } from "../eval/print-value.ts";
 import type { EvalState } from "../eval/state.ts";
+import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { placeOfValue } from "../eval/place-of-value.ts";
 import { force } from "../eval/thunk.ts";
 import { isFunction, isInteger, isList, isString, textOf, typeOf } from "../eval/type-name.ts";
@@ -29,20 +29,6 @@ function messageOf(state: EvalState, slot: Slot, frame: string): string {
 /** Evaluates a value and everything in it. */
 export function forceDeep(state: EvalState, root: Slot): void {
   const seen = new Set<Value>();
-  /** One of several attributes may fail: the error is that of the first one in Nix's order. */
-  const visitInSymbolOrder = (attrs: Attrs, failing: number): void => {
-    for (const name of inSymbolOrder(attrs.keys)) {
-      const i = attrs.keys.indexOf(name);
-      if (i === failing) return;
-      const depth = state.callDepth;
-      try {
-        visit(attrs.values[i]!);
-      } catch (error) {
-        throw withFrame(error, `while evaluating the attribute '${renderIdentifier(name)}'`, attrs.places?.[i]);
-      }
-      state.callDepth = depth;
-    }
-  };
   const visit = (slot: Slot): void => {
     const at = placeOfValue(state, slot);
     state.enterCall(at);
@@ -51,15 +37,10 @@ export function forceDeep(state: EvalState, root: Slot): void {
       if (!seen.has(value)) {
         seen.add(value);
         const { keys, values, places } = value;
-        const depth = state.callDepth;
-        for (let i = 0; i < keys.length; i++) {
+        for (const i of inSymbolOrder(value)) {
           try {
             visit(values[i]!);
           } catch (error) {
-            if (keys.length > 1 && error instanceof EvalError && error.kind.kind !== "stack-overflow") {
-              state.callDepth = depth;
-              visitInSymbolOrder(value, i);
-            }
             throw withFrame(error, `while evaluating the attribute '${renderIdentifier(keys[i]!)}'`, places?.[i]);
           }
         }

@@ -281,7 +281,8 @@ function derivationOf(state: EvalState, draft: Draft): Derivation & { readonly e
 }
 
 function outputsOf(state: EvalState, draft: Draft): Map<string, DerivationOutput> {
-  const { outputs } = draft;
+  // In byte order, as Nix's are: of several bad names the first one is told of.
+  const outputs = draft.outputs.toSorted(byBytes);
   if (draft.outputHash !== undefined) {
     if (outputs.length !== 1 || outputs[0] !== "out") {
       throw invalidError("multiple outputs are not supported in fixed-output derivations");

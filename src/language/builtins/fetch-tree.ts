@@ -26,6 +26,7 @@ import { asking, coerceToText, NO_COPY } from "../eval/coerce.ts";
 import { invalidError, typeError, withFrame } from "../eval/eval-error.ts";
 import { expectPlainText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
+import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { force } from "../eval/thunk.ts";
 import { describeType, isInteger, isString } from "../eval/type-name.ts";
 import { ContextString, Path, type Slot, type Value } from "../eval/value.ts";
@@ -105,9 +106,10 @@ function argumentAttributes(state: EvalState, argument: Attrs, fetcher: Fetcher)
     const frame = `while evaluating the \`type\` argument passed to '${fetcher}'`;
     attrs.set("type", expectPlainText(type, undefined, frame));
   }
-  argument.keys.forEach((name, index) => {
+  for (const index of inSymbolOrder(argument)) {
+    const name = argument.keys[index]!;
     if (name !== "type") attrs.set(name, argumentAttribute(state, name, argument.values[index]!, fetcher));
-  });
+  }
   if (fetcher === "fetchGit" && !attrs.has("exportIgnore") && booleanAttribute(attrs, "submodules") !== true) {
     attrs.set("exportIgnore", true);
   }
@@ -236,7 +238,8 @@ function mercurialUrl(state: EvalState, value: Value): string {
 
 function mercurialArguments(state: EvalState, argument: Attrs): MercurialArguments {
   const found: { -readonly [Name in keyof MercurialArguments]: MercurialArguments[Name] } = { url: "" };
-  argument.keys.forEach((key, index) => {
+  for (const index of inSymbolOrder(argument)) {
+    const key = argument.keys[index]!;
     const slot = argument.values[index]!;
     const frame = `while evaluating the \`${key}\` attribute passed to builtins.fetchMercurial`;
     if (key === "url") found.url = coerceToText(state, slot, new Set(), undefined, frame, NO_COPY);
@@ -247,7 +250,7 @@ function mercurialArguments(state: EvalState, argument: Attrs): MercurialArgumen
       if (GIT_REVISION.test(text)) found.rev = text.toLowerCase();
       else found.ref = text;
     } else throw invalidError(`unsupported argument '${key}' to 'fetchMercurial'`, argument.placeOf(key));
-  });
+  }
   if (found.url === "") throw invalidError("'url' argument required");
   return found;
 }

@@ -11,6 +11,7 @@ import { asking, coerceToPath, coerceToReadablePath, coerceToText, NO_COPY } fro
 import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
 import { expectAttrs, expectBoolean, expectFunction, expectList, expectPlainText, expectText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
+import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { force } from "../eval/thunk.ts";
 import { isString, stringWithContext, textOf } from "../eval/type-name.ts";
 import { ContextString, Path, type Slot, type Value } from "../eval/value.ts";
@@ -159,7 +160,8 @@ const path: BuiltinBody = (state, [argument]) => {
   let filter: Slot | undefined;
   let method: "nar" | "flat" = "nar";
   let sha256: Uint8Array | undefined;
-  attrs.keys.forEach((key, index) => {
+  for (const index of inSymbolOrder(attrs)) {
+    const key = attrs.keys[index]!;
     const slot = attrs.values[index]!;
     const at = attrs.places?.[index];
     const frame = `while evaluating the \`${key}\` attribute passed to builtins.path`;
@@ -190,7 +192,7 @@ const path: BuiltinBody = (state, [argument]) => {
       default:
         throw invalidError(`unsupported argument '${renderIdentifier(key)}' to 'builtins.path'`, at);
     }
-  });
+  }
   if (source === undefined) {
     throw invalidError("missing required 'path' attribute in the first argument to 'builtins.path'");
   }

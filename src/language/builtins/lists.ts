@@ -9,6 +9,7 @@ import { areElementsEqual, isLess } from "../eval/equality.ts";
 import type { EvalState } from "../eval/state.ts";
 import { force } from "../eval/thunk.ts";
 import { type NixList, PrimOp, type Slot, type Value } from "../eval/value.ts";
+import { noteMadeName } from "../syntax/symbols.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { stableSort } from "./stable-sort.ts";
 
@@ -187,8 +188,10 @@ const groupBy: BuiltinBody = (state, [fn, list]) => {
   for (const item of expectList(list!, undefined, second("groupBy"))) {
     const name = expectPlainText(callOne(state, callee, item, undefined), undefined, frame);
     const group = groups.get(name);
-    if (group === undefined) groups.set(name, [item]);
-    else group.push(item);
+    if (group === undefined) {
+      noteMadeName(name);
+      groups.set(name, [item]);
+    } else group.push(item);
   }
   return attrsOfEntries([...groups]);
 };

@@ -8,6 +8,7 @@ import { expectAttrs, expectFunction, expectList, expectPlainText } from "../eva
 import { positionValue } from "../eval/position.ts";
 import { force } from "../eval/thunk.ts";
 import { Lambda, PartialPrimOp, PrimOp, type Slot } from "../eval/value.ts";
+import { noteMadeName } from "../syntax/symbols.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { requiredAttr } from "./control.ts";
 
@@ -55,7 +56,9 @@ const listToAttrs: BuiltinBody = (_state, args) => {
     const pair = expectAttrs(list[i]!, undefined, elementFrame);
     const slot = requiredAttr(pair, "name", pairFrame);
     const name = typeof slot === "string" ? slot : expectPlainText(slot, pair.placeOf("name"), nameFrame);
-    if (!named.has(name)) named.set(name, pair);
+    if (named.has(name)) continue;
+    noteMadeName(name);
+    named.set(name, pair);
   }
   const entries: AttrEntry[] = [];
   named.forEach((pair, name) => entries.push([name, requiredAttr(pair, "value", pairFrame), pair.placeOf("value")]));

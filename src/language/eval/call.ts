@@ -1,6 +1,5 @@
 /** Calling functions, and everything else that can be called. */
 
-import { inSymbolOrder } from "../syntax/symbols.ts";
 import { Attrs } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
 import { type LambdaCode, runOf } from "./code.ts";
@@ -10,6 +9,7 @@ import { showValue } from "./print-value.ts";
 import { codeFor, FileFunction } from "./sharing.ts";
 import type { EvalState } from "./state.ts";
 import { suggestionsFor } from "./suggestions.ts";
+import { inSymbolOrder, orderOfNames } from "./symbol-order.ts";
 import { force, NativeCode, Thunk } from "./thunk.ts";
 import { describeType } from "./type-name.ts";
 import { type Env, Lambda, PartialPrimOp, type Place, PrimOp, type Slot, type Value } from "./value.ts";
@@ -206,11 +206,7 @@ function matchFormals(code: LambdaCode, outer: Env, arg: Slot, at: Place | undef
       used++;
       env[first + i] = given;
     } else if (formal.makeDefault === undefined) {
-      const error = new EvalError(
-        { kind: "argument-missing", lambda: code.name ?? ANONYMOUS, name: formal.name },
-        code.place,
-      );
-      throw withFrame(error, "from call site", at);
+      throw missingArgument(code, attrs, at);
     }
   }
   if (used < size) {
@@ -220,9 +216,20 @@ function matchFormals(code: LambdaCode, outer: Env, arg: Slot, at: Place | undef
   return env;
 }
 
+/** Of several missing arguments, the first one in Nix's order. */
+function missingArgument(code: LambdaCode, attrs: Attrs, at: Place | undefined): unknown {
+  const missing = code.formals!.filter((formal) => formal.makeDefault === undefined && !attrs.has(formal.name));
+  const names = missing.map(({ name }) => name);
+  const name = names[orderOfNames(names)[0]!]!;
+  const error = new EvalError({ kind: "argument-missing", lambda: code.name ?? ANONYMOUS, name }, code.place);
+  return withFrame(error, "from call site", at);
+}
+
 function unexpectedArgument(code: LambdaCode, attrs: Attrs, at: Place | undefined): unknown {
   const names = new Set(code.formals!.map(({ name }) => name));
-  const name = inSymbolOrder(attrs.keys).find((key) => !names.has(key))!;
+  const name = inSymbolOrder(attrs)
+    .map((index) => attrs.keys[index]!)
+    .find((key) => !names.has(key))!;
   const error = new EvalError(
     {
       kind: "argument-unexpected",

@@ -1,6 +1,7 @@
 /** Attribute sets, recursive ones, and the bindings of `let`. */
 
 import { type Attrs as AttrsNode, DefKind } from "../syntax/ast.ts";
+import { noteMadeName } from "../syntax/symbols.ts";
 import { type AttrEntry, Attrs, attrsOfEntries, Shape } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
 import { invalidError } from "./eval-error.ts";
@@ -152,6 +153,7 @@ function compileDynamic(node: AttrsNode, unit: Unit): Finish {
         const where = first === undefined ? "" : ` at ${renderPlace(first)}`;
         throw invalidError(`dynamic attribute '${key}' already defined${where}`, place);
       }
+      noteMadeName(key);
       const entry: AttrEntry = [key, value(env), place];
       // Mostly there is one.
       if (dynamic.length === 1) return attrs.update(attrsOfEntries([entry]));

@@ -4,6 +4,7 @@ import { Attrs } from "./attrs.ts";
 import { EvalError, invalidError, withFrame } from "./eval-error.ts";
 import { showValue } from "./print-value.ts";
 import type { EvalState } from "./state.ts";
+import { inSymbolOrder } from "./symbol-order.ts";
 import { force } from "./thunk.ts";
 import { describeType, isFunction, isInteger, isList, isString, textOf, typeOf } from "./type-name.ts";
 import { Float, Path, type Place, type Slot, type Value } from "./value.ts";
@@ -58,12 +59,51 @@ function areForcedEqual(state: EvalState, left: Value, right: Value, at: Place |
     const rightPath = right.get("outPath");
     if (leftPath !== undefined && rightPath !== undefined) return areElementsEqual(state, leftPath, rightPath, at);
   }
-  if (left.size !== right.size) return false;
-  const names = left.keys;
-  const rightNames = right.keys;
-  for (let i = 0; i < names.length; i++) if (names[i] !== rightNames[i]) return false;
-  for (let i = 0; i < names.length; i++) {
-    if (!areElementsEqual(state, left.values[i]!, right.values[i]!, at)) return false;
+  return left.size === right.size && areAttrsEqual(state, left, right, at);
+}
+
+/**
+ * Whether sets of one size have the same attributes. Nix compares in the order of its symbols, name and value in turn, so
+ * an error in a value counts only when nothing differs before it; but that order is needed only when something differs.
+ */
+function areAttrsEqual(state: EvalState, left: Attrs, right: Attrs, at: Place | undefined): boolean {
+  const { keys, values } = left;
+  const rightKeys = right.keys;
+  const rightValues = right.values;
+  const size = keys.length;
+  const depth = state.callDepth;
+  let i = 0;
+  while (i < size && keys[i] === rightKeys[i]) i++;
+  if (i < size) return areAttrsEqualInOrder(state, left, right, at);
+  let failure: EvalError | undefined;
+  try {
+    for (i = 0; i < size && areElementsEqual(state, values[i]!, rightValues[i]!, at); i++);
+    if (i === size) return true;
+  } catch (error) {
+    if (!(error instanceof EvalError)) throw error;
+    failure = error;
+    state.callDepth = depth;
+  }
+  // Those in front are equal: what is behind in byte order but not in Nix's decides, then this one.
+  if (size > 1) {
+    for (const k of inSymbolOrder(left)) {
+      if (k === i) break;
+      if (k > i && !areElementsEqual(state, values[k]!, rightValues[k]!, at)) return false;
+    }
+  }
+  if (failure !== undefined) throw failure;
+  return false;
+}
+
+/** Compares sets of different names, of which the values in front of the first other name are looked at. */
+function areAttrsEqualInOrder(state: EvalState, left: Attrs, right: Attrs, at: Place | undefined): boolean {
+  const rightOrder = inSymbolOrder(right);
+  const leftOrder = inSymbolOrder(left);
+  for (let i = 0; i < leftOrder.length; i++) {
+    const l = leftOrder[i]!;
+    const r = rightOrder[i]!;
+    if (left.keys[l] !== right.keys[r]) return false;
+    if (!areElementsEqual(state, left.values[l]!, right.values[r]!, at)) return false;
   }
   return true;
 }
@@ -138,9 +178,13 @@ function assertAttrsEqual(state: EvalState, left: Attrs, right: Attrs, at: Place
       `attribute names of attribute set '${showValue(left)}' differs from attribute set '${showValue(right)}'`,
     );
   }
-  for (let i = 0; i < left.keys.length; i++) {
-    const name = left.keys[i]!;
-    const other = right.keys[i]!;
+  const leftOrder = inSymbolOrder(left);
+  const rightOrder = inSymbolOrder(right);
+  for (let i = 0; i < leftOrder.length; i++) {
+    const l = leftOrder[i]!;
+    const r = rightOrder[i]!;
+    const name = left.keys[l]!;
+    const other = right.keys[r]!;
     if (name !== other) {
       throw failed(
         right.has(name)
@@ -149,11 +193,11 @@ function assertAttrsEqual(state: EvalState, left: Attrs, right: Attrs, at: Place
       );
     }
     try {
-      assertEqual(state, left.values[i]!, right.values[i]!, at, true);
+      assertEqual(state, left.values[l]!, right.values[r]!, at, true);
     } catch (error) {
       if (error instanceof EvalError) {
-        const rightPlace = right.places?.[i];
-        const leftPlace = left.places?.[i];
+        const rightPlace = right.places?.[r];
+        const leftPlace = left.places?.[l];
         if (rightPlace !== undefined) error.addFrame("where right hand side is", rightPlace);
         if (leftPlace !== undefined) error.addFrame("where left hand side is", leftPlace);
         error.addFrame(`while comparing attribute '${name}'`, at);

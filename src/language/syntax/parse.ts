@@ -43,7 +43,7 @@ import { type ParseError, renderPosition } from "./parse-error.ts";
 import { ASSOCIATIVITY, NONE, OPERATION, PRECEDENCE, PRECEDENCE_NEGATE, PRECEDENCE_NOT, RIGHT } from "./operators.ts";
 import { type PathOptions, QuotedParser } from "./quoted.ts";
 import type { Source } from "./source.ts";
-import { intern } from "./symbols.ts";
+import { forgetSymbol, intern } from "./symbols.ts";
 import { Token } from "./token.ts";
 
 export interface ParseOptions extends PathOptions {
@@ -190,12 +190,18 @@ class Parser {
         const { name, position } = lexer;
         lexer.advance();
         if (lexer.token === Token.Colon) {
+          const isNew = forgetSymbol(lexer.text, start);
           lexer.advance();
-          return this.#lambda(start, name, null, false);
+          const lambda = this.#lambda(start, name, null, false);
+          if (isNew) intern(name);
+          return lambda;
         }
         if (lexer.token === Token.At) {
+          const isNew = forgetSymbol(lexer.text, start);
           lexer.advance();
-          return this.#atLambda(start, name);
+          const lambda = this.#atLambda(start, name);
+          if (isNew) intern(name);
+          return lambda;
         }
         return this.#operation(variable(start, position, name));
       }
@@ -276,17 +282,22 @@ class Parser {
   #afterFormals(start: number, formals: Formal[], ellipsis: boolean): Expr {
     const lexer: Lexer = this.#lexer;
     let param: string | null = null;
+    let isNew = false;
     if (lexer.token === Token.At) {
       lexer.advance();
       if (lexer.token !== Token.Identifier) this.#unexpected([Token.Identifier]);
       param = lexer.name;
+      const at = lexer.start;
       lexer.advance();
+      isNew = forgetSymbol(lexer.text, at);
       this.#expect(Token.Colon);
     } else {
       if (lexer.token !== Token.Colon) this.#unexpected([Token.Colon, Token.At]);
       lexer.advance();
     }
-    return this.#lambda(start, param, formals, ellipsis);
+    const lambda = this.#lambda(start, param, formals, ellipsis);
+    if (isNew) intern(param as string);
+    return lambda;
   }
 
   /** Formals and the closing brace, from a formal or `...` on; whether there is an ellipsis. */
@@ -319,8 +330,10 @@ class Parser {
       formals.push(new Formal(start, end, name, null));
       return;
     }
+    const isNew = forgetSymbol(lexer.text, start);
     lexer.advance();
     const defaultValue = this.#expr();
+    if (isNew) intern(name);
     formals.push(new Formal(start, lexer.previousEnd, name, defaultValue));
   }
 
@@ -762,6 +775,12 @@ function variable(start: number, end: number, name: string): Expr {
 }
 
 function attrNameOf(start: number, lexer: Lexer, expr: Expr): AttrName {
-  if (expr.kind === Kind.Str) return new AttrName(start, lexer.previousEnd, intern(expr.value), null);
+  if (expr.kind === Kind.Str) {
+    // What has been read ahead is met behind the name.
+    const isNew = forgetSymbol(lexer.text, lexer.start);
+    const name = intern(expr.value);
+    if (isNew) intern(lexer.name);
+    return new AttrName(start, lexer.previousEnd, name, null);
+  }
   return new AttrName(start, lexer.previousEnd, null, expr);
 }

@@ -1,0 +1,2 @@
+# Names that the evaluator itself knows come before all others.
+({ zeds, name }: 1) { }

@@ -1,0 +1,1 @@
+builtins.derivationStrict { name = "x"; system = "s"; builder = "b"; outputs = [ "out" "\$b" "\$a" ]; }

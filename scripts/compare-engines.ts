@@ -1,35 +1,66 @@
 /**
  * Compares two engines over a package set, attribute by attribute, and prints where they differ.
  *
- *     scripts/compare-engines.ts [OPTION]... [FILE | DIRECTORY | -E EXPRESSION]
+ *     scripts/compare-engines.ts [OPTION]... [FILE | DIRECTORY | -E EXPRESSION | --flake DIRECTORY]
  *
- *       -A, --attr PATH        only this attribute (again for more); names are separated by dots
+ *       -A, --attr PATH        only this attribute, and what is in it (again for more): names separated by dots, in
+ *                              quotes where a name has dots
  *           --arg NAME EXPR    an argument for a function at the top (--argstr NAME TEXT: a string)
  *       -I PATH                an element of the search path; NIX_PATH of the environment counts, too
+ *           --flake DIRECTORY  the outputs of a flake; --input NAME=DIRECTORY replaces an input by what lies there
+ *                              (NAME/NAME an input's input)
  *           --option NAME VALUE   an option for both engines, as Nix's --option
+ *           --bind PATH        something else the oracle must see: what the set reads outside of its own directory
  *           --read-write       let the engines write to their stores, for sets that read what they copied there
  *           --recurse          look into sets that say recurseForDerivations; --depth N bounds it (8)
+ *           --recurse-all      look into every set that is no derivation, one level deep unless --depth says more
+ *           --values N         compare values that are no derivations down to N levels, not only their types
  *           --sample N         only N attributes of each round, chosen by --seed S (1)
  *           --left CMD, --right CMD   other engines: a command that takes nix-instantiate's options. Ours is on the
  *                              left, the oracle (scripts/oracle.ts) on the right; --left-store and --right-store name
  *                              the directory that holds what such an engine calls /nix/store
  *           --jobs N (2), --batch N (100), --timeout SECONDS (300), --memory MIB (6144)   bounds of the processes
- *           --messages N       compare the messages of N attributes that fail by throw or assert (20)
+ *           --messages N       compare the messages of N attributes that fail by throw or assert (20), of all: all
+ *           --traces           compare what led to errors, too
  *           --explain N        for N differing derivations show where they begin to differ (3)
  *           --state FILE       keep answers there, and go on from them
  *           --json             print the result as JSON
  *
+ * Examples:
+ *
+ *     scripts/compare-engines.ts --argstr system x86_64-linux ~/nixpkgs             the top level of a package set
+ *     scripts/compare-engines.ts --recurse -A pythonPackages -A xorg ~/nixpkgs      two sets within, and below
+ *     scripts/compare-engines.ts --recurse-all --values 3 ~/nixpkgs/lib             the functions and values of a library
+ *     scripts/compare-engines.ts --flake ~/tool --input nixpkgs=$HOME/nixpkgs -A packages.x86_64-linux
+ *
+ * An attribute that ends or outgrows its process costs itself only: the next one begins where it ended. One that
+ * neither engine answers for within the bounds is counted, not compared.
+ *
  * Exit status: 0 when nothing differs, 2 when something does, 1 when the comparison could not be made.
  */
 
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
-import { compareOutcomes, type Difference, outcomeKey, type SideOutcomes } from "./compare-engines/compare.ts";
+import {
+  compareOutcomes,
+  type Difference,
+  messageGroups,
+  outcomeKey,
+  type SideOutcomes,
+} from "./compare-engines/compare.ts";
 import { type DerivationDifference, firstDifference } from "./compare-engines/derivation-difference.ts";
-import { ask, type Bounds, type Engine, type Outcome, runEngine } from "./compare-engines/engine.ts";
-import { type AttrPath, nixString, type PackageSet, selectExpression } from "./compare-engines/probe.ts";
+import { ask, assertRuns, type Bounds, type Engine, type Outcome, runEngine } from "./compare-engines/engine.ts";
+import { flakeWithInputs } from "./compare-engines/flake-set.ts";
+import {
+  type AttrPath,
+  nixString,
+  type PackageSet,
+  parseAttrPath,
+  type Questions,
+  selectExpression,
+} from "./compare-engines/probe.ts";
 import { oracleCommand } from "./oracle.ts";
 
 const { values: given, positionals } = parseArgs({
@@ -42,9 +73,14 @@ const { values: given, positionals } = parseArgs({
     argstr: { type: "string", multiple: true },
     option: { type: "string", multiple: true },
     include: { type: "string", short: "I", multiple: true },
+    flake: { type: "string" },
+    input: { type: "string", multiple: true },
+    bind: { type: "string", multiple: true },
     recurse: { type: "boolean" },
+    "recurse-all": { type: "boolean" },
+    values: { type: "string", default: "0" },
     "read-write": { type: "boolean" },
-    depth: { type: "string", default: "8" },
+    depth: { type: "string" },
     sample: { type: "string" },
     seed: { type: "string", default: "1" },
     left: { type: "string" },
@@ -56,6 +92,7 @@ const { values: given, positionals } = parseArgs({
     timeout: { type: "string", default: "300" },
     memory: { type: "string", default: "6144" },
     messages: { type: "string", default: "20" },
+    traces: { type: "boolean", default: false },
     explain: { type: "string", default: "3" },
     state: { type: "string" },
     json: { type: "boolean" },
@@ -79,30 +116,48 @@ function pairsOf(texts: readonly string[] | undefined): [string, string][] {
 }
 
 const root = resolve(import.meta.dirname, "..");
-const set: PackageSet = {
-  root: given.expr ?? resolve(positionals[0] ?? "."),
-  isExpression: given.expr !== undefined,
-  args: new Map([
+const scratch = join(process.env["XDG_CACHE_HOME"] ?? tmpdir(), "pristine-compare-engines");
+const inputs = new Map(pairsOf(given.input).map(([name, directory]) => [name, resolve(directory)]));
+
+function packageSet(): PackageSet {
+  const args = new Map([
     ...pairsOf(given.arg),
     ...pairsOf(given.argstr).map(([name, text]): [string, string] => [name, nixString(text)]),
-  ]),
-};
+  ]);
+  if (given.expr !== undefined) return { root: given.expr, isExpression: true, args };
+  if (given.flake === undefined) return { root: resolve(positionals[0] ?? "."), isExpression: false, args };
+  const directory = join(scratch, `flake-${process.pid}`);
+  mkdirSync(directory, { recursive: true });
+  process.on("exit", () => rmSync(directory, { recursive: true, force: true }));
+  writeFileSync(join(directory, "flake.nix"), flakeWithInputs(resolve(given.flake), inputs));
+  return { root: `(builtins.getFlake ${nixString(`path:${directory}`)}).inputs.flake`, isExpression: true, args };
+}
+
+const set = packageSet();
 const searchPath = [...(given.include ?? []), ...(process.env["NIX_PATH"] ?? "").split(":").filter((e) => e !== "")];
 const engineOptions = [
   ...searchPath.flatMap((element) => ["-I", element]),
   ...pairsOf(given.option).flatMap(([name, value]) => ["--option", name, value]),
+  ...(given.flake === undefined ? [] : ["--option", "experimental-features", "nix-command flakes"]),
 ];
-const writes = given["read-write"] === true;
+const writes = given["read-write"] === true || given.flake !== undefined;
+const roots = (given.attr ?? [""]).map(parseAttrPath);
+const recurses = given["recurse-all"] === true ? "all" : given.recurse === true ? "marked" : "no";
+const depthMax = Number(given.depth ?? { all: 1, marked: 8, no: 1 }[recurses]);
+const questions: Questions = { recurses, roots, valueDepth: Number(given.values) };
 const bounds: Bounds = { timeoutMs: Number(given.timeout) * 1000, memoryMax: Number(given.memory) * 2 ** 20 };
-const scratch = join(process.env["XDG_CACHE_HOME"] ?? tmpdir(), "pristine-compare-engines");
 
 function engines(): readonly [Engine, Engine] {
   const bind = new Set<string>();
-  if (!set.isExpression) bind.add(existsSync(join(set.root, ".")) ? set.root : dirname(set.root));
+  if (!set.isExpression) bind.add(statSync(set.root).isDirectory() ? set.root : dirname(set.root));
   for (const element of searchPath) {
     const path = element.slice(element.indexOf("=") + 1);
     if (path.startsWith("/")) bind.add(path);
   }
+  for (const path of [...(given.bind ?? []), ...(given.flake === undefined ? [] : [given.flake, scratch])]) {
+    bind.add(resolve(path));
+  }
+  for (const path of inputs.values()) bind.add(path);
   for (const path of (process.env["ORACLE_BIND"] ?? "").split(" ")) if (path !== "") bind.add(path);
   const nixDir = join(scratch, "oracle");
   const oracle = oracleCommand(["nix-instantiate"], { nixDir, bind: [...bind] });
@@ -132,11 +187,20 @@ function customEngine(name: string, command: string, store: string | undefined):
 /** What each engine said, by the attribute's path as JSON. */
 type Answers = ReadonlyMap<string, Map<string, Outcome>>;
 
+/** What a state file's answers are about; others are of no use. */
+const stateHeader = JSON.stringify(["about", set.root, [...set.args], engineOptions, questions.valueDepth]);
+
 /** Answers of an earlier run that was interrupted. */
 function recall(names: readonly string[]): Answers {
   const answers = new Map(names.map((name) => [name, new Map<string, Outcome>()]));
-  if (given.state === undefined || !existsSync(given.state)) return answers;
-  for (const line of readFileSync(given.state, "utf8").split("\n")) {
+  if (given.state === undefined) return answers;
+  if (!existsSync(given.state)) {
+    writeFileSync(given.state, `${stateHeader}\n`);
+    return answers;
+  }
+  const [header, ...lines] = readFileSync(given.state, "utf8").split("\n");
+  if (header !== stateHeader) throw new Error(`${given.state} has the answers of another comparison: ${header}`);
+  for (const line of lines) {
     if (line === "") continue;
     const [engine, path, outcome] = JSON.parse(line) as [string, AttrPath, Outcome];
     answers.get(engine)?.set(outcomeKey(path), outcome);
@@ -144,12 +208,17 @@ function recall(names: readonly string[]): Answers {
   return answers;
 }
 
+const PROGRESS_MS = 30_000;
+let progressAt = Date.now();
+
 function note(answers: Answers, engine: Engine, path: AttrPath, outcome: Outcome): void {
   answers.get(engine.name)!.set(outcomeKey(path), outcome);
   if (given.state !== undefined) appendFileSync(given.state, `${JSON.stringify([engine.name, path, outcome])}\n`);
-  if (!process.stderr.isTTY) return;
+  if (!process.stderr.isTTY && Date.now() - progressAt < PROGRESS_MS) return;
+  progressAt = Date.now();
   const counts = [...answers].map(([name, known]) => `${name} ${known.size}`).join(", ");
-  process.stderr.write(`\r\x1b[K${counts}: ${path.join(".")}`.slice(0, 118));
+  const line = `${counts}: ${path.join(".")}`.slice(0, 118);
+  process.stderr.write(process.stderr.isTTY ? `\r\x1b[K${line}` : `${line}\n`);
 }
 
 /** Runs jobs, a few at a time. */
@@ -169,7 +238,7 @@ async function askBoth(both: readonly Engine[], answers: Answers, paths: readonl
     for (const engine of both) {
       const known = answers.get(engine.name)!;
       const batch = paths.slice(start, start + size).filter((path) => !known.has(outcomeKey(path)));
-      const options = { recurses: given.recurse === true, catches: true, engineOptions, writes, bounds };
+      const options = { ...questions, catches: true, traces: given.traces, engineOptions, writes, bounds };
       if (batch.length === 0) continue;
       jobs.push(() => ask(engine, set, batch, options, (path, outcome) => note(answers, engine, path, outcome)));
     }
@@ -190,33 +259,45 @@ function sampled(paths: readonly AttrPath[]): readonly AttrPath[] {
   return chosen;
 }
 
+/** A set of as many names is taken for the one seen before that has the same: sets that contain themselves. */
+const SAME_SET_NAMES_MIN = 100;
+
 /** All paths that were asked about: round by round, one level deeper each. */
 async function explore(both: readonly Engine[], answers: Answers): Promise<readonly AttrPath[]> {
   const all: AttrPath[] = [];
-  let frontier: readonly AttrPath[] = given.attr === undefined ? [[]] : given.attr.map((path) => path.split("."));
+  const seen = new Set<string>();
+  let frontier: readonly AttrPath[] = roots;
   for (let depth = 0; frontier.length > 0; depth++) {
     await askBoth(both, answers, frontier);
     all.push(...frontier);
-    if (depth >= (given.recurse === true ? Number(given.depth) : 1)) break;
+    if (depth >= depthMax) break;
     const children = frontier.flatMap((path) => {
-      const names = both.flatMap((engine) => {
+      const names = new Set<string>();
+      for (const engine of both) {
         const outcome = answers.get(engine.name)!.get(outcomeKey(path));
-        return outcome?.kind === "inside" ? outcome.names : [];
-      });
-      return [...new Set(names)].map((name) => [...path, name]);
+        if (outcome?.kind === "inside") for (const name of outcome.names) names.add(name);
+      }
+      if (names.size >= SAME_SET_NAMES_MIN) {
+        const known = [...names].sort().join("\n");
+        if (seen.has(known)) return [];
+        seen.add(known);
+      }
+      return [...names].map((name) => [...path, name]);
     });
     frontier = sampled(children);
   }
   return all;
 }
 
+const messagesMax = given.messages === "all" ? Infinity : Number(given.messages);
+
 /** The messages of attributes that both engines refuse by `throw` or `assert`. */
 async function askMessages(both: readonly Engine[], sides: SideOutcomes): Promise<void> {
   const caught = [...sides.left].filter(
     ([key, outcome]) => outcome.kind === "caught" && sides.right.get(key)?.kind === "caught",
   );
-  const paths = caught.slice(0, Number(given.messages)).map(([key]) => JSON.parse(key) as AttrPath);
-  const options = { recurses: given.recurse === true, catches: false, engineOptions, writes, bounds };
+  const paths = caught.slice(0, messagesMax).map(([key]) => JSON.parse(key) as AttrPath);
+  const options = { ...questions, catches: false, traces: given.traces, engineOptions, writes, bounds };
   const into = [sides.left, sides.right];
   const jobs = both.map((engine, index) => async () => {
     await ask(engine, set, paths, options, (path, outcome) => void into[index]!.set(outcomeKey(path), outcome));
@@ -255,6 +336,7 @@ function render(
 }
 
 const both = engines();
+for (const engine of both) await assertRuns(engine, engineOptions, bounds);
 const answers = recall(both.map(({ name }) => name));
 const paths = await explore(both, answers);
 const keys = paths.map(outcomeKey);
@@ -263,8 +345,8 @@ const side = (engine: Engine): Map<string, Outcome> => {
   return new Map(keys.map((key) => [key, known.get(key)!]));
 };
 const sides: SideOutcomes = { left: side(both[0]), right: side(both[1]) };
-if (Number(given.messages) > 0) await askMessages(both, sides);
-const { differences, counts } = compareOutcomes(sides);
+if (messagesMax > 0) await askMessages(both, sides);
+const { differences, counts, unanswered } = compareOutcomes(sides);
 const explained = new Map<string, DerivationDifference | string>();
 for (const { path } of differences.filter(({ kind }) => kind === "drvPath differs").slice(0, Number(given.explain))) {
   explained.set(outcomeKey(path), await explain(both, path));
@@ -272,7 +354,9 @@ for (const { path } of differences.filter(({ kind }) => kind === "drvPath differ
 if (process.stderr.isTTY) process.stderr.write("\r\x1b[K");
 if (given.json === true) {
   const found = differences.map((one) => ({ ...one, firstDifference: explained.get(outcomeKey(one.path)) }));
-  console.log(JSON.stringify({ engines: both.map(({ name }) => name), counts, differences: found }, undefined, 2));
+  console.log(
+    JSON.stringify({ engines: both.map(({ name }) => name), counts, unanswered, differences: found }, undefined, 2),
+  );
 } else {
   if (differences.length > 0)
     console.log(
@@ -282,7 +366,13 @@ if (given.json === true) {
         both.map(({ name }) => name),
       ),
     );
+  for (const [group, count] of messageGroups(differences)) console.log(`${count} messages: ${group}`);
   const shown = Object.entries(counts).map(([name, count]) => `${count} ${name}`);
-  console.log(`${keys.length} attributes: ${shown.join(", ")}; ${differences.length} differences`);
+  if (unanswered > 0) shown.push(`${unanswered} that neither answers within its bounds`);
+  const kinds = Object.entries(Object.groupBy(differences, ({ kind }) => kind));
+  const which = kinds.map(([kind, some]) => `${some.length} ${kind}`).join(", ");
+  console.log(
+    `${keys.length} attributes: ${shown.join(", ")}; ${differences.length} differences${which && ` (${which})`}`,
+  );
 }
 process.exitCode = differences.length > 0 ? 2 : 0;

@@ -2,7 +2,7 @@
 
 import { spawn } from "node:child_process";
 import { readdirSync, readFileSync } from "node:fs";
-import { ANSWER_MARK, type Answer, type AttrPath, type PackageSet, probeExpression } from "./probe.ts";
+import { ANSWER_MARK, type Answer, type AttrPath, type PackageSet, probeExpression, type Questions } from "./probe.ts";
 
 /** A program that takes the options of `nix-instantiate`. */
 export interface Engine {
@@ -22,8 +22,11 @@ export interface Bounds {
   readonly memoryMax: number;
 }
 
-/** An answer, or the error that ended the process instead of one. */
-export type Outcome = Answer | { readonly kind: "error"; readonly message: string };
+/** An answer, the error that ended the process instead of one, or why there is neither. */
+export type Outcome =
+  | Answer
+  | { readonly kind: "error"; readonly message: string }
+  | { readonly kind: "unanswered"; readonly reason: string };
 
 const ANSWER_LINE = `trace: ${ANSWER_MARK}`;
 const POLL_MS = 500;
@@ -96,14 +99,22 @@ function residentMemory(root: number): number {
   return found.reduce((sum, pid) => sum + (pages.get(pid) ?? 0), 0) * 4096;
 }
 
+/** Fails, with what the engine said, when it cannot evaluate anything. */
+export async function assertRuns(engine: Engine, engineOptions: readonly string[], bounds: Bounds): Promise<void> {
+  const { stdout, stderr, stopped } = await runEngine(engine, ["--eval", ...engineOptions, "-E", "1 + 1"], bounds);
+  if (stdout.trim() === "2") return;
+  throw new Error(`'${engine.name}' (${engine.argv[0]}) does not evaluate 1 + 1: ${stopped ?? stderr.trim()}`);
+}
+
 /** Asks about every path; answers come in the paths' order through `onAnswer`. */
 export async function ask(
   engine: Engine,
   set: PackageSet,
   paths: readonly AttrPath[],
-  options: {
-    readonly recurses: boolean;
+  options: Questions & {
     readonly catches: boolean;
+    /** Keep all that is said of an error, where it came about included. */
+    readonly traces: boolean;
     readonly engineOptions: readonly string[];
     readonly writes: boolean;
     readonly bounds: Bounds;
@@ -128,20 +139,45 @@ export async function ask(
     };
     const expression = probeExpression(set, batch, options);
     const writing = options.writes ? ["--read-write-mode", ...engine.instantiateOptions] : [];
-    const flags = ["--eval", "--strict", ...writing, ...options.engineOptions, "-E", expression];
+    const traces = options.traces ? ["--show-trace"] : [];
+    const flags = ["--eval", "--strict", ...traces, ...writing, ...options.engineOptions, "-E", expression];
     const finished = await runEngine(engine, flags, options.bounds, takeLines);
     takeLines("\n");
-    if (answered < batch.length) {
-      const message = finished.stopped ?? messageOf(finished.stderr);
-      onAnswer(batch[answered]!, { kind: "error", message });
+    // What stopped an engine may be due to what it was asked before, so it is asked once more, alone.
+    const mayAnswerAlone = finished.stopped !== undefined && answered > 0;
+    if (answered < batch.length && !mayAnswerAlone) {
+      onAnswer(batch[answered]!, outcomeOf(finished, options.traces));
       answered++;
     }
     rest = batch.slice(answered);
   }
 }
 
-/** The first line of the error that ended an evaluation. */
-export function messageOf(stderr: string): string {
-  const found = stderr.split("\n").filter((line) => /^\s*error: \S/.test(line));
-  return found.at(-1)?.replace(/^\s*error: /, "") ?? `ended without an error message: ${stderr.slice(-300)}`;
+function outcomeOf(finished: Finished, traces: boolean): Outcome {
+  if (finished.stopped !== undefined) return { kind: "unanswered", reason: finished.stopped };
+  const message = traces ? traceOf(finished.stderr) : messageOf(finished.stderr);
+  if (message !== undefined) return { kind: "error", message };
+  const reason = `ended (${finished.status}) without an error message: ${finished.stderr.slice(-300)}`;
+  return { kind: "unanswered", reason };
+}
+
+/** The text of the error that ended an evaluation, without what led to it. */
+export function messageOf(stderr: string): string | undefined {
+  const lines = stderr.split("\n");
+  const start = lines.findLastIndex((line) => /^\s*error: \S/.test(line));
+  if (start < 0) return undefined;
+  const indent = /^\s*/.exec(lines[start]!)![0];
+  const text = lines.slice(start).map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line));
+  const end = text.findIndex((line, at) => at > 0 && /^ *at \S.*:$/.test(line));
+  return text
+    .slice(0, end < 0 ? undefined : end)
+    .join("\n")
+    .trim()
+    .replace(/^error: /, "");
+}
+
+/** All that was said of the error, without the lines of the question itself. */
+function traceOf(stderr: string): string | undefined {
+  const start = stderr.search(/^error:/m);
+  return start < 0 ? undefined : stderr.slice(start).trim();
 }

@@ -50,7 +50,10 @@ export interface DerivationOutput {
 }
 
 /** The fleet's name as `fleet`, and each host as `host-NAME`. */
-type RawInventory = Readonly<Record<string, RawHost | string>>;
+interface RawInventory {
+  readonly fleet: string;
+  readonly [host: `host-${string}`]: RawHost;
+}
 
 /** A derivation with its output. An attribute set that has `outPath` would become that path alone in JSON. */
 export interface RawOutput {
@@ -106,11 +109,10 @@ export async function loadInventory(
   const ask = async (expression: string, perMember: boolean): Promise<EvaluationResult> =>
     await evaluate({ expression, baseDir: dirname(file), output: "json", strict: true, perMember }, signal);
   const evaluation = await ask(inventoryExpression(file, systems), true);
-  const raw = JSON.parse(evaluation.text) as RawInventory;
+  const { fleet, ...members } = JSON.parse(evaluation.text) as RawInventory;
   const outputs = new Map<string, DerivationOutput>();
   const hosts: HostInventory[] = [];
-  for (const [member, host] of Object.entries(raw)) {
-    if (typeof host === "string") continue;
+  for (const [member, host] of Object.entries<RawHost>(members)) {
     const name = member.slice(HOST.length);
     if (host.output !== undefined) outputs.set(name, outputOf(host.output));
     hosts.push(hostOf(name, host));
@@ -118,7 +120,7 @@ export async function loadInventory(
   const platforms = [...new Set(hosts.map(({ system }) => system))];
   const kits = await ask(kitsExpression(file, platforms), false);
   return {
-    name: String(raw["fleet"]),
+    name: fleet,
     fleetFile: file,
     hosts,
     systems: outputs,

@@ -129,8 +129,8 @@ export interface EvaluationResult {
   /** For `tree`: the value as files and directories. */
   readonly tree?: TextTree;
   /**
-   * Present when this result was remembered, and then without derivations and sources, which are in the store as a rule.
-   * Where they are not, this evaluates again.
+   * Present when this result was remembered, and then without derivations and sources that were made before, which are
+   * in the store as a rule. Where they are not, this evaluates again.
    */
   readonly evaluateAgain?: (signal: AbortSignal) => Promise<EvaluationResult>;
 }

@@ -39,7 +39,23 @@ async function makeAtHand(
   const parsed = rootPaths.map((path) => StorePath.ofFull(path, store.storeDir));
   const valid = await store.validPaths(parsed, signal);
   if (parsed.every((path) => valid.has(path.baseName))) return undefined;
-  return await made.evaluateAgain(signal);
+  return (await isWhole(made, rootPaths, store, signal)) ? made : await made.evaluateAgain(signal);
+}
+
+/** Whether the store has all that a partial result lacks. */
+async function isWhole(
+  made: Made,
+  rootPaths: readonly string[],
+  store: WriteStore,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (made.derivations.size === 0) return false;
+  const lacking = new Set<string>();
+  const order = referencesFirst(made, rootPaths, (path) => lacking.add(path));
+  if (order.length === 0) return false;
+  const parsed = [...lacking].map((path) => StorePath.ofFull(path, store.storeDir));
+  const valid = await store.validPaths(parsed, signal);
+  return parsed.every((path) => valid.has(path.baseName));
 }
 
 async function addClosures(
@@ -59,7 +75,7 @@ async function addClosures(
 }
 
 /** The paths of this evaluation that the roots need, each after what it refers to. */
-function referencesFirst(made: Made, roots: readonly string[]): readonly string[] {
+function referencesFirst(made: Made, roots: readonly string[], onLacking?: (path: string) => void): readonly string[] {
   const order: string[] = [];
   const entered = new Set<string>();
   const stack: { readonly path: string; readonly references: readonly string[]; next: number }[] = [];
@@ -69,6 +85,7 @@ function referencesFirst(made: Made, roots: readonly string[]): readonly string[
     const references = referencesOf(made, path);
     // What this evaluation did not make is in the store already.
     if (references !== undefined) stack.push({ path, references, next: 0 });
+    else onLacking?.(path);
   };
   for (const root of roots) {
     enter(root);

@@ -38,7 +38,7 @@ const WAYS: Readonly<Record<string, () => Evaluate>> = {
   },
   [BY_MEMBERS]: () => {
     const shared = new SharedEvaluator();
-    return (request, bridge) => shared.evaluate(request, bridge, new ReadCheck(request.env ?? {}), { textOnly: true });
+    return (request, bridge) => shared.evaluate(request, bridge, new ReadCheck(request.env ?? {}), { isPartial: true });
   },
 };
 

@@ -26,7 +26,7 @@ write("common.nix", `"all"`);
 /** Evaluates after a change; answers how many members that took, and compares with evaluating alone. */
 function membersOf(shared: SharedEvaluator, request: EvaluationRequest): number {
   const before = shared.membersEvaluated;
-  const { text } = shared.evaluate(request, {}, new ReadCheck({}), { textOnly: true });
+  const { text } = shared.evaluate(request, {}, new ReadCheck({}), { isPartial: true });
   assert.equal(text, runEvaluation(request).text);
   return shared.membersEvaluated - before;
 }
@@ -68,6 +68,6 @@ test("what is said or appears twice is evaluated as a whole", () => {
   write("fleet.nix", `builtins.trace "said" { one = ${derive("one")}; two = ${derive("two")}; }`);
   const traces: string[] = [];
   const onTrace = (line: string): number => traces.push(line);
-  shared.evaluate(request, { onTrace }, new ReadCheck({}), { textOnly: true });
+  shared.evaluate(request, { onTrace }, new ReadCheck({}), { isPartial: true });
   assert.deepEqual(traces, ["said"]);
 });

@@ -63,22 +63,22 @@ export class SharedEvaluator {
   readonly #env: Record<string, string> = {};
 
   /**
-   * Evaluates as `runEvaluation` does. `check` may serve several requests of one command. With `textOnly` nobody asks
-   * for what was made, and of a set only those members are evaluated that something has changed for.
+   * Evaluates as `runEvaluation` does. `check` may serve several requests of one command. A result that `isPartial` lacks
+   * what was made before: by package sets, and for members of a set that nothing has changed for, which are remembered.
    */
   evaluate(
     request: EvaluationRequest,
     bridge: EvaluationBridge,
     check: ReadCheck,
-    { textOnly = false }: { readonly textOnly?: boolean } = {},
+    { isPartial = false }: { readonly isPartial?: boolean } = {},
   ): EvaluationResult {
     if (!canShare(request)) return runEvaluation(request, bridge);
     this.#drop((set) => !check.check(set.host.reads.reads).isCurrent);
     const said: Said[] = [];
     let result: EvaluationResult;
     try {
-      const split = textOnly && canSplit(request) ? this.#evaluateParts(request, bridge, check) : undefined;
-      result = split ?? this.#evaluateSharing(request, bridge, said);
+      const split = isPartial && canSplit(request) ? this.#evaluateParts(request, bridge, check) : undefined;
+      result = split ?? this.#evaluateSharing(request, bridge, said, isPartial);
     } catch (error) {
       if (!(error instanceof EvalError) && !(error instanceof NotShareableError) && !(error instanceof RangeError)) {
         throw error;
@@ -100,6 +100,7 @@ export class SharedEvaluator {
     if (this.#split?.key !== key) this.#split = { key, parts: new Map() };
     const before = this.#split.parts;
     const parts = new Map<string, RememberedPart>();
+    const made = { derivations: new Map<string, InstantiatedDerivation>(), sources: new Map<string, SourcePath>() };
     const partOf = (id: string, part: NonNullable<EvaluationRequest["part"]>): RememberedPart | undefined => {
       const known = before.get(id);
       if (known !== undefined && check.check(known.reads).isCurrent) {
@@ -108,12 +109,15 @@ export class SharedEvaluator {
       }
       if (part !== "names") this.membersEvaluated++;
       const said: Said[] = [];
-      const { text, reads } = this.#evaluateSharing({ ...request, part }, bridge, said);
+      const result = this.#evaluateSharing({ ...request, part }, bridge, said, true);
+      const { text, reads } = result;
+      for (const [path, drv] of result.derivations) made.derivations.set(path, drv);
+      for (const [path, source] of result.sources) made.sources.set(path, source);
       // What is said once for the whole would be said for each member.
       if (said.length > 0 || reads.volatile !== undefined) return undefined;
-      const made = { text, reads: reads.reads };
-      parts.set(id, made);
-      return made;
+      const remembered = { text, reads: reads.reads };
+      parts.set(id, remembered);
+      return remembered;
     };
     const names = partOf(NAMES, "names");
     const members = names === undefined ? null : (JSON.parse(names.text) as readonly string[] | null);
@@ -125,7 +129,7 @@ export class SharedEvaluator {
       found.set(member, part);
     }
     this.#split = { key, parts };
-    return joinParts(request, found, names);
+    return joinParts(request, found, names, made);
   }
 
   /** After a request that could not be answered by sharing. */
@@ -142,8 +146,19 @@ export class SharedEvaluator {
     this.#drop((set) => set.isSpent);
   }
 
-  #evaluateSharing(request: EvaluationRequest, bridge: EvaluationBridge, said: Said[]): EvaluationResult {
+  #evaluateSharing(
+    request: EvaluationRequest,
+    bridge: EvaluationBridge,
+    said: Said[],
+    isPartial: boolean,
+  ): EvaluationResult {
     const uses = new Uses();
+    const before: MadeBefore = new Map(
+      (isPartial ? [...this.#sets.values()] : []).map(({ host: { derivations, sources }, host: made }) => [
+        made,
+        { derivations: derivations.size, sources: sources.size },
+      ]),
+    );
     this.#bridge = {
       ...bridge,
       onTrace: (line) => {
@@ -164,7 +179,7 @@ export class SharedEvaluator {
     const text = textOfByteString(renderWith(state.program!, searchPath, request, host, { ask: bridge.ask }) as string);
     // The time of one evaluation is not the time of the next.
     if (host.volatile !== undefined) this.#project = undefined;
-    return { text, ...made(host, uses), warnings: textsOf(said, "warning"), traces: textsOf(said, "trace") };
+    return { text, ...made(host, uses, before), warnings: textsOf(said, "warning"), traces: textsOf(said, "trace") };
   }
 
   /** The evaluator for the request's own files: the former one, when it was for the same project. */
@@ -266,21 +281,36 @@ export class SharedEvaluator {
 
 const NO_SHARING: Sharing = { isShared: () => false, call: () => undefined, unwound: () => undefined };
 
-/** What a request and the package sets it used have read and made. */
-function made(host: EvaluationHost, uses: Uses): Pick<EvaluationResult, "derivations" | "sources" | "reads"> {
+/** How much each host of a package set had made. */
+type MadeBefore = ReadonlyMap<EvaluationHost, { readonly derivations: number; readonly sources: number }>;
+
+/** What a request and the package sets it used have read and made; of the sets, only what they had not made `before`. */
+function made(
+  host: EvaluationHost,
+  uses: Uses,
+  before: MadeBefore,
+): Pick<EvaluationResult, "derivations" | "sources" | "reads"> {
   const hosts = [host, ...uses.hosts()];
   const derivations = new Map<string, InstantiatedDerivation>();
   const sources = new Map<string, SourcePath>();
   const reads: EvaluationReads["reads"][number][] = [];
   let volatile: string | undefined;
   for (const one of hosts) {
-    for (const [path, drv] of one.derivations) derivations.set(path, drv);
-    for (const [path, source] of one.sources) sources.set(path, source);
+    const known = before.get(one) ?? { derivations: 0, sources: 0 };
+    addFrom(one.derivations, known.derivations, derivations);
+    addFrom(one.sources, known.sources, sources);
     const read = one.reads;
     reads.push(...read.reads);
     volatile ??= read.volatile;
   }
   return { derivations, sources, reads: { reads, volatile } };
+}
+
+/** Maps have their entries in the order in which they came. */
+function addFrom<T>(entries: ReadonlyMap<string, T>, start: number, into: Map<string, T>): void {
+  if (entries.size === start) return;
+  let index = 0;
+  for (const [key, value] of entries) if (index++ >= start) into.set(key, value);
 }
 
 function textsOf(said: readonly Said[], kind: Said["kind"]): string[] {

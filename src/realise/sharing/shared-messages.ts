@@ -27,7 +27,7 @@ export type SharedAnswer =
   | { readonly kind: "trace"; readonly line: string }
   | { readonly kind: "warning"; readonly text: string; readonly isFromExpression: boolean }
   | { readonly kind: "question"; readonly question: Question; readonly gate: SharedArrayBuffer }
-  /** Without what was made: that is large, and often nobody wants it. */
+  /** Without what was made before, or will be asked for: that is large, and often nobody wants it. */
   | { readonly kind: "result"; readonly result: EvaluationResult; readonly heapBytes: number }
   | { readonly kind: "diagnostic"; readonly data: EvalDiagnosticData }
   | { readonly kind: "declined" }

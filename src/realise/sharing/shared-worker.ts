@@ -40,13 +40,17 @@ function evaluate({ request, canAsk, canRealise, batchId, keepsMade }: SharedQue
     ask: canAsk ? askStarter : decline,
   };
   try {
-    const result = evaluator.evaluate(request, bridge, batch.check, { textOnly: !keepsMade });
+    const result = evaluator.evaluate(request, bridge, batch.check, { isPartial: !keepsMade });
     if (keepsMade) {
       for (const [path, drv] of result.derivations) derivations.set(path, drv);
       for (const [path, source] of result.sources) sources.set(path, source);
     }
     const heapBytes = getHeapStatistics().used_heap_size;
-    send({ kind: "result", result: { ...result, derivations: new Map(), sources: new Map() }, heapBytes });
+    send({
+      kind: "result",
+      result: keepsMade ? { ...result, derivations: new Map(), sources: new Map() } : result,
+      heapBytes,
+    });
   } catch (error) {
     if (error instanceof EvalDiagnostic) send({ kind: "diagnostic", data: error.data });
     else if (error instanceof DeclinedError) send({ kind: "declined" });

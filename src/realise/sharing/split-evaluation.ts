@@ -31,11 +31,12 @@ export function joinParts(
   request: EvaluationRequest,
   parts: ReadonlyMap<string, RememberedPart>,
   names: RememberedPart,
+  made: Pick<EvaluationResult, "derivations" | "sources">,
 ): EvaluationResult | undefined {
   const text = request.output === "json" ? joinJson(parts) : joinDerivations(parts);
   if (text === undefined) return undefined;
   const reads = joinReads([names, ...parts.values()]);
-  return { text, derivations: new Map(), sources: new Map(), reads, warnings: [], traces: [] };
+  return { text, ...made, reads, warnings: [], traces: [] };
 }
 
 function joinJson(parts: ReadonlyMap<string, RememberedPart>): string {

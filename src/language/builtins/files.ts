@@ -20,6 +20,7 @@ import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { requiredAttr } from "./control.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
 import { findFile } from "./lookup-path.ts";
+import { byBytes } from "./sets.ts";
 import { storePathProblem } from "./store-names.ts";
 
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
@@ -90,17 +91,22 @@ const readFileType: BuiltinBody = (state, [path]) => {
   return kind;
 };
 
+/** The order of a context in Nix: whole derivations before outputs, these by their derivations. */
+function byContextOrder(left: string, right: string): number {
+  const key = (element: string): string => element.replace(/^!([^!]*)!(.*)$/s, "~$2!$1");
+  return byBytes(key(left), key(right));
+}
+
 const toFile: BuiltinBody = (state, [name, contents]) => {
   const context = new Set<string>();
   const fileName = expectPlainText(name!, undefined, first("toFile"));
   const frame = "while evaluating the second argument passed to builtins.toFile";
   const text = expectText(contents!, context, undefined, frame);
-  for (const element of context) {
-    if (element.startsWith("!") || element.startsWith("=")) {
-      throw invalidError(
-        `files created by builtins.toFile may not reference derivations, but ${fileName} references ${element.replace(/\/.*\//, "")}`,
-      );
-    }
+  const derivation = [...context].filter((element) => /^[!=]/.test(element)).sort(byContextOrder)[0];
+  if (derivation !== undefined) {
+    throw invalidError(
+      `files created by builtins.toFile may not reference derivations, but ${fileName} references ${derivation.replace(/\/.*\//, "")}`,
+    );
   }
   const { storeDir } = state.settings;
   const references = [...context].map((path) => StorePath.ofFull(path, storeDir));
@@ -215,7 +221,10 @@ const storePath: BuiltinBody = (state, [argument]) => {
   }
   const object = inStore[0].render(storeDir);
   if (!asking(() => state.host.isValidPath(object))) {
-    throw new EvalError({ kind: "world", message: `path '${object}' does not exist and cannot be created` }, undefined);
+    throw new EvalError(
+      { kind: "world", message: `path '${object}' is required, but there is no substituter that can build it` },
+      undefined,
+    );
   }
   context.add(object);
   return stringWithContext(given, context);

@@ -147,12 +147,12 @@ function grow(): void {
 }
 
 // Names that Nix knows before it reads a program, in its order: those its evaluator itself uses, those of its builtins,
-// and those that its definition of `derivation` has besides.
+// and those that its definition of `derivation` has besides. Two spaces stand around the empty name.
 for (const name of (
   "outPath drvPath type meta name value system __overrides outputs outputName __ignoreNulls file line column " +
   "__functor __toString right wrong __structuredAttrs __json allowedReferences allowedRequisites " +
   "disallowedReferences disallowedRequisites maxSize maxClosureSize builder args __contentAddressed __impure " +
-  "outputHash outputHashAlgo outputHashMode recurseForDerivations description self startSet operator key path " +
+  "outputHash outputHashAlgo outputHashMode recurseForDerivations description self  startSet operator key path " +
   "prefix outputSpecified __sub __lessThan __mul __div or __findFile __nixPath body builtins true false null " +
   "__currentTime currentTime __currentSystem currentSystem __nixVersion nixVersion __storeDir storeDir " +
   "__langVersion langVersion __traceVerbose traceVerbose nixPath scopedImport import __typeOf typeOf isNull " +

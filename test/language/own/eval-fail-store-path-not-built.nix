@@ -1,0 +1,1 @@
+builtins.storePath (derivation { name = "x"; system = "s"; builder = "b"; })

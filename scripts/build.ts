@@ -30,7 +30,7 @@ const PROGRAMS = [
 ] as const;
 
 /** Options of Node that bin/start.sh gives and that V8 compiles differently with. */
-const DEEP = ["--stack-size=262144", "--no-opt"];
+const DEEP = ["--stack-size=262144", "--no-opt", "--semi-space-growth-factor=4"];
 
 /**
  * Commander can start programs for subcommands, which none of ours is. What Node has for that is loaded if it does:

@@ -71,3 +71,27 @@ test("what is said or appears twice is evaluated as a whole", () => {
   shared.evaluate(request, { onTrace }, new ReadCheck({}), { isPartial: true });
   assert.deepEqual(traces, ["said"]);
 });
+
+/**
+ * Evaluates twice, both times anew, by a clock that has the first time take as long as the test says; answers how many
+ * members were evaluated the second time.
+ */
+function membersOfSecond(take: Readonly<Record<"first" | "second" | "whole", number>>): number {
+  // Read before and after the first member, the second one, and the whole.
+  const clock = [0, take.first, 0, take.second, 0, take.whole];
+  const shared = new SharedEvaluator({ nowMs: () => clock.shift() ?? 0 });
+  const request: EvaluationRequest = { file: "./fleet.nix", baseDir: scratch, output: "drv", env: {} };
+  write("fleet.nix", `{ one = ${derive("one")}; two = ${derive("two")}; }`);
+  membersOf(shared, request);
+  write("common.nix", `"changed"`);
+  const members = membersOf(shared, request);
+  write("common.nix", `"all"`);
+  return members;
+}
+
+test("a set whose members share little is evaluated as a whole, unless that takes as long", () => {
+  assert.equal(membersOfSecond({ first: 1000, second: 900, whole: 800 }), 0);
+  assert.equal(membersOfSecond({ first: 1000, second: 900, whole: 1800 }), 2);
+  assert.equal(membersOfSecond({ first: 1000, second: 100, whole: 0 }), 2, "they share most");
+  assert.equal(membersOfSecond({ first: 20, second: 20, whole: 0 }), 2, "they cost nothing");
+});

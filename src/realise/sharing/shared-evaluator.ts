@@ -38,6 +38,11 @@ const SETS_MAX = 8;
 /** What the names of a set's members are remembered as. */
 const NAMES = "names";
 const SPLIT_MEMBERS_MIN = 2;
+/** Below this, it does not matter how a member is evaluated. */
+const MEMBER_MS_CHEAP = 50;
+/** How much longer all members may take than the whole does: that is what a later change of one member pays for. */
+const SPLIT_COST_MAX = 2;
+const SETS_JUDGED_MAX = 64;
 
 /** What the evaluations of one project have in common. */
 interface Project {
@@ -56,11 +61,20 @@ export class SharedEvaluator {
   membersEvaluated = 0;
   /** The parts of the set that was asked for last. */
   #split: { readonly key: string; readonly parts: ReadonlyMap<string, RememberedPart> } | undefined;
+  /** A set whose members share little, and how long all of them would take: that is compared with the whole. */
+  #doubted: { readonly key: string; readonly membersMs: number } | undefined;
+  /** Whether such sets are evaluated member by member all the same. */
+  readonly #isWorthSplitting = new Map<string, boolean>();
+  readonly #nowMs: () => number;
   /** Calls that turned out to depend on more than their arguments. */
   readonly #refused = new Set<string>();
   /** Of the request that is being answered: package sets ask in its name. */
   #bridge: EvaluationBridge = {};
   readonly #env: Record<string, string> = {};
+
+  constructor(options: { readonly nowMs?: () => number } = {}) {
+    this.#nowMs = options.nowMs ?? (() => performance.now());
+  }
 
   /**
    * Evaluates as `runEvaluation` does. `check` may serve several requests of one command. A result that `isPartial` lacks
@@ -78,7 +92,7 @@ export class SharedEvaluator {
     let result: EvaluationResult;
     try {
       const split = isPartial && canSplit(request) ? this.#evaluateParts(request, bridge, check) : undefined;
-      result = split ?? this.#evaluateSharing(request, bridge, said, isPartial);
+      result = split ?? this.#evaluateWhole(request, bridge, said, isPartial);
     } catch (error) {
       if (!(error instanceof EvalError) && !(error instanceof NotShareableError) && !(error instanceof RangeError)) {
         throw error;
@@ -94,9 +108,30 @@ export class SharedEvaluator {
     return result;
   }
 
+  /** Evaluates at once; of a set that could be evaluated member by member, finds out whether that would be as good. */
+  #evaluateWhole(
+    request: EvaluationRequest,
+    bridge: EvaluationBridge,
+    said: Said[],
+    isPartial: boolean,
+  ): EvaluationResult {
+    const key = splitKey(request);
+    const doubted = this.#doubted;
+    this.#doubted = undefined;
+    const startedMs = this.#nowMs();
+    const result = this.#evaluateSharing(request, bridge, said, isPartial);
+    if (doubted?.key === key) {
+      if (this.#isWorthSplitting.size >= SETS_JUDGED_MAX) this.#isWorthSplitting.clear();
+      this.#isWorthSplitting.set(key, doubted.membersMs <= SPLIT_COST_MAX * (this.#nowMs() - startedMs));
+    }
+    return result;
+  }
+
   /** Evaluates what has changed of a set; `undefined` when it has to be evaluated as a whole. */
   #evaluateParts(request: EvaluationRequest, bridge: EvaluationBridge, check: ReadCheck): EvaluationResult | undefined {
     const key = splitKey(request);
+    const isWorth = this.#isWorthSplitting.get(key);
+    if (isWorth === false) return undefined;
     if (this.#split?.key !== key) this.#split = { key, parts: new Map() };
     const before = this.#split.parts;
     const parts = new Map<string, RememberedPart>();
@@ -123,10 +158,21 @@ export class SharedEvaluator {
     const members = names === undefined ? null : (JSON.parse(names.text) as readonly string[] | null);
     if (names === undefined || members === null || members.length < SPLIT_MEMBERS_MIN) return undefined;
     const found = new Map<string, RememberedPart>();
+    const evaluatedBefore = this.membersEvaluated;
+    let firstMs = 0;
     for (const member of members) {
+      const startedMs = this.#nowMs();
       const part = partOf(`${NAMES}.${member}`, { member });
       if (part === undefined) return undefined;
       found.set(member, part);
+      const tookMs = this.#nowMs() - startedMs;
+      if (found.size === 1) firstMs = tookMs;
+      const areBothNew = found.size === 2 && this.membersEvaluated === evaluatedBefore + 2;
+      // The second one finds at hand what they share; when that is little, the whole may take much less than the sum.
+      if (isWorth === undefined && areBothNew && tookMs > Math.max(MEMBER_MS_CHEAP, firstMs / 2)) {
+        this.#doubted = { key, membersMs: tookMs * members.length };
+        return undefined;
+      }
     }
     this.#split = { key, parts };
     return joinParts(request, found, names, made);

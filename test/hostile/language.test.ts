@@ -151,7 +151,12 @@ const DEEP: readonly string[] = ["(a: _: [ a ]) [ ]", "(a: _: { inherit a; }) { 
   (step) => `(builtins.foldl' ${step} (builtins.genList (x: x) 20000))`,
 );
 
+/** Sets in which the same is nested twice, the name met first being the later one in byte order. */
+const SHARED = (leaf: number): string =>
+  `(builtins.foldl' (same: _: { sharedFirst = same; aSharedSecond = same; }) ${leaf} (builtins.genList (x: x) 200))`;
+
 const VALUES: readonly Case[] = [
+  [`${SHARED(1)} == ${SHARED(2)}`, "false"],
   ...DEEP.flatMap((value): Case[] => [
     [`builtins.toJSON ${value}`, OVERFLOW],
     [`builtins.toXML ${value}`, OVERFLOW],

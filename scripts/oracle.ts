@@ -9,7 +9,7 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 
@@ -24,19 +24,27 @@ export function oracleTree(suite: string = SUITE): string {
   return process.env["PRISTINE_ORACLE_TREE"] ?? join(cache, "pristine", "oracle", suite);
 }
 
-/** Makes the oracle's tree when it is absent. An interrupted run leaves nothing that looks finished. */
+/** debootstrap knows nothing of virtual packages: libdbi-perl is the perl-dbdabi that nix-bin needs in the end. */
+const PACKAGES = "nix-bin,libdbi-perl,git,mercurial,ca-certificates,openssh-client";
+/** Lies in a tree and says what it was made with: one with other packages is made anew. */
+const MADE_WITH = "made-with-packages";
+
+function isMade(tree: string): boolean {
+  const file = join(tree, MADE_WITH);
+  return existsSync(file) && readFileSync(file, "utf8") === PACKAGES;
+}
+
+/** Makes the oracle's tree when it is absent, or was made with other packages. An interrupted run leaves nothing that looks finished. */
 export function setUpOracle(suite: string = SUITE): string {
   const tree = oracleTree(suite);
-  if (existsSync(join(tree, "usr/bin/nix"))) return tree;
+  if (isMade(tree)) return tree;
   if (process.getuid?.() !== 0) throw new Error("the oracle is made by debootstrap, which needs root");
   const unfinished = `${tree}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(dirname(tree), { recursive: true });
-  // debootstrap knows nothing of virtual packages: libdbi-perl is the perl-dbdabi that nix-bin needs in the end.
-  const packages = "nix-bin,libdbi-perl,git,mercurial,ca-certificates,openssh-client";
   const made = spawnSync(
     "debootstrap",
-    ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror(), BOOTSTRAP_SCRIPT],
+    ["--variant=minbase", `--include=${PACKAGES}`, suite, unfinished, debianMirror(), BOOTSTRAP_SCRIPT],
     {
       stdio: ["ignore", "pipe", "inherit"],
       encoding: "utf8",
@@ -45,6 +53,8 @@ export function setUpOracle(suite: string = SUITE): string {
   if (made.error !== undefined)
     throw new Error("debootstrap is missing: apt-get install debootstrap", { cause: made.error });
   if (made.status !== 0) throw new Error(`debootstrap failed:\n${made.stdout.split("\n").slice(-15).join("\n")}`);
+  writeFileSync(join(unfinished, MADE_WITH), PACKAGES);
+  rmSync(tree, { recursive: true, force: true });
   renameSync(unfinished, tree);
   return tree;
 }

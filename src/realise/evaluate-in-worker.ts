@@ -12,13 +12,8 @@ import { Gate, runWorker, type WorkerHandle } from "../system/worker.ts";
 import type { AnswerMessage, Question, WorkerMessage, WorkerStart } from "./evaluate-messages.ts";
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "./evaluation-request.ts";
 import type { EvaluationServices } from "./evaluation-services.ts";
+import { threadSize } from "./thread-size.ts";
 import type { FetchService } from "./fetch-for-evaluation.ts";
-
-/** Deep enough that the limit on nested calls is always reached first. */
-const STACK_MB = 256;
-const HEAP_MB = 8192;
-/** As quick as with V8's default, with a fifth less memory at the peak. */
-const YOUNG_HEAP_MB = 64;
 
 const WORKER = programModule("src/realise/evaluate-worker.ts");
 
@@ -64,22 +59,13 @@ export async function evaluateInWorker(
   };
   await runWorker(WORKER, {
     input: start,
-    ...evaluationThread(),
+    ...threadSize(),
     onMessage,
     signal,
   });
   if (outcome.diagnostic !== undefined) throw outcome.diagnostic;
   if (outcome.result === undefined) throw new InvariantError("an evaluation ended without a result");
   return outcome.result;
-}
-
-/** The size of a thread that evaluates. */
-export function evaluationThread(): {
-  readonly stackMb: number;
-  readonly heapMb: number;
-  readonly youngHeapMb: number;
-} {
-  return { stackMb: STACK_MB, heapMb: HEAP_MB, youngHeapMb: YOUNG_HEAP_MB };
 }
 
 type Fetching = Pick<EvaluationRequest, "storeDir" | "env" | "baseDir" | "fetchSettings">;

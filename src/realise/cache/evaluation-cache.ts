@@ -1,19 +1,22 @@
 /**
  * Results of evaluations, kept in files: one per request, with what it read.
  *
- * An entry is a line that says what it is, with the digest of the rest, and JSON. It is looked at by the same user only,
+ * An entry is a line that says what it is, with a checksum of the rest, and JSON. It is looked at by the same user only,
  * replaced as a whole, and believed only when every byte of it is as it was written and every read is as it was. What is
  * wrong with an entry costs an evaluation and nothing else. Derivations are not in it: the store has them, or they are
  * made again.
  */
 
-import { hashBytes } from "../../format/hash.ts";
+import { resolve } from "node:path";
 import { cacheDirectory, type Environment } from "../../system/directories.ts";
 import { PrivateDirectory } from "../../system/private-files.ts";
-import type { EvaluationRead } from "./world-reads.ts";
+import type { EvaluationResult } from "../evaluation-request.ts";
+import { decodeEntry, encodeEntry } from "./cache-entry.ts";
 import { ReadCheck } from "./read-check.ts";
+import type { EvaluationRead } from "./world-reads.ts";
 
-const FORMAT = "pristine-evaluation-1";
+/** Evaluations that take less are done again as quickly as they would be looked up. */
+const WORTH_KEEPING_MS_DEFAULT = 5;
 export const CACHE_BYTES_MAX_DEFAULT: number = 256 * 1024 * 1024;
 const ENTRIES_MAX = 10_000;
 /** After a removal the cache has room for a while. */
@@ -33,6 +36,14 @@ export interface CachedEvaluation {
   /** Traces and warnings, in order. */
   readonly said: readonly Said[];
   readonly reads: readonly EvaluationRead[];
+}
+
+/** Where a result is to be kept: plain data, because other processes keep results, too. */
+export interface Keeping {
+  /** An absolute path. */
+  readonly directory: string;
+  readonly key: string;
+  readonly worthKeepingMs: number;
 }
 
 export interface CacheUsage {
@@ -82,6 +93,11 @@ export class EvaluationCache {
     if (this.#opened === undefined || !this.#opened.write(key, encodeEntry(evaluation))) return;
     // The bound may be passed by a few entries; looking through the whole directory each time would cost more.
     if (Number.parseInt(key.slice(0, 1), 16) < 2) this.trim();
+  }
+
+  /** How the result for a key is kept here. */
+  keeping(key: string, worthKeepingMs: number = WORTH_KEEPING_MS_DEFAULT): Keeping {
+    return { directory: resolve(this.#path), key, worthKeepingMs };
   }
 
   /** Removes the entries that were not used for longest, down to the limit. */
@@ -140,21 +156,13 @@ function isEntryName(name: string): boolean {
   return /^[0-9a-f]{64}$/.test(name);
 }
 
-interface Entry extends CachedEvaluation {
-  readonly writtenMs: number;
-}
-
-function encodeEntry({ text, said, reads }: CachedEvaluation): Buffer {
-  const entry: Entry = { text, said, reads, writtenMs: Date.now() };
-  const body = Buffer.from(JSON.stringify(entry));
-  return Buffer.concat([Buffer.from(`${FORMAT} ${hashBytes("sha256", body).toBase16()}\n`), body]);
-}
-
-function decodeEntry(bytes: Buffer): Entry | undefined {
-  const end = bytes.indexOf(0x0a);
-  const body = bytes.subarray(end + 1);
-  if (end < 0 || bytes.toString("latin1", 0, end) !== `${FORMAT} ${hashBytes("sha256", body).toBase16()}`) {
-    return undefined;
-  }
-  return JSON.parse(body.toString()) as Entry;
+/** Keeps the result of an evaluation that took so long, if that is sound and worth while. */
+export function keep(
+  { directory, key, worthKeepingMs }: Keeping,
+  { text, tree, reads: { reads, volatile } }: Pick<EvaluationResult, "text" | "tree" | "reads">,
+  said: readonly Said[],
+  tookMs: number,
+): void {
+  if (volatile !== undefined || tree !== undefined || tookMs < worthKeepingMs) return;
+  new EvaluationCache(directory).store(key, { text, said, reads });
 }

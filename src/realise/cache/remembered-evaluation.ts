@@ -3,12 +3,9 @@
 import { OperationError } from "../../base/errors.ts";
 import type { EvaluationRequest, EvaluationResult } from "../evaluation-request.ts";
 import type { EvaluationServices } from "../evaluation-services.ts";
-import { type CachedEvaluation, EvaluationCache, type Said } from "./evaluation-cache.ts";
+import { type CachedEvaluation, EvaluationCache, keep, type Said } from "./evaluation-cache.ts";
 import { ReadCheck } from "./read-check.ts";
 import { requestKey } from "./request-key.ts";
-
-/** Evaluations that take less are done again as quickly as they would be looked up. */
-const WORTH_KEEPING_MS = 5;
 
 type Evaluate = (
   request: EvaluationRequest,
@@ -50,33 +47,19 @@ export async function rememberedEvaluation(options: {
     let again: Promise<EvaluationResult> | undefined;
     return resultOf(found, (abort) => (again ??= evaluateAgain(found, evaluate(request, abort, silent(services)))));
   }
+  const keeping = cache.keeping(key, remembering.worthKeepingMs);
+  const { residentEvaluation, startResidentAfter } = await import("../resident/resident-client.ts");
+  const given = await residentEvaluation(request, services, signal, keeping);
+  if (typeof given === "object") {
+    return { ...given, evaluateAgain: (abort) => evaluateAgain(given, evaluate(request, abort, silent(services))) };
+  }
   const said: Said[] = [];
   const started = process.hrtime.bigint();
-  const result = await evaluateSomewhere({ ...options, services: listening(services, said) });
+  const result = await evaluate(request, signal, listening(services, said));
   const tookMs = Number(process.hrtime.bigint() - started) / 1e6;
-  const { reads, volatile } = result.reads;
-  if (
-    volatile === undefined &&
-    result.tree === undefined &&
-    tookMs >= (remembering.worthKeepingMs ?? WORTH_KEEPING_MS)
-  ) {
-    cache.store(key, { text: result.text, said, reads });
-  }
+  if (given === undefined) startResidentAfter(request, tookMs);
+  keep(keeping, result, said, tookMs);
   return result;
-}
-
-/** Evaluates in the resident process, or here when that has no answer. */
-async function evaluateSomewhere(options: Parameters<typeof rememberedEvaluation>[0]): Promise<EvaluationResult> {
-  const { request, signal, services, evaluate } = options;
-  const { residentEvaluation, startResidentAfter } = await import("../resident/resident-client.ts");
-  const result = await residentEvaluation(request, services, signal);
-  if (typeof result === "object") {
-    return { ...result, evaluateAgain: (abort) => evaluateAgain(result, evaluate(request, abort, silent(services))) };
-  }
-  const started = process.hrtime.bigint();
-  const own = await evaluate(request, signal, services);
-  if (result === undefined) startResidentAfter(request, Number(process.hrtime.bigint() - started) / 1e6);
-  return own;
 }
 
 /** What a remembered evaluation made, which must still be what it was. */

@@ -3,7 +3,8 @@
 import { InvariantError } from "../../base/errors.ts";
 import { programModule } from "../../system/program-files.ts";
 import { Gate, runWorker, type WorkerHandle } from "../../system/worker.ts";
-import { answering, evaluationThread } from "../evaluate-in-worker.ts";
+import { answering } from "../evaluate-in-worker.ts";
+import { threadSize } from "../thread-size.ts";
 import type { EvaluationServices } from "../evaluation-services.ts";
 import type { ReplCommand, ReplMessage, ReplOptions, ReplReply, ReplStart } from "./repl-messages.ts";
 
@@ -40,7 +41,7 @@ export class ReplClient {
     await new Promise<void>((resolve, reject) => {
       this.#exit = runWorker(WORKER, {
         input,
-        ...evaluationThread(),
+        ...threadSize(),
         signal: this.#ended.signal,
         onMessage: (message, worker) => {
           if ((message as ReplMessage).kind === "ready") {

@@ -6,6 +6,7 @@ import { programModule } from "../../system/program-files.ts";
 import { converse } from "../../system/sockets.ts";
 import type { EvaluationServices } from "../evaluate.ts";
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "../evaluation-request.ts";
+import type { Keeping } from "../cache/evaluation-cache.ts";
 import { canShare } from "../sharing/can-share.ts";
 import {
   encodeFrame,
@@ -36,14 +37,19 @@ function wholeRequest(request: EvaluationRequest): EvaluationRequest {
   return { ...request, env: Object.fromEntries(env) };
 }
 
-/** The result; `declined` when the resident process is there and has none, `undefined` when it is not there. */
+/**
+ * The result; `declined` when the resident process is there and has none, `undefined` when it is not there. With
+ * `keeping`, the resident process keeps it, and it comes without what was read.
+ */
 export async function residentEvaluation(
   request: EvaluationRequest,
   services: EvaluationServices,
   signal: AbortSignal,
+  keeping?: Keeping,
 ): Promise<EvaluationResult | "declined" | undefined> {
   if (!mayUse(process.env) || !canShare(request)) return undefined;
-  const answer = await ask({ kind: "evaluate", request: wholeRequest(request) }, signal, services);
+  const kept = keeping === undefined ? {} : { keeping };
+  const answer = await ask({ kind: "evaluate", request: wholeRequest(request), ...kept }, signal, services);
   if (answer?.kind === "diagnostic") throw new EvalDiagnostic(answer.data);
   if (answer === undefined) return undefined;
   return answer.kind === "result" ? answer.result : "declined";

@@ -9,7 +9,7 @@
 import { join } from "node:path";
 import { readStandardInput } from "../../system/detached.ts";
 import { type Conversation, listenUnix } from "../../system/sockets.ts";
-import { EvalDiagnostic, type EvaluationRequest } from "../evaluation-request.ts";
+import { EvalDiagnostic } from "../evaluation-request.ts";
 import { EvaluationThread } from "../sharing/evaluation-thread.ts";
 import {
   encodeFrame,
@@ -39,7 +39,7 @@ async function start(): Promise<void> {
   waitForWork();
   const first = new FrameReader().take(await readStandardInput());
   for (const query of first as ResidentQuery[]) {
-    if (query.kind === "evaluate") await evaluate(query.request, () => undefined);
+    if (query.kind === "evaluate") await evaluate(query, () => undefined);
   }
 }
 
@@ -64,7 +64,7 @@ function accept(conversation: Conversation): ReturnType<Parameters<typeof listen
     if (thread?.isBusy === true) return reply({ kind: "declined" });
     isEvaluating = true;
     const working = setInterval(() => reply({ kind: "working" }), WORKING_EVERY_MS);
-    await evaluate(query.request, reply);
+    await evaluate(query, reply);
     clearInterval(working);
     isEvaluating = false;
   };
@@ -78,13 +78,17 @@ function accept(conversation: Conversation): ReturnType<Parameters<typeof listen
   };
 }
 
-async function evaluate(request: EvaluationRequest, reply: (answer: ResidentAnswer) => void): Promise<void> {
+async function evaluate(
+  { request, keeping }: Extract<ResidentQuery, { readonly kind: "evaluate" }>,
+  reply: (answer: ResidentAnswer) => void,
+): Promise<void> {
   if (thread === undefined || thread.isOver) thread = new EvaluationThread({ heapMb: HEAP_MB });
   const own = thread;
   try {
     const result = await own.evaluate(request, {
       onTrace: (line) => reply({ kind: "trace", line }),
       onWarning: (text, isFromExpression) => reply({ kind: "warning", text, isFromExpression }),
+      ...(keeping === undefined ? {} : { keeping }),
     });
     reply(result === undefined ? { kind: "declined" } : { kind: "result", result });
     answered++;

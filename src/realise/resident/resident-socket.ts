@@ -13,6 +13,7 @@ import { runtimeDirectory } from "../../system/directories.ts";
 import { viewOfFiles } from "../../system/identity.ts";
 import { PrivateDirectory } from "../../system/private-files.ts";
 import { programIdentity } from "../../system/program-files.ts";
+import type { Keeping } from "../cache/evaluation-cache.ts";
 import type { EvalDiagnosticData, EvaluationRequest, EvaluationResult } from "../evaluation-request.ts";
 
 const NAME_CHARS = 16;
@@ -31,7 +32,9 @@ export function residentSocketName(): string {
 
 /** What a client says. */
 export type ResidentQuery =
-  { readonly kind: "evaluate"; readonly request: EvaluationRequest } | { readonly kind: "status" };
+  /** With `keeping`, the result is kept there and comes without what was read. */
+  | { readonly kind: "evaluate"; readonly request: EvaluationRequest; readonly keeping?: Keeping }
+  | { readonly kind: "status" };
 
 /** What it hears. */
 export type ResidentAnswer =

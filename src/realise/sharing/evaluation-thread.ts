@@ -3,13 +3,11 @@
 import { InvariantError } from "../../base/errors.ts";
 import { programModule } from "../../system/program-files.ts";
 import { Gate, WorkerThread } from "../../system/worker.ts";
+import type { Keeping } from "../cache/evaluation-cache.ts";
 import type { AnswerMessage, Question } from "../evaluate-messages.ts";
 import { EvalDiagnostic, type EvaluationRequest, type EvaluationResult } from "../evaluation-request.ts";
+import { threadSize } from "../thread-size.ts";
 import type { SharedAnswer, SharedQuery } from "./shared-messages.ts";
-
-const STACK_MB = 256;
-const YOUNG_HEAP_MB = 64;
-const HEAP_MB_DEFAULT = 8192;
 
 const WORKER = programModule("src/realise/sharing/shared-worker.ts");
 
@@ -22,6 +20,8 @@ export interface ThreadServices {
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
   readonly batchId?: number;
   readonly keepsMade?: boolean;
+  /** The thread is to keep the result, which then comes without what was read. */
+  readonly keeping?: Keeping;
 }
 
 type Made = Pick<EvaluationResult, "derivations" | "sources">;
@@ -40,9 +40,8 @@ export class EvaluationThread {
 
   constructor(options: { readonly heapMb?: number } = {}) {
     this.#thread = new WorkerThread(WORKER, {
-      stackMb: STACK_MB,
-      heapMb: options.heapMb ?? HEAP_MB_DEFAULT,
-      youngHeapMb: YOUNG_HEAP_MB,
+      ...threadSize(),
+      ...(options.heapMb === undefined ? {} : { heapMb: options.heapMb }),
       onMessage: (message) => this.#receive(message as SharedAnswer),
       onEnd: (error) => this.#waiting?.reject(error ?? new Error("the evaluator's thread was ended")),
     });
@@ -58,13 +57,14 @@ export class EvaluationThread {
 
   /** Evaluates; `undefined` when it would have had to ask and nobody answers. One at a time. */
   async evaluate(request: EvaluationRequest, services: ThreadServices): Promise<EvaluationResult | undefined> {
-    const { batchId } = services;
+    const { batchId, keeping } = services;
     const answer = await this.#ask(services, {
       kind: "evaluate",
       request,
       canAsk: services.answer !== undefined,
       canRealise: services.canRealise ?? false,
       ...(batchId === undefined ? {} : { batchId }),
+      ...(keeping === undefined ? {} : { keeping }),
       keepsMade: services.keepsMade ?? false,
     });
     switch (answer.kind) {

@@ -1,5 +1,6 @@
 /** What the thread of shared evaluations and its starter say to each other. */
 
+import type { Keeping } from "../cache/evaluation-cache.ts";
 import type { Question } from "../evaluate-messages.ts";
 import type {
   EvalDiagnosticData,
@@ -20,6 +21,7 @@ export type SharedQuery =
       readonly batchId?: number;
       /** Whether `made` will be asked for. */
       readonly keepsMade: boolean;
+      readonly keeping?: Keeping;
     }
   | { readonly kind: "made" };
 

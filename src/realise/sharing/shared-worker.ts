@@ -3,6 +3,7 @@
 import { getHeapStatistics, setFlagsFromString } from "node:v8";
 import { onStarterMessage, sendToStarter } from "../../system/worker.ts";
 import { askStarter } from "../ask-starter.ts";
+import { keep, type Said } from "../cache/evaluation-cache.ts";
 import { ReadCheck } from "../cache/read-check.ts";
 import { EvalDiagnostic, type InstantiatedDerivation, type SourcePath } from "../evaluation-request.ts";
 import { SharedEvaluator } from "./shared-evaluator.ts";
@@ -29,28 +30,43 @@ function decline(): never {
   throw new DeclinedError();
 }
 
-function evaluate({ request, canAsk, canRealise, batchId, keepsMade }: SharedQuery & { kind: "evaluate" }): void {
+function evaluate(query: SharedQuery & { kind: "evaluate" }): void {
+  const { request, canAsk, canRealise, batchId, keepsMade, keeping } = query;
   if (batchId === undefined || batch?.id !== batchId) {
     batch = { id: batchId ?? -1, check: new ReadCheck(request.env ?? process.env) };
   }
+  const said: Said[] = [];
+  const say = (one: Said): void => {
+    said.push(one);
+    send(one);
+  };
   const bridge = {
-    onTrace: (line: string) => send({ kind: "trace", line }),
-    onWarning: (text: string, isFromExpression: boolean) => send({ kind: "warning", text, isFromExpression }),
+    onTrace: (line: string) => say({ kind: "trace", line }),
+    onWarning: (text: string, isFromExpression: boolean) => say({ kind: "warning", text, isFromExpression }),
     canRealise,
     ask: canAsk ? askStarter : decline,
   };
+  const startedMs = performance.now();
   try {
     const result = evaluator.evaluate(request, bridge, batch.check, { isPartial: !keepsMade });
+    const tookMs = performance.now() - startedMs;
     if (keepsMade) {
       for (const [path, drv] of result.derivations) derivations.set(path, drv);
       for (const [path, source] of result.sources) sources.set(path, source);
     }
     const heapBytes = getHeapStatistics().used_heap_size;
+    const { volatile } = result.reads;
     send({
       kind: "result",
-      result: keepsMade ? { ...result, derivations: new Map(), sources: new Map() } : result,
+      result: {
+        ...result,
+        ...(keepsMade ? { derivations: new Map(), sources: new Map() } : {}),
+        ...(keeping === undefined ? {} : { reads: { reads: [], volatile } }),
+      },
       heapBytes,
     });
+    // The one who asked has the answer meanwhile.
+    if (keeping !== undefined) keep(keeping, result, said, tookMs);
   } catch (error) {
     if (error instanceof EvalDiagnostic) send({ kind: "diagnostic", data: error.data });
     else if (error instanceof DeclinedError) send({ kind: "declined" });

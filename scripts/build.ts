@@ -24,6 +24,7 @@ const PROGRAMS = [
   "nix-instantiate",
   "nix-store",
   "evaluate-worker",
+  "member-worker",
   "repl-worker",
   "shared-worker",
   "resident-main",

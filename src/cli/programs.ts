@@ -24,6 +24,7 @@ export const PROGRAMS: Readonly<Record<string, () => Promise<unknown>>> = {
     process.exit(await main());
   },
   "evaluate-worker": () => import("../realise/evaluate-worker.ts"),
+  "member-worker": () => import("../realise/members/member-worker.ts"),
   "repl-worker": () => import("../realise/repl/repl-worker.ts"),
   "shared-worker": () => import("../realise/sharing/shared-worker.ts"),
   "resident-main": () => import("../realise/resident/resident-main.ts"),

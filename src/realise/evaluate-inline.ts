@@ -36,6 +36,7 @@ export function evaluateInline(request: EvaluationRequest, services: EvaluationS
       runEvaluation(request, {
         canRealise: services.realise !== undefined,
         ask: abandon,
+        mayThread: request.profile === undefined,
         onTrace: (line) => isShown() && services.onTrace?.(line),
         onWarning: (text, isFromExpression) => isShown() && services.onWarning?.(text, isFromExpression),
       }),

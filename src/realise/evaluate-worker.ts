@@ -25,6 +25,7 @@ try {
     onProfile: (profile) => send({ kind: "profile", profile }),
     canRealise,
     ask: askStarter,
+    mayThread: request.profile === undefined,
   });
   send({ kind: "result", result });
 } catch (error) {

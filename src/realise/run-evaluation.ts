@@ -16,8 +16,7 @@ import { Attrs, attrsOfEntries } from "../language/eval/attrs.ts";
 import { canonicalPath } from "../language/eval/canonical-path.ts";
 import { callOne } from "../language/eval/call.ts";
 import { coerceToText, COPY } from "../language/eval/coerce.ts";
-import { collectDerivations, type FoundDerivation, SEARCHED_NAME } from "../language/eval/derivations-of.ts";
-import { isDerivation } from "../language/eval/equality.ts";
+import { DerivationSearch } from "../language/eval/derivations-of.ts";
 import { EvalError } from "../language/eval/eval-error.ts";
 import { HostError } from "../language/host.ts";
 import { renderExcerpt } from "../language/eval/place-text.ts";
@@ -34,9 +33,12 @@ import { renderXml } from "../language/eval/value-xml.ts";
 import { renderExpression } from "../language/print/expression.ts";
 import { Source } from "../language/syntax/source.ts";
 import type { Ask } from "./evaluate-messages.ts";
+import { joinReads } from "./cache/join-reads.ts";
 import { currentSystem } from "./current-system.ts";
 import { EvaluationHost, type EvaluationHostOptions } from "./evaluation-host.ts";
 import { RestrictedHost } from "./restricted-host.ts";
+import { canSplit, type MemberSet, memberSetOf, renderDerivations } from "./members/member-set.ts";
+import { type RenderedMembers, renderMembers, threadCount } from "./members/member-threads.ts";
 import { type Profile, profileOf, profilerFor } from "./profile.ts";
 import type { TextTree } from "../system/text-tree.ts";
 import { selectOutput } from "./flake/flake-outputs.ts";
@@ -59,6 +61,8 @@ export interface EvaluationBridge {
   readonly ask?: Ask;
   /** Whether outputs can be built when they are asked for. */
   readonly canRealise?: boolean;
+  /** Whether further threads may be started for large sets. */
+  readonly mayThread?: boolean;
   readonly onTrace?: (line: string) => void;
   readonly onProfile?: (profile: Profile) => void;
   readonly onWarning?: (text: string, isFromExpression: boolean) => void;
@@ -155,20 +159,48 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
   const { state, host, warnings, traces } = openEvaluation(request, bridge);
   try {
     let isRecalled = false;
+    let others: RenderedMembers | undefined;
     const shown = render(state, request, host, {
       ask: bridge.ask,
       canRealise: bridge.canRealise ?? false,
       onRecalled: () => (isRecalled = true),
       linesSaid: () => warnings.length + traces.length,
+      renderSet: (set) => {
+        const threads = bridge.mayThread === true ? threadCount(set.names.length, process.env) : 1;
+        if (threads > 1) others = renderMembers(request, set, threads);
+        return others?.text;
+      },
     });
     const text = typeof shown === "string" ? textOfByteString(shown) : "";
-    const made = { derivations: host.derivations, sources: host.sources, reads: host.reads, warnings, traces };
-    return { text, ...made, isRecalled, ...(typeof shown === "string" ? {} : { tree: shown }) };
+    const { derivations, sources, reads } = others === undefined ? host : withOthers(host, others);
+    return {
+      text,
+      derivations,
+      sources,
+      reads,
+      warnings,
+      traces,
+      isRecalled,
+      ...(typeof shown === "string" ? {} : { tree: shown }),
+    };
   } catch (error) {
     throw diagnosticOf(error, request.showTrace ?? false);
   } finally {
     if (state.profiler !== undefined) bridge.onProfile?.(profileOf(state.profiler, request.profile!));
   }
+}
+
+/** What this thread and others have made and read. */
+function withOthers(
+  host: EvaluationHost,
+  others: RenderedMembers,
+): Pick<EvaluationResult, "derivations" | "sources" | "reads"> {
+  const { reads, volatile } = host.reads;
+  return {
+    derivations: new Map([...others.derivations, ...host.derivations]),
+    sources: new Map([...others.sources, ...host.sources]),
+    reads: { reads: joinReads([reads, others.reads]), volatile },
+  };
 }
 
 /** The world of a request: all of it, or what pure and restricted evaluation may see. */
@@ -202,6 +234,8 @@ interface RenderOptions {
   readonly onRecalled?: () => void;
   /** How many warnings and traces there were so far. */
   readonly linesSaid?: () => number;
+  /** Shows a set in another way than member after member; `undefined` when that is not worth while. */
+  readonly renderSet?: (set: MemberSet) => string | undefined;
 }
 
 function render(
@@ -229,7 +263,7 @@ export function renderWith(
   const baseDir = byteStringOfText(request.baseDir);
   if (request.output === "parse") return renderParsed(program, request, searchPath, baseDir, host);
   if (request.flake !== undefined) return renderFlake(program, request, request.flake, host, options);
-  return renderRoot(program, request, rootValue(program, request, searchPath, baseDir));
+  return renderRoot(program, request, rootValue(program, request, searchPath, baseDir), options.renderSet);
 }
 
 /** An output of a flake, or what else was asked of it. */
@@ -254,7 +288,12 @@ function renderFlake(
   );
 }
 
-function renderRoot(program: Program, request: EvaluationRequest, root: Value): string | TextTree {
+function renderRoot(
+  program: Program,
+  request: EvaluationRequest,
+  root: Value,
+  renderSet?: RenderOptions["renderSet"],
+): string | TextTree {
   const { state } = program;
   const baseDir = byteStringOfText(request.baseDir);
   const autoArgs = autoArgsOf(program, request, baseDir);
@@ -271,49 +310,58 @@ function renderRoot(program: Program, request: EvaluationRequest, root: Value): 
   return paths
     .map((path) => {
       const value = applied(selectPath(state, root, byteStringOfText(path), autoArgs));
-      return renderSelected(state, value, autoArgs, request);
+      return renderSelected(state, value, autoArgs, request, renderSet);
     })
     .join(request.output === "raw" ? "" : "\n");
+}
+
+/** The set that a request comes to, when its members can be shown each by itself, as if it were the only one. */
+export function openMembers(state: EvalState, request: EvaluationRequest, host: EvaluationHost): MemberSet | undefined {
+  const searchPath = searchPathOf(request, (name) => host.environment(name));
+  const program = openScope(state, searchPath);
+  const baseDir = byteStringOfText(request.baseDir);
+  const autoArgs = autoArgsOf(program, request, baseDir);
+  const value = calledValue(state, rootValue(program, request, searchPath, baseDir), autoArgs, request);
+  return memberSetOf(state, value, autoArgs, { output: request.output, separate: true });
 }
 
 /** One member of a set, or the names of all; `null` for what is no set of members that the whole follows from. */
 function renderPart(
   state: EvalState,
-  given: Value,
+  value: Value,
   autoArgs: Attrs,
   request: EvaluationRequest & Required<Pick<EvaluationRequest, "part">>,
 ): string {
   const { part, output } = request;
+  const set = memberSetOf(state, value, autoArgs, { output, separate: true });
+  if (part === "names") return JSON.stringify(set?.names ?? null);
+  return set!.render(part.member);
+}
+
+/** What is shown: what a function returns, where there is anything to call it with. */
+function calledValue(state: EvalState, value: Value, autoArgs: Attrs, request: EvaluationRequest): Value {
   // Derivations are looked for in what a function returns, also when there are no arguments for it.
-  const isKept = output === "json" && (autoArgs.size === 0 || request.keepFunction === true);
-  const value = isKept ? given : autoCall(state, given, autoArgs);
-  if (part === "names") {
-    const isSplit = value instanceof Attrs && (output === "drv" ? !isDerivation(value) : isJsonObject(value));
-    if (!isSplit) return "null";
-    const { keys } = value;
-    if (output === "drv") return JSON.stringify(keys.filter((name) => SEARCHED_NAME.test(name)));
-    return keys.every((name) => SEARCHED_NAME.test(name)) ? JSON.stringify(keys) : "null";
-  }
-  const { member } = part;
-  if (output === "drv") return renderDerivations(collectDerivations(state, value, autoArgs, member));
-  const set = value as Attrs;
-  return renderJson(state, set.get(member)!, new Set(), { copyPaths: true }, set.placeOf(member));
+  const isKept = request.output !== "drv" && (autoArgs.size === 0 || request.keepFunction === true);
+  return isKept ? value : autoCall(state, value, autoArgs);
 }
 
-/** Whether a set becomes an object in JSON, with its attributes as members. */
-function isJsonObject(value: Attrs): boolean {
-  return !value.has("__toString") && !value.has("outPath");
-}
-
-function renderDerivations(found: readonly FoundDerivation[]): string {
-  return found.map(({ drvPath, outputName }) => `${drvPath}${outputName === "out" ? "" : `!${outputName}`}`).join("\n");
-}
-
-function renderSelected(state: EvalState, value: Value, autoArgs: Attrs, request: EvaluationRequest): string {
+function renderSelected(
+  state: EvalState,
+  selected: Value,
+  autoArgs: Attrs,
+  request: EvaluationRequest,
+  renderSet: RenderOptions["renderSet"],
+): string {
+  const { output } = request;
+  const value = calledValue(state, selected, autoArgs, request);
   if (request.part !== undefined) return renderPart(state, value, autoArgs, { ...request, part: request.part });
-  if (request.output === "drv") return renderDerivations(collectDerivations(state, value, autoArgs));
-  const isKept = autoArgs.size === 0 || request.keepFunction === true;
-  return renderValue(state, isKept ? value : autoCall(state, value, autoArgs), request);
+  if (renderSet !== undefined && canSplit(request)) {
+    const set = memberSetOf(state, value, autoArgs, { output, separate: false });
+    const text = set === undefined ? undefined : renderSet(set);
+    if (text !== undefined) return text;
+  }
+  if (output === "drv") return renderDerivations(new DerivationSearch(state, autoArgs).called(value));
+  return renderValue(state, value, request);
 }
 
 function renderValue(state: EvalState, value: Value, request: EvaluationRequest): string {

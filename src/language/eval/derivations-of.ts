@@ -20,54 +20,74 @@ export interface FoundDerivation {
 /** Attributes with other names are not looked into. */
 export const SEARCHED_NAME: RegExp = /^[A-Za-z_][A-Za-z0-9\-_+]*$/;
 
-/**
- * All derivations in a value, each once, in the order of attribute names; with `member`, those that this attribute of the
- * value contributes.
- */
-export function collectDerivations(
-  state: EvalState,
-  root: Value,
-  args: Attrs,
-  member?: string,
-): readonly FoundDerivation[] {
-  const found: FoundDerivation[] = [];
-  const seen = new Set<Value>();
+/** All derivations in a value, each once, in the order of attribute names. */
+export function collectDerivations(state: EvalState, root: Value, args: Attrs): readonly FoundDerivation[] {
+  const search = new DerivationSearch(state, args);
+  return search.called(autoCall(state, root, args));
+}
+
+/** Looks for derivations in one value after another; each is found once. */
+export class DerivationSearch {
+  readonly #state: EvalState;
+  readonly #args: Attrs;
+  readonly #seen = new Set<Value>();
+  #found: FoundDerivation[] = [];
+
+  constructor(state: EvalState, args: Attrs) {
+    this.#state = state;
+    this.#args = args;
+  }
+
+  /** Those in a value that has been called already, if it is a function. */
+  called(value: Value): readonly FoundDerivation[] {
+    this.#found = [];
+    this.#search(value);
+    return this.#found;
+  }
+
+  /** Those that an attribute contributes to its set. */
+  member(set: Attrs, name: string): readonly FoundDerivation[] {
+    this.#found = [];
+    this.#searchMember(force(set.get(name)!, set.placeOf(name)));
+    return this.#found;
+  }
 
   /** Adds a derivation; false when the value is none. */
-  const take = (value: Value): boolean => {
+  #take(value: Value): boolean {
     if (!isDerivation(value)) return false;
-    if (!seen.has(value)) {
-      seen.add(value);
-      found.push(derivationOf(state, value));
+    if (!this.#seen.has(value)) {
+      this.#seen.add(value);
+      this.#found.push(derivationOf(this.#state, value));
     }
     return true;
-  };
+  }
 
-  const searchMember = (value: Value): void => {
-    if (take(value) || !(value instanceof Attrs)) return;
+  #searchMember(value: Value): void {
+    if (this.#take(value) || !(value instanceof Attrs)) return;
     const recurse = value.get("recurseForDerivations");
     const frame = "while evaluating the attribute `recurseForDerivations`";
-    if (recurse !== undefined && expectBoolean(recurse, value.placeOf("recurseForDerivations"), frame)) search(value);
-  };
+    if (recurse !== undefined && expectBoolean(recurse, value.placeOf("recurseForDerivations"), frame)) {
+      this.#searchUncalled(value);
+    }
+  }
 
-  const search = (given: Value): void => {
-    const value = autoCall(state, given, args);
-    if (take(value)) return;
+  #searchUncalled(value: Value): void {
+    this.#search(autoCall(this.#state, value, this.#args));
+  }
+
+  #search(value: Value): void {
+    if (this.#take(value)) return;
     if (value instanceof Attrs) {
       value.keys.forEach((name, index) => {
-        if (SEARCHED_NAME.test(name)) searchMember(force(value.values[index]!, value.places?.[index]));
+        if (SEARCHED_NAME.test(name)) this.#searchMember(force(value.values[index]!, value.places?.[index]));
       });
     } else if (isList(value)) {
       for (const element of value) {
         const member = force(element);
-        if (!take(member)) search(member);
+        if (!this.#take(member)) this.#searchUncalled(member);
       }
     } else throw typeError("expression does not evaluate to a derivation (or a set or list of those)");
-  };
-
-  if (member === undefined) search(root);
-  else searchMember(force((root as Attrs).get(member)!, (root as Attrs).placeOf(member)));
-  return found;
+  }
 }
 
 function derivationOf(state: EvalState, value: Attrs): FoundDerivation {

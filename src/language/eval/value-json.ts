@@ -90,16 +90,26 @@ function renderAttrs(
   }
   const outPath = value.get("outPath");
   if (outPath !== undefined) return renderJson(state, outPath, context, options, value.placeOf("outPath"));
-  const { keys, values, places } = value;
-  const parts = keys.map((key, index) => {
-    const place = places?.[index];
-    try {
-      return `${renderJsonString(key)}:${renderJson(state, values[index]!, context, options, place)}`;
-    } catch (error) {
-      throw withFrame(error, `while evaluating attribute '${renderIdentifier(key)}'`, place);
-    }
-  });
+  const parts = value.keys.map(
+    (key, index) => `${renderJsonString(key)}:${renderJsonMember(state, value, index, context, options)}`,
+  );
   return `{${parts.join(",")}}`;
+}
+
+/** The value of one attribute of a set that becomes an object. */
+export function renderJsonMember(
+  state: EvalState,
+  set: Attrs,
+  index: number,
+  context: Set<string>,
+  options: JsonOptions,
+): string {
+  const place = set.places?.[index];
+  try {
+    return renderJson(state, set.values[index]!, context, options, place);
+  } catch (error) {
+    throw withFrame(error, `while evaluating attribute '${renderIdentifier(set.keys[index]!)}'`, place);
+  }
 }
 
 const ESCAPES: Readonly<Record<string, string>> = {

@@ -28,9 +28,10 @@ import {
   searchPathOf,
   settingsOf,
 } from "../run-evaluation.ts";
+import { canSplit } from "../members/member-set.ts";
 import { canShare } from "./can-share.ts";
 import { PackageFiles, PackageSet, Uses } from "./package-set.ts";
-import { canSplit, joinParts, type RememberedPart, splitKey } from "./split-evaluation.ts";
+import { joinParts, type RememberedPart, splitKey } from "./split-evaluation.ts";
 
 /** Package sets kept at a time; the one not used for longest goes first. */
 const SETS_MAX = 8;

@@ -7,6 +7,7 @@ import { asking, coerceToText, NO_COPY } from "../eval/coerce.ts";
 import { invalidError, withFrame } from "../eval/eval-error.ts";
 import { expectAttrs, expectBoolean, expectPlainText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
+import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { force } from "../eval/thunk.ts";
 import { ContextString, type Place, type Slot } from "../eval/value.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
@@ -43,7 +44,8 @@ function missing(name: string): Error {
 function closureArguments(state: EvalState, argument: Slot): ClosureArguments {
   const attrs = expectAttrs(argument, undefined, "while evaluating the argument passed to builtins.fetchClosure");
   const found: ClosureArguments = {};
-  attrs.keys.forEach((name, index) => {
+  for (const index of inSymbolOrder(attrs)) {
+    const name = attrs.keys[index]!;
     const slot = attrs.values[index]!;
     const at = attrs.places?.[index];
     const frame = `while evaluating the attribute '${name}' passed to builtins.fetchClosure`;
@@ -63,7 +65,7 @@ function closureArguments(state: EvalState, argument: Slot): ClosureArguments {
       default:
         throw invalidError(`attribute '${name}' isn't supported in call to 'fetchClosure'`);
     }
-  });
+  }
   return found;
 }
 

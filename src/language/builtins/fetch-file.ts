@@ -7,6 +7,7 @@ import { asking } from "../eval/coerce.ts";
 import { EvalError, invalidError, withFrame } from "../eval/eval-error.ts";
 import { expectPlainText } from "../eval/expect.ts";
 import type { EvalState } from "../eval/state.ts";
+import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { force } from "../eval/thunk.ts";
 import { ContextString, type Slot, type Value } from "../eval/value.ts";
 import type { Builtins } from "./builtin.ts";
@@ -69,7 +70,8 @@ function fileArguments(state: EvalState, argument: Attrs, fetcher: FileFetcher):
   let url: string | undefined;
   let name: string | undefined;
   let sha256: Hash | undefined;
-  argument.keys.forEach((key, index) => {
+  for (const index of inSymbolOrder(argument)) {
+    const key = argument.keys[index]!;
     const slot = argument.values[index]!;
     if (key === "url") url = expectPlainText(slot, undefined, "while evaluating the url we should fetch");
     else if (key === "sha256") {
@@ -78,7 +80,7 @@ function fileArguments(state: EvalState, argument: Attrs, fetcher: FileFetcher):
     } else if (key === "name") {
       name = expectPlainText(slot, undefined, "while evaluating the name of the content we should fetch");
     } else throw invalidError(`unsupported argument '${key}' to '${fetcher}'`);
-  });
+  }
   if (url === undefined) throw invalidError("'url' argument required");
   return { url, name, sha256 };
 }

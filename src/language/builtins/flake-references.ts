@@ -10,6 +10,7 @@ import type { InputAttribute, InputAttrs } from "../../format/input/attributes.t
 import { type Attrs, attrsOfEntries } from "../eval/attrs.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { expectAttrs, expectPlainText } from "../eval/expect.ts";
+import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { force } from "../eval/thunk.ts";
 import { describeType, isInteger, isString } from "../eval/type-name.ts";
 import { ContextString, type Slot } from "../eval/value.ts";
@@ -50,8 +51,13 @@ export const flakeReferenceBuiltins: Builtins = {
     1,
     (state, [attrs]) => {
       const frame = "while evaluating the argument passed to builtins.flakeRefToString";
-      const { keys, values } = expectAttrs(attrs!, undefined, frame);
-      const input = new Map(keys.map((name, index) => [name, inputAttribute(name, values[index]!)]));
+      const given = expectAttrs(attrs!, undefined, frame);
+      const input = new Map(
+        inSymbolOrder(given).map((index) => {
+          const name = given.keys[index]!;
+          return [name, inputAttribute(name, given.values[index]!)];
+        }),
+      );
       if (input.get("type") === "git") requireInputFeatures(state, input);
       return refusing(() => renderFlakeReference(flakeReferenceOfAttributes(input)));
     },

@@ -9,7 +9,7 @@ import { showValue } from "./print-value.ts";
 import { codeFor, FileFunction } from "./sharing.ts";
 import type { EvalState } from "./state.ts";
 import { suggestionsFor } from "./suggestions.ts";
-import { inSymbolOrder, orderOfNames } from "./symbol-order.ts";
+import { inSymbolOrder } from "./symbol-order.ts";
 import { force, NativeCode, Thunk } from "./thunk.ts";
 import { describeType } from "./type-name.ts";
 import { type Env, Lambda, PartialPrimOp, type Place, PrimOp, type Slot, type Value } from "./value.ts";
@@ -206,7 +206,7 @@ function matchFormals(code: LambdaCode, outer: Env, arg: Slot, at: Place | undef
       used++;
       env[first + i] = given;
     } else if (formal.makeDefault === undefined) {
-      throw missingArgument(code, attrs, at);
+      throw missingArgument(code, formal.name, at);
     }
   }
   if (used < size) {
@@ -216,11 +216,7 @@ function matchFormals(code: LambdaCode, outer: Env, arg: Slot, at: Place | undef
   return env;
 }
 
-/** Of several missing arguments, the first one in Nix's order. */
-function missingArgument(code: LambdaCode, attrs: Attrs, at: Place | undefined): unknown {
-  const missing = code.formals!.filter((formal) => formal.makeDefault === undefined && !attrs.has(formal.name));
-  const names = missing.map(({ name }) => name);
-  const name = names[orderOfNames(names)[0]!]!;
+function missingArgument(code: LambdaCode, name: string, at: Place | undefined): unknown {
   const error = new EvalError({ kind: "argument-missing", lambda: code.name ?? ANONYMOUS, name }, code.place);
   return withFrame(error, "from call site", at);
 }

@@ -1,7 +1,7 @@
 /** Attribute sets, recursive ones, and the bindings of `let`. */
 
-import { type Attrs as AttrsNode, DefKind } from "../syntax/ast.ts";
-import { noteMadeName } from "../syntax/symbols.ts";
+import { type AttrDef, type Attrs as AttrsNode, DefKind, Kind } from "../syntax/ast.ts";
+import { noteMadeName, orderOfNames } from "../syntax/symbols.ts";
 import { type AttrEntry, Attrs, attrsOfEntries, Shape } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
 import { invalidError } from "./eval-error.ts";
@@ -11,10 +11,11 @@ import { type Code, type Run, Thunk } from "./thunk.ts";
 import type { Suspend, Unit } from "./unit.ts";
 import type { Env, Slot } from "./value.ts";
 
-/** How the slot of one definition is made. */
-type Definition =
+/** How the slot of one definition is made; `at` is its number among the names in order. */
+type Definition = { readonly at: number } & (
   | { readonly how: "plain" | "inherited"; readonly suspend: Suspend }
-  | { readonly how: "inherited-from"; readonly source: number; readonly code: Code };
+  | { readonly how: "inherited-from"; readonly source: number; readonly code: Code }
+);
 
 interface Definitions {
   readonly definitions: readonly Definition[];
@@ -22,13 +23,26 @@ interface Definitions {
 }
 
 function definitionsOf(node: AttrsNode, unit: Unit): Definitions {
-  const definitions = node.defs.map((def): Definition => {
+  const definitions = node.defs.map((def, at): Definition => {
     if (def.how === DefKind.InheritedFrom) {
-      return { how: "inherited-from", source: inheritIndexOf(def.value), code: unit.code(def.value) };
+      return { at, how: "inherited-from", source: inheritIndexOf(def.value), code: unit.code(def.value) };
     }
-    return { how: def.how === DefKind.Inherited ? "inherited" : "plain", suspend: unit.suspend(def.value) };
+    return { at, how: def.how === DefKind.Inherited ? "inherited" : "plain", suspend: unit.suspend(def.value) };
   });
   return { definitions, sources: node.inheritFrom.map((source) => unit.suspend(source)) };
+}
+
+/**
+ * Definitions that see each other, in the order in which Nix makes them: one that is nothing but the name of another takes
+ * that one's slot if it has been made already.
+ */
+function recursiveDefinitionsOf(node: AttrsNode, unit: Unit): Definitions {
+  const inOrder = definitionsOf(node, unit);
+  const isNameOfAnother = ({ how, value }: AttrDef): boolean =>
+    how === DefKind.Plain && value.kind === Kind.Var && value.depth === 0 && value.fromWith === null;
+  if (!node.defs.some(isNameOfAnother)) return inOrder;
+  const order = orderOfNames(node.defs.map(({ name }) => name));
+  return { ...inOrder, definitions: order.map((at) => inOrder.definitions[at]!) };
 }
 
 function inheritIndexOf(value: AttrsNode["defs"][number]["value"]): number {
@@ -44,19 +58,19 @@ function makeSlots(
   into: unknown[],
   first: number,
 ): void {
-  let shared: (Slot | undefined)[] | undefined;
+  const shared = sources.length === 0 ? undefined : sources.map((source) => source(inner));
   for (let i = 0; i < definitions.length; i++) {
     const definition = definitions[i]!;
-    if (definition.how === "inherited-from") {
-      shared ??= sources.map((source) => source(inner));
-      into[first + i] = new Thunk(definition.code, [shared[definition.source]]);
-    } else into[first + i] = definition.suspend(definition.how === "plain" ? inner : outer);
+    into[first + definition.at] =
+      definition.how === "inherited-from"
+        ? new Thunk(definition.code, [shared![definition.source]])
+        : definition.suspend(definition.how === "plain" ? inner : outer);
   }
 }
 
 /** The bindings of a `let`: makes its frame. */
 export function compileBindings(node: AttrsNode, unit: Unit): (env: Env) => Env {
-  const definitions = definitionsOf(node, unit);
+  const definitions = recursiveDefinitionsOf(node, unit);
   const size = definitions.definitions.length;
   return (env) => {
     const frame: Env = blankArray(size + 1);
@@ -72,9 +86,9 @@ export function compileAttrs(node: AttrsNode, unit: Unit): Run {
     node.defs.map((def) => unit.placeAt(def.start)),
     true,
   );
-  const definitions = definitionsOf(node, unit);
   const finish = node.dynamicDefs.length === 0 ? undefined : compileDynamic(node, unit);
-  if (node.recursive) return compileRecursive(node, unit, shape, definitions, finish);
+  if (node.recursive) return compileRecursive(node, unit, shape, finish);
+  const definitions = definitionsOf(node, unit);
   if (shape.keys.length === 0 && finish === undefined) return () => Attrs.empty;
   if (definitions.definitions.every(({ how }) => how !== "inherited-from")) {
     const makers = definitions.definitions.map((definition) => (definition as { readonly suspend: Suspend }).suspend);
@@ -97,13 +111,8 @@ export function compileAttrs(node: AttrsNode, unit: Unit): Run {
 
 type Finish = (attrs: Attrs, env: Env) => Attrs;
 
-function compileRecursive(
-  node: AttrsNode,
-  unit: Unit,
-  shape: Shape,
-  definitions: Definitions,
-  finish: Finish | undefined,
-): Run {
+function compileRecursive(node: AttrsNode, unit: Unit, shape: Shape, finish: Finish | undefined): Run {
+  const definitions = recursiveDefinitionsOf(node, unit);
   const size = shape.keys.length;
   const overridesIndex = shape.indexOf("__overrides");
   const codes = overridesIndex < 0 ? [] : node.defs.map((def) => unit.code(def.value));
@@ -113,9 +122,9 @@ function compileRecursive(
     makeSlots(definitions, env, frame, frame, 1);
     if (overridesIndex >= 0) {
       // With overrides to come, no definition may have been resolved to the slot of another yet.
-      definitions.definitions.forEach((definition, i) => {
-        if (definition.how === "plain") frame[i + 1] = new Thunk(codes[i]!, frame);
-      });
+      for (const { at, how } of definitions.definitions) {
+        if (how === "plain") frame[at + 1] = new Thunk(codes[at]!, frame);
+      }
     }
     let attrs = new Attrs(shape, frame.slice(1) as Slot[]);
     if (overridesIndex >= 0) attrs = override(attrs, frame, overridesIndex);

@@ -151,17 +151,28 @@ function suspend(node: Expr, unit: Unit): Suspend {
     default:
       break;
   }
+  return suspendAlways(node, unit);
+}
+
+function suspendAlways(node: Expr, unit: Unit): Suspend {
   const code = unit.code(node);
   return (env) => new Thunk(code, env);
 }
 
+/** Whether a default is nothing but the name of a formal whose argument Nix looks at after that of slot `slot`. */
+function isOwnVariableBehind(node: Expr, slot: number): boolean {
+  return node.kind === Kind.Var && node.fromWith === null && node.depth === 0 && node.slot >= slot;
+}
+
 function lambdaCodeOf(node: LambdaNode, unit: Unit): LambdaCode {
-  const formals = node.formals?.map((formal): FormalCode => {
+  const first = node.param === null ? 0 : 1;
+  const formals = node.formals?.map((formal, index): FormalCode => {
     const { defaultValue } = formal;
     let makeDefault: Suspend | undefined;
     if (defaultValue !== null) {
+      const suspendDefault = isOwnVariableBehind(defaultValue, first + index) ? suspendAlways : suspend;
       let suspended: Suspend | undefined;
-      makeDefault = (env) => (suspended ??= unit.suspend(defaultValue))(env);
+      makeDefault = (env) => (suspended ??= suspendDefault(defaultValue, unit))(env);
     }
     return { name: formal.name, place: unit.placeAt(formal.start), makeDefault };
   });

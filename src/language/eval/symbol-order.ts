@@ -4,7 +4,7 @@
  * It decides which of several failing attributes an error is about, and which traces come first.
  */
 
-import { rankOfName } from "../syntax/symbols.ts";
+import { orderOfNames } from "../syntax/symbols.ts";
 import type { Attrs, Shape } from "./attrs.ts";
 
 const ONLY: readonly number[] = [0];
@@ -23,15 +23,4 @@ export function inSymbolOrder(attrs: Attrs): readonly number[] {
     if (shape.isFixed) known.set(shape, order);
   }
   return order;
-}
-
-/** The indexes of names in Nix's order. */
-export function orderOfNames(names: readonly string[]): readonly number[] {
-  const ranks = names.map(rankOfName);
-  return ranks.map((_, index) => index).sort((left, right) => compareRanks(ranks[left]!, ranks[right]!));
-}
-
-function compareRanks(left: number, right: number): number {
-  // Two names never met have the same, infinite rank.
-  return left === right ? 0 : left - right;
 }

@@ -34,11 +34,13 @@ function visit(node: unknown, callback: (node: Var) => void): void {
   }
 }
 
+/** The formals of a function have their slots in the order in which names were first met, where `v` comes before `a`. */
 const cases: Record<string, string> = {
   "v: v": "0:0",
   "v: x: v": "1:0",
-  "{ a, v }: v": "0:1",
-  "x@{ a, v }: v": "0:2",
+  "{ a, v }: v": "0:0",
+  "{ v, w }: v": "0:0",
+  "x@{ a, v }: v": "0:1",
   "{ v, a ? v }: a": "0:0",
   "let z = 1; a = v; v = 2; in 1": "0:1",
   "rec { z = 1; a = v; v = 2; }": "0:1",
@@ -57,7 +59,11 @@ const cases: Record<string, string> = {
   "with { v = 1; }; g": "global",
   "g: g": "0:0",
   "a: v": "undefined variable 'v' at 3",
-  "{ b = v; a = w; }": "undefined variable 'v' at 6",
+  "{ b = v; a = w; }": "undefined variable 'w' at 13",
+  "v > w": "undefined variable 'w' at 4",
+  "v < w": "undefined variable 'v' at 0",
+  "(g v).${w} or x": "undefined variable 'v' at 3",
+  "g.${w} or v": "undefined variable 'v' at 10",
   "with v; 1": "undefined variable 'v' at 5",
 };
 for (const [text, expected] of Object.entries(cases)) {

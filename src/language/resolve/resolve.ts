@@ -20,7 +20,7 @@ import {
   type With,
 } from "../syntax/ast.ts";
 import type { ParseError } from "../syntax/parse-error.ts";
-import type { Source } from "../syntax/source.ts";
+import { firstOfVariables } from "./first-of-variables.ts";
 
 export interface ResolveOptions {
   /** The names of the builtin scope. */
@@ -33,14 +33,14 @@ export interface ResolveOptions {
 }
 
 /**
- * Fills in the annotations of every node, once per tree. Never throws. Reports the first undefined variable in the
- * order of the text.
+ * Fills in the annotations of every node, once per tree. Never throws. Of several undefined variables it reports the one
+ * that Nix comes to first.
  */
 export function resolve(file: ParsedFile, options: ResolveOptions): ParseError | undefined {
-  const resolver = new Resolver(file.source, options);
+  const resolver = new Resolver(options);
   try {
     resolver.expr(file.root);
-    return resolver.error;
+    return undefinedVariable(file, resolver.unbound);
   } catch (error) {
     // The thread's stack is smaller than the nesting that the parser allows.
     if (!(error instanceof RangeError)) throw error;
@@ -51,6 +51,13 @@ export function resolve(file: ParsedFile, options: ResolveOptions): ParseError |
       span: { source: file.source, start, end },
     };
   }
+}
+
+function undefinedVariable({ source, root }: ParsedFile, unbound: ReadonlySet<Var>): ParseError | undefined {
+  if (unbound.size === 0) return undefined;
+  const [anyone] = unbound;
+  const { name, start, end } = (unbound.size === 1 ? undefined : firstOfVariables(root, unbound)) ?? anyone!;
+  return { code: "PARSE_UNDEFINED_VARIABLE", message: `undefined variable '${name}'`, span: { source, start, end } };
 }
 
 interface Binding {
@@ -82,16 +89,15 @@ function primopNames(): (string | undefined)[] {
 }
 
 class Resolver {
-  readonly #source: Source;
   readonly #globals: { has(name: string): boolean };
   readonly #bindings = new Map<string, Binding>();
   /** How many frames enclose the current place. */
   #level = 0;
   #with: WithScope | null = null;
-  error: ParseError | undefined;
+  /** Variables that nothing defines. */
+  readonly unbound = new Set<Var>();
 
-  constructor(source: Source, options: ResolveOptions) {
-    this.#source = source;
+  constructor(options: ResolveOptions) {
     this.#globals = options.globals;
     for (const names of options.frames ?? []) {
       names.forEach((name, slot) => this.#bind(name, slot));
@@ -219,10 +225,7 @@ class Resolver {
       node.fromWith = scope.node;
       return;
     }
-    const { start, end } = node;
-    if (this.error !== undefined && this.error.span.start <= start) return;
-    const message = `undefined variable '${node.name}'`;
-    this.error = { code: "PARSE_UNDEFINED_VARIABLE", message, span: { source: this.#source, start, end } };
+    this.unbound.add(node);
   }
 
   /** The variable behind an operator, when the user has bound its name. */

@@ -300,7 +300,7 @@ export class Lambda {
   readonly source: Source;
   /** The name of the whole argument: the plain parameter or the `@` pattern. */
   readonly param: string | null;
-  /** `null` for a plain parameter; in source order. */
+  /** `null` for a plain parameter; in the order in which their names were first met. */
   readonly formals: readonly Formal[] | null;
   readonly ellipsis: boolean;
   readonly body: Expr;

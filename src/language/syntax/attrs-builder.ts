@@ -8,6 +8,7 @@ import { renderIdentifier } from "../print/identifier.ts";
 import { AttrDef, AttrName, Attrs, DefKind, DynamicDef, type Expr, InheritSource, Kind, Select } from "./ast.ts";
 import type { Lexer } from "./lexer.ts";
 import { renderPosition } from "./parse-error.ts";
+import { orderOfNames } from "./symbols.ts";
 
 /** Up to this many definitions a set is searched without an index. */
 const LINEAR_SEARCH_MAX = 12;
@@ -102,7 +103,9 @@ export class AttrsBuilder {
       this.#failDuplicate(renderAttrPath(path), def.start, existing);
     }
     const sourceOffset = into.inheritFrom.length;
-    for (const inner of from.defs) {
+    // Nix's order decides which of several repetitions the message is about.
+    for (const at of orderOfNames(from.defs.map(({ name }) => name))) {
+      const inner = from.defs[at]!;
       const moved = inner.how === DefKind.InheritedFrom ? withSourceOffset(inner, sourceOffset) : inner;
       const innerName: AttrName = { start: inner.start, end: inner.end, name: inner.name, expr: null };
       this.#defineName(into, [...path, innerName], moved);

@@ -43,7 +43,7 @@ import { type ParseError, renderPosition } from "./parse-error.ts";
 import { ASSOCIATIVITY, NONE, OPERATION, PRECEDENCE, PRECEDENCE_NEGATE, PRECEDENCE_NOT, RIGHT } from "./operators.ts";
 import { type PathOptions, QuotedParser } from "./quoted.ts";
 import type { Source } from "./source.ts";
-import { forgetSymbol, intern } from "./symbols.ts";
+import { forgetSymbol, intern, orderOfNames, rankOfName } from "./symbols.ts";
 import { Token } from "./token.ts";
 
 export interface ParseOptions extends PathOptions {
@@ -110,9 +110,6 @@ const FIND_FILE = intern("__findFile");
 const NIX_PATH = intern("__nixPath");
 const OR = intern("or");
 const BODY = intern("body");
-
-/** Up to this many formals are compared with each other one by one. */
-const FEW_FORMALS_MAX = 10;
 
 class Parser {
   readonly #lexer: Lexer;
@@ -348,21 +345,15 @@ class Parser {
     return closes;
   }
 
-  #checkFormals(start: number, param: string | null, formals: readonly Formal[]): void {
-    if (formals.length <= FEW_FORMALS_MAX) {
-      for (let i = 0; i < formals.length; i++) {
-        const { name, start: at } = formals[i]!;
-        for (let k = 0; k < i; k++) if (formals[k]!.name === name) this.#failDuplicateFormal(name, at);
-      }
-      for (const { name } of formals) if (name === param) this.#failDuplicateFormal(name, start);
-      return;
+  /** Puts formals in the order in which Nix goes through them, and tells of the first one that repeats a name. */
+  #checkFormals(start: number, param: string | null, formals: Formal[]): void {
+    sortBySymbol(formals);
+    for (let i = 1; i < formals.length; i++) {
+      const { name, start: at } = formals[i]!;
+      if (formals[i - 1]!.name === name) this.#failDuplicateFormal(name, at);
     }
-    const seen = new Set<string>();
-    for (const formal of formals) {
-      if (seen.has(formal.name)) this.#failDuplicateFormal(formal.name, formal.start);
-      seen.add(formal.name);
-    }
-    if (param !== null && seen.has(param)) this.#failDuplicateFormal(param, start);
+    if (param === null) return;
+    for (const { name } of formals) if (name === param) this.#failDuplicateFormal(name, start);
   }
 
   #failDuplicateFormal(name: string, start: number): never {
@@ -783,4 +774,15 @@ function attrNameOf(start: number, lexer: Lexer, expr: Expr): AttrName {
     return new AttrName(start, lexer.previousEnd, name, null);
   }
   return new AttrName(start, lexer.previousEnd, null, expr);
+}
+
+/** Mostly formals are in order: a name is met where it first stands. */
+function sortBySymbol(formals: Formal[]): void {
+  for (let i = 1; i < formals.length; i++) {
+    if (rankOfName(formals[i - 1]!.name) <= rankOfName(formals[i]!.name)) continue;
+    const order = orderOfNames(formals.map(({ name }) => name));
+    const sorted = order.map((index) => formals[index]!);
+    formals.splice(0, formals.length, ...sorted);
+    return;
+  }
 }

@@ -60,13 +60,12 @@ export function symbolToken(symbol: number): Token {
   return tokens[symbol] as Token;
 }
 
-/** The one string equal to `text`. */
+/** The one string equal to `text`, which is a name that Nix meets here. */
 export function intern(text: string): string {
-  return symbolName(symbolOf(text));
-}
-
-function symbolOf(text: string): number {
-  return symbolAt(text, 0, text.length, hashOf(text));
+  const symbol = symbolAt(text, 0, text.length, hashOf(text));
+  // A keyword is no name where it is read, but an attribute may be called so in quotes.
+  if (tokens[symbol] !== Token.Identifier) noteMadeName(text);
+  return symbolName(symbol);
 }
 
 function hashOf(text: string): number {
@@ -94,7 +93,7 @@ export function forgetSymbol(text: string, start: number): boolean {
 const made = new Map<string, number>();
 const MADE_MAX = 1 << 16;
 
-/** Says that a program has made an attribute of this name, which may be in no text. */
+/** Says that Nix meets this name here, in no text or not as a name. */
 export function noteMadeName(name: string): void {
   // Behind all symbols there are and before the next one.
   if (!made.has(name) && made.size < MADE_MAX) made.set(name, names.length - 1 + (made.size + 1) / (2 * MADE_MAX));
@@ -105,14 +104,27 @@ export function rankOfName(name: string): number {
   return Math.min(knownSymbol(name), made.get(name) ?? Infinity);
 }
 
-/** The number of a name, if it is in a text that was parsed. */
+/** The indexes of names in the order in which they were met. */
+export function orderOfNames(names: readonly string[]): readonly number[] {
+  const ranks = names.map(rankOfName);
+  return ranks.map((_, index) => index).sort((left, right) => compareRanks(ranks[left]!, ranks[right]!));
+}
+
+function compareRanks(left: number, right: number): number {
+  // Two names never met have the same, infinite rank.
+  return left === right ? 0 : left - right;
+}
+
+/** The number of a name, if it is in a text that was parsed, other than as a keyword. */
 function knownSymbol(name: string): number {
   const hash = hashOf(name);
   const mask = slotCount - 1;
   for (let slot = (hash ^ (hash >>> 15)) & mask; ; slot = (slot + 1) & mask) {
     const entry = entries[slot] as number;
     if (entry === 0) return Infinity;
-    if (hashes[slot] === hash && names[entry - 1] === name) return entry - 1;
+    if (hashes[slot] === hash && names[entry - 1] === name) {
+      return tokens[entry - 1] === Token.Identifier ? entry - 1 : Infinity;
+    }
   }
 }
 

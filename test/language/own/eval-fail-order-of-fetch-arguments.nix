@@ -1,0 +1,1 @@
+builtins.fetchTarball { unsupported-late = 1; unsupported-early = 2; }

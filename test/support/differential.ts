@@ -122,7 +122,8 @@ export async function saidByUs(setting: Setting, files: readonly string[], form:
 /** One program can take all of a thread's memory: then the others are evaluated apart from it. */
 async function saidByHalves(requests: readonly EvaluationRequest[]): Promise<readonly Said[]> {
   try {
-    return (await evaluateMany(requests)).map(saidOf);
+    const outcomes = await evaluateMany(requests);
+    return outcomes.map((outcome, index) => saidOf(outcome, requests[index]!));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== "ERR_WORKER_OUT_OF_MEMORY") throw error;
     if (requests.length === 1) return [{ ok: false, text: "out of memory" }];
@@ -131,8 +132,10 @@ async function saidByHalves(requests: readonly EvaluationRequest[]): Promise<rea
   }
 }
 
-function saidOf(outcome: Outcome): Said {
-  if (outcome.ok) return { ok: true, text: comparable(outcome.text.replace(/(?<=^<\/expr>)\n$/m, "")) };
+function saidOf(outcome: Outcome, { output }: EvaluationRequest): Said {
+  // An XML document ends its last line, where other values end as what is in them does.
+  if (outcome.ok)
+    return { ok: true, text: comparable(output === "xml" ? outcome.text.replace(/\n$/, "") : outcome.text) };
   return { ok: false, text: outcome.code === "BUG" ? `BUG: ${outcome.text}` : messageOf(outcome.text) };
 }
 

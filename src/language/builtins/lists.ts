@@ -11,7 +11,7 @@ import { force } from "../eval/thunk.ts";
 import { type NixList, PrimOp, type Slot, type Value } from "../eval/value.ts";
 import { noteMadeName } from "../syntax/symbols.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
-import { stableSort } from "./stable-sort.ts";
+import { peekSort } from "./peek-sort.ts";
 
 const first = (name: string): string => `while evaluating the first argument passed to builtins.${name}`;
 const second = (name: string): string => `while evaluating the second argument passed to builtins.${name}`;
@@ -151,7 +151,7 @@ const sort: BuiltinBody = (state, [comparator, list]) => {
   const items = expectList(list!, undefined, second("sort"));
   if (items.length === 0) return items;
   const callee = expectFunction(comparator!, undefined, first("sort"));
-  return stableSort(
+  return peekSort(
     items.map((item) => force(item)),
     orderOf(state, callee),
   );

@@ -140,8 +140,9 @@ const LENGTH_MAX = 2 ** 32 - 2;
 
 const genList: BuiltinBody = (state, args) => {
   const size = expectInteger(args[1]!, undefined, SECOND_OF_GEN_LIST);
-  if (size < 0 || size > LENGTH_MAX) throw invalidError(`cannot create list of size ${size}`);
+  if (size < 0) throw invalidError(`cannot create list of size ${size}`);
   const callee = expectFunction(args[0]!, undefined, FIRST_OF_GEN_LIST);
+  if (size > LENGTH_MAX) throw invalidError("out of memory");
   const list: Slot[] = [];
   for (let i = 0; i < size; i++) list.push(suspendCall(state, callee, i));
   return list;

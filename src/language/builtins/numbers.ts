@@ -7,6 +7,7 @@ import { renderFloatGeneral } from "../eval/float-text.ts";
 import { integerOfBigInt, integerOfBits } from "../eval/integer.ts";
 import { force } from "../eval/thunk.ts";
 import { isInteger } from "../eval/type-name.ts";
+import type { Float } from "../eval/value.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 
 function bitwise(name: string, apply: (left: bigint, right: bigint) => bigint): BuiltinBody {
@@ -25,7 +26,7 @@ function rounding(name: "ceil" | "floor"): BuiltinBody {
     const integer = Number.isFinite(rounded) ? integerOfBigInt(BigInt(rounded)) : undefined;
     if (!isInteger(original)) {
       if (integer === undefined) {
-        throw invalidError(`NixFloat argument ${renderFloatGeneral(value)} is not in the range of NixInt`);
+        throw invalidError(`NixFloat argument ${renderFloatGeneral(original as Float)} is not in the range of NixInt`);
       }
       return integer;
     }

@@ -3,7 +3,7 @@
 import { attrsOf, attrsOfEntries } from "../eval/attrs.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { integerOfBigInt } from "../eval/integer.ts";
-import { Float, type Value } from "../eval/value.ts";
+import { Float, POSITIVE_NAN, type Value } from "../eval/value.ts";
 import { refuseNullBytes } from "./json-value.ts";
 import { parseToml, TomlTimestamp, type TomlValue } from "./toml.ts";
 
@@ -26,7 +26,9 @@ function valueOf(toml: TomlValue): Value {
     case "boolean":
       return toml;
     case "number":
-      return new Float(toml);
+      return Number.isNaN(toml) ? POSITIVE_NAN : new Float(toml);
+    case "symbol":
+      return new Float(NaN);
     case "bigint": {
       const integer = integerOfBigInt(toml);
       if (integer === undefined) throw invalidError(`while parsing TOML: integer ${toml} is out of range`);

@@ -8,9 +8,19 @@ import { parse, TomlDate } from "smol-toml";
 import { byteStringOfText, bytesOfByteString } from "../../base/byte-string.ts";
 import { err, ok, type Result } from "../../base/result.ts";
 
+/** Stands for `-nan`: JavaScript's numbers have one NaN only. */
+export const TOML_NEGATIVE_NAN: unique symbol = Symbol("-nan");
+
 /** Integers are `bigint`, floats are `number`, strings and the keys of tables are byte strings. */
 export type TomlValue =
-  string | bigint | number | boolean | TomlTimestamp | readonly TomlValue[] | ReadonlyMap<string, TomlValue>;
+  | string
+  | bigint
+  | number
+  | boolean
+  | typeof TOML_NEGATIVE_NAN
+  | TomlTimestamp
+  | readonly TomlValue[]
+  | ReadonlyMap<string, TomlValue>;
 
 /** A date, a time or both, in RFC 3339's form. */
 export class TomlTimestamp {
@@ -35,7 +45,7 @@ export function parseToml(text: string, options: TomlOptions): Result<ReadonlyMa
     const document = parse(source, { integersAsBigInt: true });
     const converter = new Converter(options, source);
     const table = converter.table(document);
-    return ok(converter.hasTimestamps ? converter.again().table(parseMarked(source, converter)) : table);
+    return ok(converter.needsMarks ? converter.again().table(parseMarked(source, converter)) : table);
   } catch (error) {
     if (error instanceof TomlFault || error instanceof Error) return err(byteStringOfText(error.message));
     throw error;
@@ -47,10 +57,11 @@ class TomlFault extends Error {}
 class Converter {
   readonly #options: TomlOptions;
   readonly #source: string;
-  /** Stands before the text of each timestamp that was made a string, see `parseMarked`. */
+  /** Stands before the text of each value that was made a string, see `parseMarked`. */
   readonly marker: string;
   #isMarked = false;
-  hasTimestamps = false;
+  /** Whether there are values of which the library does not tell all. */
+  needsMarks = false;
 
   constructor(options: TomlOptions, source: string) {
     this.#options = options;
@@ -60,7 +71,7 @@ class Converter {
     this.marker = marker;
   }
 
-  /** For the text whose timestamps have been made strings. */
+  /** For the text in which such values have been made strings. */
   again(): this {
     this.#isMarked = true;
     return this;
@@ -79,7 +90,8 @@ class Converter {
     switch (typeof value) {
       case "string":
         if (this.#isMarked && value.startsWith(this.marker)) {
-          return new TomlTimestamp(normalizeTimestamp(value.slice(this.marker.length)));
+          const text = value.slice(this.marker.length);
+          return text === "-nan" ? TOML_NEGATIVE_NAN : new TomlTimestamp(normalizeTimestamp(text));
         }
         return this.#text(value);
       case "bigint":
@@ -88,6 +100,8 @@ class Converter {
         }
         return value;
       case "number":
+        if (Number.isNaN(value)) this.needsMarks = true;
+        return value;
       case "boolean":
         return value;
       default:
@@ -95,7 +109,7 @@ class Converter {
     if (Array.isArray(value)) return value.map((item) => this.#value(item));
     if (value instanceof TomlDate) {
       if (!this.#options.timestamps) throw new TomlFault("Dates and times are not supported");
-      this.hasTimestamps = true;
+      this.needsMarks = true;
       return new TomlTimestamp(value.toISOString());
     }
     return this.table(value as object);
@@ -128,17 +142,21 @@ function tooLargeMessage(value: bigint, source: string): string {
   );
 }
 
-/** Strings and comments, which are left alone, or what looks like a date, a time or both. */
-const STRING_OR_TIMESTAMP =
-  /"""(?:\\[\s\S]|[^\\])*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|(?<![\w.+:-])(\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?|\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?![\w.:+-])/g;
+/** Strings and comments, which are left alone, or what looks like a date, a time or both, or like `-nan`. */
+const STRING_OR_MARKED =
+  /"""(?:\\[\s\S]|[^\\])*?"""|'''[\s\S]*?'''|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|#[^\n]*|(?<![\w.+:-])(\d{4}-\d\d-\d\d(?:[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:[Zz]|[+-]\d\d:\d\d)?)?|\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?![\w.:+-])|(?<![\w.+:-])(-nan)(?![\w.:+-])/g;
 
 /**
- * Parses the text once more with every timestamp made a marked string, because the library keeps only milliseconds. A key
- * that looks like a date is marked too, which `Converter.table` undoes.
+ * Parses the text once more with every timestamp made a marked string, because the library keeps only milliseconds, and
+ * every `-nan`. A key that looks like one is marked too, which `Converter.table` undoes.
  */
 function parseMarked(source: string, { marker }: Converter): object {
-  const marked = source.replace(STRING_OR_TIMESTAMP, (match, timestamp: string | undefined) =>
-    timestamp === undefined ? match : `"${marker}${timestamp}"`,
+  const marked = source.replace(
+    STRING_OR_MARKED,
+    (match, timestamp: string | undefined, negativeNan: string | undefined) => {
+      const found = timestamp ?? negativeNan;
+      return found === undefined ? match : `"${marker}${found}"`;
+    },
   );
   return parse(marked, { integersAsBigInt: true });
 }

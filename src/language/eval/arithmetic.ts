@@ -43,15 +43,23 @@ export function operate(name: Arithmetic, leftSlot: Slot, rightSlot: Slot): Valu
   const part = name === "div" ? "operand" : "argument";
   const firstFrame = `while evaluating the first ${part} of the ${what}`;
   const secondFrame = `while evaluating the second ${part} of the ${what}`;
+  // A divisor may be any number before it is known which kind of division this is.
+  if (name === "div" && expectNumber(right, undefined, secondFrame) === 0) throw invalidError("division by zero");
   if (left instanceof Float || right instanceof Float) {
     const leftNumber = expectNumber(left, undefined, firstFrame);
     const rightNumber = expectNumber(right, undefined, secondFrame);
-    if (name === "div" && rightNumber === 0) throw invalidError("division by zero");
-    return new Float(ON_FLOATS[name](leftNumber, rightNumber));
+    const result = ON_FLOATS[name](leftNumber, rightNumber);
+    if (!Number.isNaN(result)) return new Float(result);
+    // Of two NaNs, x86 keeps the operand that compilers put first.
+    return name === "add" || name === "mul" ? notANumber(right, left) : notANumber(left, right);
   }
-  // A divisor may be any number before it is known which kind of division this is.
-  if (name === "div" && expectNumber(right, undefined, secondFrame) === 0) throw invalidError("division by zero");
   return ON_INTEGERS[name](expectInteger(left, undefined, firstFrame), expectInteger(right, undefined, secondFrame));
+}
+
+/** A result that is no number: what comes from an operand that is none has that one's sign. */
+function notANumber(first: Value, second: Value): Float {
+  const found = [first, second].find((operand) => operand instanceof Float && Number.isNaN(operand.value));
+  return found instanceof Float ? found : new Float(NaN);
 }
 
 export function lessThan(state: EvalState, left: Slot, right: Slot): boolean {
@@ -118,17 +126,26 @@ function concatenateRest(
 
 function sum(first: NixInteger | Float, parts: readonly Run[], places: readonly Place[], env: Env): Value {
   // Nix adds to zero: two negative zeros make a positive one.
-  let total: NixInteger | Float = first instanceof Float ? new Float(0 + first.value) : first;
+  let total: NixInteger | Float = first instanceof Float ? addFloats(0, first) : first;
   for (let i = 1; i < parts.length; i++) {
     const value = parts[i]!(env);
     if (isInteger(value)) {
-      total = total instanceof Float ? new Float(total.value + Number(value)) : add(total, value, places[i]);
+      total = total instanceof Float ? addFloats(total, value) : add(total, value, places[i]);
     } else if (value instanceof Float) {
-      total = new Float((total instanceof Float ? total.value : Number(total)) + value.value);
+      total = addFloats(total, value);
     } else {
       const kind = total instanceof Float ? "a float" : "an integer";
       throw invalidError(`cannot add ${describeType(value)} to ${kind}`, places[i]);
     }
   }
   return total;
+}
+
+function addFloats(left: NixInteger | Float, right: NixInteger | Float): Float {
+  const result = numberOf(left) + numberOf(right);
+  return Number.isNaN(result) ? notANumber(left, right) : new Float(result);
+}
+
+function numberOf(value: NixInteger | Float): number {
+  return value instanceof Float ? value.value : Number(value);
 }

@@ -77,7 +77,7 @@ function coerceForced(
     if (value === true) return "1";
     if (value === false || value === null) return "";
     if (typeof value === "number" || typeof value === "bigint") return value.toString();
-    if (value instanceof Float) return renderFloatFixed(value.value);
+    if (value instanceof Float) return renderFloatFixed(value);
     if (isList(value)) return coerceList(state, value, context, at, frame, options);
   }
   throw withFrame(cannotCoerce(value), frame, at);

@@ -21,7 +21,7 @@ const GENERAL: readonly (readonly [number, string])[] = [
   [NaN, "-nan"],
 ];
 for (const [value, expected] of GENERAL) {
-  test(`printed: ${value}`, () => assert.equal(renderFloatGeneral(value), expected));
+  test(`printed: ${value}`, () => assert.equal(renderFloatGeneral({ value }), expected));
 }
 
 const FIXED: readonly (readonly [number, string])[] = [
@@ -32,5 +32,5 @@ const FIXED: readonly (readonly [number, string])[] = [
   [-Infinity, "-inf"],
 ];
 for (const [value, expected] of FIXED) {
-  test(`as a string: ${value}`, () => assert.equal(renderFloatFixed(value), expected));
+  test(`as a string: ${value}`, () => assert.equal(renderFloatFixed({ value }), expected));
 }

@@ -1,10 +1,15 @@
 /** The decimal forms of floats that Nix shows: C's `%g` when printed, `%f` when coerced to a string. */
 
+import { type Float, POSITIVE_NAN } from "./value.ts";
+
 const TIE_DIGITS = 60;
 
-function special(value: number): string | undefined {
-  // What has no result is, on x86, a NaN with its sign set, and C prints that.
-  if (Number.isNaN(value)) return "-nan";
+/** A float of the language or of a program's syntax. */
+type FloatLike = Pick<Float, "value">;
+
+function special(float: FloatLike): string | undefined {
+  const { value } = float;
+  if (Number.isNaN(value)) return float === POSITIVE_NAN ? "nan" : "-nan";
   if (value === Infinity) return "inf";
   if (value === -Infinity) return "-inf";
   return undefined;
@@ -35,14 +40,15 @@ function exponential(value: number, decimals: number): string {
 }
 
 /** `%f`: six decimals. */
-export function renderFloatFixed(value: number): string {
-  return special(value) ?? fixed(value, 6);
+export function renderFloatFixed(float: FloatLike): string {
+  return special(float) ?? fixed(float.value, 6);
 }
 
 /** `%g`: six significant digits, trailing zeros dropped. */
-export function renderFloatGeneral(value: number): string {
-  const named = special(value);
+export function renderFloatGeneral(float: FloatLike): string {
+  const named = special(float);
   if (named !== undefined) return named;
+  const { value } = float;
   if (value === 0) return Object.is(value, -0) ? "-0" : "0";
   const [mantissa = "", power = "0"] = exponential(value, 5).split("e");
   const exponent = Number(power);

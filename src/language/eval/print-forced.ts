@@ -86,7 +86,7 @@ class ForcedPrinter {
     else if (value instanceof Attrs) this.#printAttrs(value, depth);
     else if (isList(value)) this.#printList(value, slot, depth);
     else if (value instanceof Path) this.#colored("green", value.path);
-    else if (value instanceof Float) this.#colored("cyan", renderFloatGeneral(value.value));
+    else if (value instanceof Float) this.#colored("cyan", renderFloatGeneral(value));
     else if (value instanceof Lambda || value instanceof PrimOp || value instanceof PartialPrimOp)
       this.#colored("blue", byteStringOfText("«") + describeFunction(value) + byteStringOfText("»"));
     else this.#colored("cyan", String(value));

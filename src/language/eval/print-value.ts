@@ -100,7 +100,7 @@ function renderScalar(value: Value, stringCharsMax: number): string {
   if (typeof value === "string") return renderStringLiteral(value, stringCharsMax);
   if (value instanceof ContextString) return renderStringLiteral(value.text, stringCharsMax);
   if (value instanceof Path) return showPath(value.path);
-  if (value instanceof Float) return renderFloatGeneral(value.value);
+  if (value instanceof Float) return renderFloatGeneral(value);
   return String(value as number | bigint | boolean);
 }
 

@@ -5,7 +5,7 @@ import { Attrs } from "./attrs.ts";
 import { call } from "./call.ts";
 import { canonicalPath } from "./canonical-path.ts";
 import { coerceToText, copyToStore, NO_COPY } from "./coerce.ts";
-import { invalidError, typeError, withFrame } from "./eval-error.ts";
+import { type EvalError, invalidError, typeError, withFrame } from "./eval-error.ts";
 import { floatDigits } from "./float-digits.ts";
 import type { EvalState } from "./state.ts";
 import { force } from "./thunk.ts";
@@ -133,34 +133,49 @@ export function renderJsonString(text: string): string {
   return `"${escaped}"`;
 }
 
-/** Refuses invalid UTF-8, naming the first byte that does not fit. */
+/** Refuses invalid UTF-8, naming the first byte that does not fit what is in front of it. */
 function checkUtf8(text: string): void {
-  for (let i = 0; i < text.length;) {
-    const size = sequenceSize(text, i);
-    if (size === 0) {
-      const byte = text.charCodeAt(i).toString(16).toUpperCase();
-      throw invalidError(
-        `JSON serialization error: [json.exception.type_error.316] invalid UTF-8 byte at index ${i}: 0x${byte}`,
-      );
+  for (let start = 0; start < text.length;) {
+    const first = text.charCodeAt(start);
+    const size = sequenceSize(first);
+    if (size === 0) throw invalidByte(text, start);
+    for (let at = start + 1; at < start + size; at++) {
+      if (at === text.length) throw utf8Error(`incomplete UTF-8 string; last byte: ${hexOf(text, at - 1)}`);
+      const byte = text.charCodeAt(at);
+      const isBad = (byte & 0xc0) !== 0x80 || (at === start + 1 && isBadSecond(first, byte));
+      if (isBad) throw invalidByte(text, at);
     }
-    i += size;
+    start += size;
   }
 }
 
-/** Bytes of the UTF-8 sequence at an offset, 0 when there is no valid one. */
-function sequenceSize(text: string, at: number): number {
-  const first = text.charCodeAt(at);
+function invalidByte(text: string, at: number): EvalError {
+  return utf8Error(`invalid UTF-8 byte at index ${at}: ${hexOf(text, at)}`);
+}
+
+function utf8Error(reason: string): EvalError {
+  return invalidError(`JSON serialization error: [json.exception.type_error.316] ${reason}`);
+}
+
+function hexOf(text: string, at: number): string {
+  return `0x${text.charCodeAt(at).toString(16).toUpperCase().padStart(2, "0")}`;
+}
+
+/** Bytes of the UTF-8 sequence that begins with a byte, 0 when none does. */
+function sequenceSize(first: number): number {
   if (first < 0x80) return 1;
-  const size =
-    first >= 0xc2 && first < 0xe0 ? 2 : first >= 0xe0 && first < 0xf0 ? 3 : first >= 0xf0 && first < 0xf5 ? 4 : 0;
-  for (let i = 1; i < size; i++) if ((text.charCodeAt(at + i) & 0xc0) !== 0x80) return 0;
-  const second = text.charCodeAt(at + 1);
-  const isBad =
+  if (first < 0xc2 || first > 0xf4) return 0;
+  return first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4;
+}
+
+/** Whether two bytes begin what is too long for its character, a surrogate or beyond Unicode. */
+function isBadSecond(first: number, second: number): boolean {
+  return (
     (first === 0xe0 && second < 0xa0) ||
     (first === 0xed && second > 0x9f) ||
     (first === 0xf0 && second < 0x90) ||
-    (first === 0xf4 && second > 0x8f);
-  return isBad ? 0 : size;
+    (first === 0xf4 && second > 0x8f)
+  );
 }
 
 /** A float, laid out as Nix's JSON library does. */

@@ -74,7 +74,7 @@ class XmlWriter {
     else if (value instanceof ContextString) {
       for (const element of value.context) this.#context.add(element);
       this.#empty("string", { value: value.text });
-    } else if (value instanceof Float) this.#empty("float", { value: renderFloatGeneral(value.value) });
+    } else if (value instanceof Float) this.#empty("float", { value: renderFloatGeneral(value) });
     else if (value instanceof Path) this.#empty("path", { value: value.path });
     else if (isList(value)) {
       this.#element("list", {}, () => {

@@ -21,6 +21,12 @@ export class Float {
   }
 }
 
+/**
+ * The NaN without a sign, which is shown. Any other is negative, as what has no result is on x86; JavaScript's numbers do
+ * not tell them apart.
+ */
+export const POSITIVE_NAN: Float = new Float(NaN);
+
 /** An absolute path of the file system, as a byte string. */
 export class Path {
   readonly path: string;

@@ -33,7 +33,7 @@ export function renderExpression(expr: Expr): string {
     case Kind.Int:
       return expr.value.toString();
     case Kind.Float:
-      return renderFloatGeneral(expr.value);
+      return renderFloatGeneral(expr);
     case Kind.Str:
       return renderStringLiteral(expr.value);
     case Kind.Path:

@@ -1,0 +1,2 @@
+# The divisor is looked at first.
+"text" / 0.0

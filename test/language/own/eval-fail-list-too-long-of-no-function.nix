@@ -1,0 +1,1 @@
+builtins.genList "no function" 1000000000000000

@@ -1,0 +1,1 @@
+builtins.toJSON (builtins.elemAt (builtins.split "" "é") 2)

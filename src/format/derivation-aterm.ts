@@ -213,11 +213,12 @@ export function parseDerivation(text: string, name: string, storeDir: string): D
   const system = reader.string();
   reader.expect(",");
   const builder = reader.string();
-  reader.expect(",");
-  const args = reader.strings();
-  reader.expect(",");
+  reader.expect(",[");
+  const args: string[] = [];
+  reader.restOfList(() => args.push(reader.string()));
+  reader.expect(",[");
   const env = new Map<string, string>();
-  reader.list(() => {
+  reader.restOfList(() => {
     reader.expect("(");
     const key = reader.string();
     reader.expect(",");
@@ -282,7 +283,7 @@ class TermReader {
 
   expect(token: string): void {
     if (!this.#text.startsWith(token, this.offset)) {
-      throw new FormatError("derivation", `expected '${token}'`, this.offset);
+      throw new FormatError("derivation", `expected string '${token}'`, this.offset);
     }
     this.offset += token.length;
   }
@@ -301,7 +302,7 @@ class TermReader {
     const start = this.offset;
     // Most strings have no escape: find the quote and be done.
     let end = text.indexOf('"', start);
-    if (end < 0) throw new FormatError("derivation", "string without end", start);
+    if (end < 0) throw new FormatError("derivation", "unterminated string in derivation", start);
     const backslash = text.indexOf("\\", start);
     if (backslash < 0 || backslash > end) {
       this.offset = end + 1;
@@ -315,7 +316,7 @@ class TermReader {
         return unescape(text.slice(start, end));
       }
     }
-    throw new FormatError("derivation", "string without end", start);
+    throw new FormatError("derivation", "unterminated string in derivation", start);
   }
 
   strings(): string[] {
@@ -326,6 +327,11 @@ class TermReader {
 
   list(item: () => void): void {
     this.expect("[");
+    this.restOfList(item);
+  }
+
+  /** A list from behind its bracket on. */
+  restOfList(item: () => void): void {
     if (this.#text[this.offset] === "]") {
       this.offset++;
       return;

@@ -56,7 +56,7 @@ export interface EvaluationRequest {
   readonly storeDir?: string;
   /** Where the store keeps its database, when not where Nix does. */
   readonly storeStateDir?: string;
-  /** Allow what needs a store that can be written to: building during evaluation. */
+  /** The store can be written to, which takes no derivations that cannot be read back, and built in while evaluating. */
   readonly readWrite?: boolean;
   /** What is not in the store, or has no hash, is out of reach. */
   readonly pure?: boolean;

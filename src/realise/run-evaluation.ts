@@ -144,6 +144,7 @@ export function settingsOf(request: EvaluationRequest, host: EvaluationHost): Ev
     pure: request.pure ?? false,
     restricted: request.restricted ?? false,
     storeDir: request.storeDir ?? DEFAULT_STORE_DIR,
+    writesStore: request.readWrite ?? false,
     system: request.system ?? currentSystem(),
     homeDir: host.environment("HOME"),
     traceVerbose: request.traceVerbose ?? false,

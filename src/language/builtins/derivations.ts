@@ -12,6 +12,7 @@ import {
 } from "../../format/derivation.ts";
 import { type HashAlgorithm, parseHashAlgorithm } from "../../format/hash.ts";
 import { compareStorePaths, type StorePath } from "../../format/store-path.ts";
+import { renderIdentifier } from "../print/identifier.ts";
 import { Attrs, Shape } from "../eval/attrs.ts";
 import { asking, coerceToText, COPY_MORE } from "../eval/coerce.ts";
 import { outputElement, parseContextElement } from "../eval/context-element.ts";
@@ -26,6 +27,7 @@ import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { requiredAttr } from "./control.ts";
 import { requireFeature } from "./features.ts";
 import { hashOrPlaceholder } from "./hashes.ts";
+import { checkReadBack } from "./read-back.ts";
 import { checkStoreName } from "./store-names.ts";
 import { byBytes } from "./sets.ts";
 
@@ -84,6 +86,7 @@ function instantiate(state: EvalState, name: string, attrs: Attrs): Value {
   const drvPath = made.path.render(storeDir);
   const references = made.references.map((path) => path.render(storeDir));
   if (!state.derivations.has(drvPath)) {
+    if (state.settings.writesStore) checkReadBack(state, made);
     state.derivations.set(drvPath, { drv, references });
     asking(() => state.host.addDerivation(drvPath, name, made.aterm, references));
   }
@@ -141,7 +144,11 @@ function draftOf(state: EvalState, name: string, attrs: Attrs): Draft {
       if (ignoresNulls && force(slot) === null) continue;
       takeAttr(state, draft, key, slot);
     } catch (error) {
-      throw withFrame(error, `while evaluating attribute '${key}' of derivation '${name}'`, attrs.places?.[i]);
+      throw withFrame(
+        error,
+        `while evaluating attribute '${renderIdentifier(key)}' of derivation '${name}'`,
+        attrs.places?.[i],
+      );
     }
   }
   return draft;

@@ -3,6 +3,7 @@
 import { FormatError } from "../../base/errors.ts";
 import { parseUrl } from "../../format/input/url.ts";
 import { StorePath } from "../../format/store-path.ts";
+import { renderIdentifier } from "../print/identifier.ts";
 import { asking, coerceToText, NO_COPY } from "../eval/coerce.ts";
 import { invalidError, withFrame } from "../eval/eval-error.ts";
 import { expectAttrs, expectBoolean, expectPlainText } from "../eval/expect.ts";
@@ -48,7 +49,7 @@ function closureArguments(state: EvalState, argument: Slot): ClosureArguments {
     const name = attrs.keys[index]!;
     const slot = attrs.values[index]!;
     const at = attrs.places?.[index];
-    const frame = `while evaluating the attribute '${name}' passed to builtins.fetchClosure`;
+    const frame = `while evaluating the attribute '${renderIdentifier(name)}' passed to builtins.fetchClosure`;
     switch (name) {
       case "fromPath":
         found.fromPath = storePathOf(state, slot, at, frame);
@@ -63,7 +64,7 @@ function closureArguments(state: EvalState, argument: Slot): ClosureArguments {
         found.inputAddressed = expectBoolean(slot, at, frame);
         break;
       default:
-        throw invalidError(`attribute '${name}' isn't supported in call to 'fetchClosure'`);
+        throw invalidError(`attribute '${renderIdentifier(name)}' isn't supported in call to 'fetchClosure'`);
     }
   }
   return found;

@@ -21,6 +21,7 @@ import {
 } from "../../format/input/input.ts";
 import type { FetchedTree } from "../../format/input/request.ts";
 import { parseUrl, renderUrl } from "../../format/input/url.ts";
+import { renderIdentifier } from "../print/identifier.ts";
 import { Attrs, attrsOfEntries } from "../eval/attrs.ts";
 import { asking, coerceToText, NO_COPY } from "../eval/coerce.ts";
 import { invalidError, typeError, withFrame } from "../eval/eval-error.ts";
@@ -128,7 +129,8 @@ function argumentAttribute(state: EvalState, name: string, slot: Slot, fetcher: 
   }
   if (typeof value === "boolean") return value;
   if (isInteger(value)) {
-    if (value < 0) throw invalidError(`negative value given for '${fetcher}' argument '${name}': ${value}`);
+    if (value < 0)
+      throw invalidError(`negative value given for '${fetcher}' argument '${renderIdentifier(name)}': ${value}`);
     return value;
   }
   if (name === "publicKeys") {
@@ -136,7 +138,7 @@ function argumentAttribute(state: EvalState, name: string, slot: Slot, fetcher: 
     return renderJson(state, value, new Set(), { copyPaths: true });
   }
   throw typeError(
-    `argument '${name}' to '${fetcher}' is ${describeType(value)} while a string, Boolean or integer is expected`,
+    `argument '${renderIdentifier(name)}' to '${fetcher}' is ${describeType(value)} while a string, Boolean or integer is expected`,
   );
 }
 
@@ -249,7 +251,8 @@ function mercurialArguments(state: EvalState, argument: Attrs): MercurialArgumen
       const text = expectPlainText(slot, undefined, frame);
       if (GIT_REVISION.test(text)) found.rev = text.toLowerCase();
       else found.ref = text;
-    } else throw invalidError(`unsupported argument '${key}' to 'fetchMercurial'`, argument.placeOf(key));
+    } else
+      throw invalidError(`unsupported argument '${renderIdentifier(key)}' to 'fetchMercurial'`, argument.placeOf(key));
   }
   if (found.url === "") throw invalidError("'url' argument required");
   return found;

@@ -7,6 +7,7 @@ import {
   renderFlakeReference,
 } from "../../format/input/flake-reference.ts";
 import type { InputAttribute, InputAttrs } from "../../format/input/attributes.ts";
+import { renderIdentifier } from "../print/identifier.ts";
 import { type Attrs, attrsOfEntries } from "../eval/attrs.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { expectAttrs, expectPlainText } from "../eval/expect.ts";
@@ -26,13 +27,13 @@ export function attrsOfInput(input: InputAttrs): Attrs {
 function inputAttribute(name: string, slot: Slot): InputAttribute {
   const value = force(slot);
   if (isInteger(value)) {
-    if (value < 0) throw invalidError(`negative value given for flake ref attr ${name}: ${value}`);
+    if (value < 0) throw invalidError(`negative value given for flake ref attr ${renderIdentifier(name)}: ${value}`);
     return value;
   }
   if (typeof value === "boolean") return value;
   if (isString(value)) return value instanceof ContextString ? value.text : value;
   throw invalidError(
-    `flake reference attribute sets may only contain integers, Booleans, and strings, but attribute '${name}' is ${describeType(value)}`,
+    `flake reference attribute sets may only contain integers, Booleans, and strings, but attribute '${renderIdentifier(name)}' is ${describeType(value)}`,
   );
 }
 

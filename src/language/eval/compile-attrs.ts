@@ -1,5 +1,6 @@
 /** Attribute sets, recursive ones, and the bindings of `let`. */
 
+import { renderIdentifier } from "../print/identifier.ts";
 import { type AttrDef, type Attrs as AttrsNode, DefKind, Kind } from "../syntax/ast.ts";
 import { noteMadeName, orderOfNames } from "../syntax/symbols.ts";
 import { type AttrEntry, Attrs, attrsOfEntries, Shape } from "./attrs.ts";
@@ -160,7 +161,7 @@ function compileDynamic(node: AttrsNode, unit: Unit): Finish {
       if (attrs.has(key) || added?.has(key) === true) {
         const first = added?.get(key)?.[2] ?? attrs.placeOf(key);
         const where = first === undefined ? "" : ` at ${renderPlace(first)}`;
-        throw invalidError(`dynamic attribute '${key}' already defined${where}`, place);
+        throw invalidError(`dynamic attribute '${renderIdentifier(key)}' already defined${where}`, place);
       }
       noteMadeName(key);
       const entry: AttrEntry = [key, value(env), place];

@@ -1,5 +1,6 @@
 /** Equality and order of values. */
 
+import { renderIdentifier } from "../print/identifier.ts";
 import { Attrs } from "./attrs.ts";
 import { EvalError, invalidError, withFrame } from "./eval-error.ts";
 import { showValue } from "./print-value.ts";
@@ -178,8 +179,8 @@ function assertAttrsEqual(state: EvalState, left: Attrs, right: Attrs, at: Place
     if (name !== other) {
       throw failed(
         right.has(name)
-          ? `attribute name '${other}' is missing in '${showValue(left)}', but is contained in '${showValue(right)}'`
-          : `attribute name '${name}' is contained in '${showValue(left)}', but not in '${showValue(right)}'`,
+          ? `attribute name '${renderIdentifier(other)}' is missing in '${showValue(left)}', but is contained in '${showValue(right)}'`
+          : `attribute name '${renderIdentifier(name)}' is contained in '${showValue(left)}', but not in '${showValue(right)}'`,
       );
     }
     try {
@@ -190,7 +191,7 @@ function assertAttrsEqual(state: EvalState, left: Attrs, right: Attrs, at: Place
         const leftPlace = left.places?.[l];
         if (rightPlace !== undefined) error.addFrame("where right hand side is", rightPlace);
         if (leftPlace !== undefined) error.addFrame("where left hand side is", leftPlace);
-        error.addFrame(`while comparing attribute '${name}'`, at);
+        error.addFrame(`while comparing attribute '${renderIdentifier(name)}'`, at);
       }
       throw error;
     }

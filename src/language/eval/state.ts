@@ -27,6 +27,8 @@ export interface EvalSettings {
   /** Restricted evaluation sees nothing of the environment either. */
   readonly restricted: boolean;
   readonly storeDir: string;
+  /** What is made is written to the store while evaluating, as far as a program can tell. */
+  readonly writesStore: boolean;
   readonly system: string;
   readonly homeDir: string | undefined;
   readonly traceVerbose: boolean;

@@ -12,6 +12,11 @@ const ONLY: readonly number[] = [0];
 /** The orders of shapes that many sets have. */
 const known = new WeakMap<Shape, readonly number[]>();
 
+/** The names of a set's attributes in Nix's order. */
+export function namesInSymbolOrder(attrs: Attrs): readonly string[] {
+  return inSymbolOrder(attrs).map((index) => attrs.keys[index]!);
+}
+
 /** The indexes of a set's attributes in Nix's order. */
 export function inSymbolOrder(attrs: Attrs): readonly number[] {
   const { shape } = attrs;

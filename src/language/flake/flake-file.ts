@@ -19,9 +19,11 @@ import { copyToStore } from "../eval/coerce.ts";
 import { invalidError, typeError, withFrame } from "../eval/eval-error.ts";
 import { renderPlace } from "../eval/place-text.ts";
 import type { Program } from "../eval/program.ts";
+import { namesInSymbolOrder } from "../eval/symbol-order.ts";
 import { Thunk } from "../eval/thunk.ts";
 import { describeType, isFunction, isInteger, isList, isString, textOf } from "../eval/type-name.ts";
 import { Lambda, Path, type Place, type Slot, type Value } from "../eval/value.ts";
+import { renderIdentifier } from "../print/identifier.ts";
 
 export interface FlakeInput {
   readonly reference?: FlakeReference;
@@ -75,9 +77,10 @@ export function readFlakeFile(
   if (!attrs.has("outputs")) throw invalidError(`flake '${shown}' lacks attribute 'outputs'`);
   const inputs = withImplied(declared, outputsAt(attrs));
   const settings = attrs.has("nixConfig") ? settingsAt(program, attrs) : new Map<string, FlakeSetting>();
-  for (const name of attrs.keys) {
-    if (NAMES.has(name)) continue;
-    throw invalidError(`flake '${shown}' has an unsupported attribute '${name}', at ${shownPlace(attrs, name)}`);
+  const unsupported = namesInSymbolOrder(attrs).find((name) => !NAMES.has(name));
+  if (unsupported !== undefined) {
+    const name = renderIdentifier(unsupported);
+    throw invalidError(`flake '${shown}' has an unsupported attribute '${name}', at ${shownPlace(attrs, unsupported)}`);
   }
   return {
     ...source,
@@ -162,16 +165,16 @@ class InputReader {
   inputs(parent: Attrs, name: string, allowsSelf: boolean): FlakeInputs {
     const attrs = expectLiteral(parent, name, "a set", isAttrs);
     const inputs = new Map<string, FlakeInput>();
-    for (const id of attrs.keys) {
+    for (const id of namesInSymbolOrder(attrs)) {
       if (id !== "self") {
         inputs.set(id, this.#input(attrs, id));
         continue;
       }
       if (!allowsSelf) throw invalidError(`'self' input attribute not allowed at ${shownPlace(attrs, id)}`);
       const self = expectLiteral(attrs, id, "a set", isAttrs);
-      for (const attribute of self.keys) this.selfAttrs.set(attribute, inputAttribute(self, attribute));
+      for (const attribute of namesInSymbolOrder(self)) this.selfAttrs.set(attribute, inputAttribute(self, attribute));
     }
-    return inputs;
+    return inByteOrder(inputs);
   }
 
   #input(parent: Attrs, id: string): FlakeInput {
@@ -182,7 +185,7 @@ class InputReader {
     let isFlake = true;
     let overrides: FlakeInputs = new Map();
     let follows: InputPath | undefined;
-    for (const name of attrs.keys) {
+    for (const name of namesInSymbolOrder(attrs)) {
       try {
         if (name === "url") plain.set("url", (url = this.#url(attrs)));
         else if (name === "flake") isFlake = expectLiteral(attrs, name, "a Boolean", isBoolean);
@@ -192,7 +195,7 @@ class InputReader {
           follows = [...this.#prefix, ...refusing(() => parseInputPath(target))];
         } else plain.set(name, inputAttribute(attrs, name));
       } catch (error) {
-        throw withFrame(error, `while evaluating flake attribute '${name}'`, attrs.placeOf(name));
+        throw withFrame(error, `while evaluating flake attribute '${renderIdentifier(name)}'`, attrs.placeOf(name));
       }
     }
     const reference = this.#reference(plain, url, isFlake, place);
@@ -258,17 +261,21 @@ function inputAttribute(attrs: Attrs, name: string): InputAttribute {
     if (typeof slot === "boolean") return slot;
     if (isInteger(slot)) {
       if (slot >= 0) return slot;
-      throw invalidError(`negative value given for flake input attribute ${name}: ${slot}`);
+      throw invalidError(`negative value given for flake input attribute ${renderIdentifier(name)}: ${slot}`);
     }
   }
   throw typeError(
-    `flake input attribute '${name}' is ${describeType(slot)} while a string, Boolean, or integer is expected`,
+    `flake input attribute '${renderIdentifier(name)}' is ${describeType(slot)} while a string, Boolean, or integer is expected`,
   );
 }
 
 function settingsAt(program: Program, parent: Attrs): ReadonlyMap<string, FlakeSetting> {
   const attrs = expectLiteral(parent, "nixConfig", "a set", isAttrs);
-  return new Map(attrs.keys.map((name) => [name, setting(program, attrs, name)]));
+  return inByteOrder(new Map(namesInSymbolOrder(attrs).map((name) => [name, setting(program, attrs, name)])));
+}
+
+function inByteOrder<T>(map: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
+  return new Map([...map].sort(([left], [right]) => (left < right ? -1 : 1)));
 }
 
 function setting(program: Program, attrs: Attrs, name: string): FlakeSetting {
@@ -279,12 +286,12 @@ function setting(program: Program, attrs: Attrs, name: string): FlakeSetting {
     if (isInteger(slot) || typeof slot === "boolean") return slot;
     if (isList(slot)) return slot.map((element) => settingElement(name, element, slot));
   }
-  throw typeError(`flake configuration setting '${name}' is ${describeType(slot)}`);
+  throw typeError(`flake configuration setting '${renderIdentifier(name)}' is ${describeType(slot)}`);
 }
 
 function settingElement(name: string, element: Slot, list: Slot): string {
   if (!isThunk(element) && isString(element)) return textOf(element);
   throw typeError(
-    `list element in flake configuration setting '${name}' is ${describeType(list)} while a string is expected`,
+    `list element in flake configuration setting '${renderIdentifier(name)}' is ${describeType(list)} while a string is expected`,
   );
 }

@@ -20,6 +20,7 @@ import {
   type With,
 } from "../syntax/ast.ts";
 import type { ParseError } from "../syntax/parse-error.ts";
+import { renderIdentifier } from "../print/identifier.ts";
 import { firstOfVariables } from "./first-of-variables.ts";
 
 export interface ResolveOptions {
@@ -57,7 +58,11 @@ function undefinedVariable({ source, root }: ParsedFile, unbound: ReadonlySet<Va
   if (unbound.size === 0) return undefined;
   const [anyone] = unbound;
   const { name, start, end } = (unbound.size === 1 ? undefined : firstOfVariables(root, unbound)) ?? anyone!;
-  return { code: "PARSE_UNDEFINED_VARIABLE", message: `undefined variable '${name}'`, span: { source, start, end } };
+  return {
+    code: "PARSE_UNDEFINED_VARIABLE",
+    message: `undefined variable '${renderIdentifier(name)}'`,
+    span: { source, start, end },
+  };
 }
 
 interface Binding {

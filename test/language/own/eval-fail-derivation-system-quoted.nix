@@ -1,0 +1,1 @@
+(builtins.derivationStrict { name = "a"; system = "x\"y"; builder = "b"; }).drvPath

@@ -1,13 +1,14 @@
 /** Selection of attributes, `subject.a.b or default`. */
 
 import { byteStringOfText } from "../../base/byte-string.ts";
+import { renderExpression } from "../print/expression.ts";
 import type { AttrName, Select } from "../syntax/ast.ts";
 import { Attrs, LookupMemo } from "./attrs.ts";
 import { EvalError, withFrame } from "./eval-error.ts";
 import { expectAttrs } from "./expect.ts";
 import { renderAttrName } from "./print-value.ts";
 import { suggestionsFor } from "./suggestions.ts";
-import { type Run, Thunk } from "./thunk.ts";
+import { force, type Run, Thunk } from "./thunk.ts";
 import { compileAttrName, type Unit } from "./unit.ts";
 import type { Env, Place, Slot, Value } from "./value.ts";
 
@@ -28,21 +29,22 @@ export function compileSelect(node: Select, unit: Unit): Run {
   }
   const steps = node.path.map((name) => new Step(name, unit));
   return (env) => {
-    let value = subject(env);
+    let found: Slot = subject(env);
     let last: Attrs | undefined;
     let lastName = "";
     try {
       for (let i = 0; i < steps.length; i++) {
         const step = steps[i]!;
+        // The name comes before the set it is looked for in: either may fail.
         const name = step.nameIn(env);
-        const attrs = value instanceof Attrs ? value : expectAttrs(value, place, "while selecting an attribute");
+        const attrs: Attrs = found instanceof Attrs ? found : expectAttrs(found, place, "while selecting an attribute");
         const slot = attrs.lookUp(name, step.memo);
         if (slot === undefined) throw missing(attrs, name, place);
         last = attrs;
         lastName = name;
-        value = forceMember(slot, attrs, name, place);
+        found = slot;
       }
-      return value;
+      return forceMember(found, last!, lastName, place);
     } catch (error) {
       throw framed(error, last?.placeOf(lastName), () => describe(env));
     }
@@ -99,21 +101,22 @@ function compileSelectOr(
   const otherwise = unit.compile(orDefault);
   const describe = describePath(node, unit);
   return (env) => {
-    let value = subject(env);
+    let found: Slot = subject(env);
     let last: Attrs | undefined;
     let lastName = "";
     try {
       for (let i = 0; i < steps.length; i++) {
         const step = steps[i]!;
         const name = step.nameIn(env);
-        if (!(value instanceof Attrs)) return otherwise(env);
-        const slot = value.lookUp(name, step.memo);
+        const attrs: Value = force(found, place);
+        if (!(attrs instanceof Attrs)) return otherwise(env);
+        const slot = attrs.lookUp(name, step.memo);
         if (slot === undefined) return otherwise(env);
-        last = value;
+        last = attrs;
         lastName = name;
-        value = forceMember(slot, value, name, place);
+        found = slot;
       }
-      return value;
+      return forceMember(found, last!, lastName, place);
     } catch (error) {
       throw framed(error, last?.placeOf(lastName), () => describe(env));
     }
@@ -139,7 +142,7 @@ function describePath(node: Select, unit: Unit): (env: Env) => string {
         return renderAttrName(compileAttrName(name, unit)(env));
       } catch {
         // Only a description: what the name depends on has failed and is being reported already.
-        return `"\${${unit.source.text.slice(name.expr!.start, name.expr!.end)}}"`;
+        return `"\${${renderExpression(name.expr!)}}"`;
       }
     });
     return parts.join(".");

@@ -1,0 +1,1 @@
+let set = { inner = set.inner.deep; }; in set.inner.deep.deeper

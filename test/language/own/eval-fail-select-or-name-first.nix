@@ -1,0 +1,1 @@
+let set.inner = throw "set"; in set.inner.${throw "name"} or 1

@@ -41,7 +41,9 @@ export interface Host {
   resolveParent(path: string): string;
   /** The target of a link; `undefined` when the path is not a link. */
   readLink(path: string): string | undefined;
-  /** Resolves all links. */
+  /** The innermost directory above a path that is a link. */
+  linkAbove(path: string): string | undefined;
+  /** Resolves all links; what does not exist stays as it is. */
   realPath(path: string): string;
   /** The directory that relative paths of the search path are relative to. */
   workingDirectory(): string;

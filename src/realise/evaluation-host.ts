@@ -136,7 +136,7 @@ export class EvaluationHost implements Host {
     const found = this.#locate(path);
     if ("text" in found) return byteStringOfBytes(found.text);
     const contents = this.#asking(() => this.#world.readFile(found.at));
-    if (contents === undefined) throw new HostError(`path '${path}' does not exist`);
+    if (contents === undefined) throw new HostError(`path '${this.realPath(path)}' does not exist`);
     return contents;
   }
 
@@ -145,10 +145,9 @@ export class EvaluationHost implements Host {
     const entries = this.#asking(() => this.#world.readDirectory(at));
     if (entries === undefined) {
       const kind = this.stat(path);
+      const real = this.realPath(path);
       throw new HostError(
-        kind === undefined
-          ? `path '${path}' does not exist`
-          : `cannot read directory "${this.realPath(path)}": Not a directory`,
+        kind === undefined ? `path '${real}' does not exist` : `cannot read directory "${real}": Not a directory`,
       );
     }
     return entries;
@@ -174,11 +173,15 @@ export class EvaluationHost implements Host {
     return this.#asking(() => this.#world.readLink(found.at));
   }
 
+  linkAbove(path: string): string | undefined {
+    for (let above = parentOfPath(path); above !== "/"; above = parentOfPath(above)) {
+      if (this.#kindOf(above, false) === "symlink") return above;
+    }
+    return undefined;
+  }
+
   realPath(path: string): string {
-    const found = this.#locate(path);
-    // A path of the store is its own real path: the store's directory has no links in it, wherever it is kept.
-    if ("text" in found || found.at !== path) return path;
-    return this.#asking(() => this.#world.realPath(path)) ?? path;
+    return this.#resolve(path, LINKS_MAX);
   }
 
   resolveParent(path: string): string {
@@ -194,6 +197,7 @@ export class EvaluationHost implements Host {
   #resolve(path: string, linksLeft: number): string {
     if (path === "/") return path;
     const found = this.#locate(path);
+    // A path of the store is its own real path: the store's directory has no links in it, wherever it is kept.
     if ("text" in found || found.at !== path) return path;
     const real = this.#asking(() => this.#world.realPath(path));
     if (real !== undefined) return real;

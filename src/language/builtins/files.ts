@@ -83,6 +83,8 @@ const readDir: BuiltinBody = (state, [path]) => {
 
 const readFileType: BuiltinBody = (state, [path]) => {
   const readable = coerceToReadablePath(state, path!);
+  const link = asking(() => state.host.linkAbove(readable));
+  if (link !== undefined) throw new EvalError({ kind: "world", message: `path '${link}' is a symlink` }, undefined);
   const kind = asking(() => state.host.lstat(readable));
   if (kind === undefined) {
     asking(() => state.host.checkAccess(readable));

@@ -208,15 +208,18 @@ export class Program {
     const kind = asking(() => host.stat(current));
     if (kind === undefined) {
       asking(() => host.checkAccess(current));
-      throw new EvalError({ kind: "world", message: `path '${current}' does not exist` }, undefined);
+      const message = `path '${asking(() => host.realPath(current))}' does not exist`;
+      throw new EvalError({ kind: "world", message }, undefined);
     }
     return kind === "directory" ? canonicalPath(`${current}/default.nix`) : current;
   }
 }
 
 /** A fault of parsing as an error of evaluation. */
-export function errorOf({ code, message, span, isUnplaced }: ParseError): EvalError {
+export function errorOf({ message, span, variable, isUnplaced }: ParseError): EvalError {
   const place = isUnplaced === true ? undefined : { source: span.source, offset: span.start };
-  const name = code === "PARSE_UNDEFINED_VARIABLE" ? /'(.*)'/.exec(message)?.[1] : undefined;
-  return new EvalError(name === undefined ? { kind: "syntax", message } : { kind: "variable-undefined", name }, place);
+  return new EvalError(
+    variable === undefined ? { kind: "syntax", message } : { kind: "variable-undefined", name: variable },
+    place,
+  );
 }

@@ -62,6 +62,7 @@ function undefinedVariable({ source, root }: ParsedFile, unbound: ReadonlySet<Va
     code: "PARSE_UNDEFINED_VARIABLE",
     message: `undefined variable '${renderIdentifier(name)}'`,
     span: { source, start, end },
+    variable: name,
   };
 }
 

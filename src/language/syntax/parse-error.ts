@@ -7,6 +7,8 @@ export interface ParseError {
   readonly code: "PARSE_SYNTAX" | "PARSE_UNDEFINED_VARIABLE";
   readonly message: string;
   readonly span: Span;
+  /** The unbound name. */
+  readonly variable?: string;
   /** Whether the place is left out when the fault is shown. */
   readonly isUnplaced?: boolean;
 }

@@ -1,0 +1,1 @@
+scopedImport { } ./links/dangling/below

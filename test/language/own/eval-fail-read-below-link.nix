@@ -1,0 +1,1 @@
+builtins.readFile ./links/link/below

@@ -1,0 +1,1 @@
+(x: x) { inherit "a b"; }

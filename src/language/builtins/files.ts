@@ -15,6 +15,7 @@ import { inSymbolOrder } from "../eval/symbol-order.ts";
 import { force } from "../eval/thunk.ts";
 import { isString, stringWithContext, textOf } from "../eval/type-name.ts";
 import { ContextString, Path, type Slot, type Value } from "../eval/value.ts";
+import { noteMadeName } from "../syntax/symbols.ts";
 import type { FileKind, SourceRequest } from "../host.ts";
 import type { BuiltinBody, Builtins } from "./builtin.ts";
 import { requiredAttr } from "./control.ts";
@@ -78,6 +79,7 @@ function referencesIn(state: EvalState, path: string, text: string): ReadonlySet
 const readDir: BuiltinBody = (state, [path]) => {
   const readable = coerceToReadablePath(state, path!);
   const entries = asking(() => state.host.readDirectory(readable));
+  for (const { name } of entries) noteMadeName(name);
   return attrsOfEntries(entries.map(({ name, kind }) => [name, kind]));
 };
 

@@ -6,6 +6,7 @@ import { invalidError, withFrame } from "../eval/eval-error.ts";
 import { integerOfBigInt } from "../eval/integer.ts";
 import { describeJsonFault } from "./json-fault.ts";
 import { Float, type Slot, type Value } from "../eval/value.ts";
+import { noteMadeName } from "../syntax/symbols.ts";
 
 const NUMBER = /-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?/y;
 const PLAIN = /[^"\\\x00-\x1f]*/y; // oxlint-disable-line no-control-regex
@@ -94,6 +95,7 @@ class JsonReader {
       this.#space();
       if (this.#text[this.#at] !== ":") throw this.#fault();
       this.#at++;
+      noteMadeName(name);
       members.set(name, this.#value());
       this.#space();
       const next = this.#text[this.#at];

@@ -33,7 +33,9 @@ const getAttr: BuiltinBody = (_state, args) => {
 
 const hasAttr: BuiltinBody = (_state, args) => {
   const key = expectPlainText(args[0]!, undefined, FIRST_OF_HAS);
-  return expectAttrs(args[1]!, undefined, SECOND_OF_HAS).has(key);
+  const isThere = expectAttrs(args[1]!, undefined, SECOND_OF_HAS).has(key);
+  if (!isThere) noteMadeName(key);
+  return isThere;
 };
 
 const removeAttrs: BuiltinBody = (_state, args) => {
@@ -41,7 +43,11 @@ const removeAttrs: BuiltinBody = (_state, args) => {
   const list = expectList(args[1]!, undefined, SECOND_OF_REMOVE);
   const frame = "while evaluating the values of the second argument passed to builtins.removeAttrs";
   const names: string[] = [];
-  for (let i = 0; i < list.length; i++) names.push(expectPlainText(list[i]!, undefined, frame));
+  for (let i = 0; i < list.length; i++) {
+    const name = expectPlainText(list[i]!, undefined, frame);
+    if (!set.has(name)) noteMadeName(name);
+    names.push(name);
+  }
   return set.without(names);
 };
 
@@ -85,6 +91,7 @@ const intersectAttrs: BuiltinBody = (_state, args) => {
 
 const catAttrs: BuiltinBody = (_state, [name, list]) => {
   const key = expectPlainText(name!, undefined, first("catAttrs"));
+  noteMadeName(key);
   const frame = "while evaluating an element in the list passed as second argument to builtins.catAttrs";
   const found: Slot[] = [];
   for (const element of expectList(list!, undefined, second("catAttrs"))) {
@@ -162,6 +169,7 @@ export function byBytes(left: string, right: string): number {
 const unsafeGetAttrPos: BuiltinBody = (_state, [name, attrs]) => {
   const key = expectPlainText(name!, undefined, first("unsafeGetAttrPos"));
   const set = expectAttrs(attrs!, undefined, second("unsafeGetAttrPos"));
+  if (!set.has(key)) noteMadeName(key);
   return positionValue(set.placeOf(key));
 };
 

@@ -3,6 +3,7 @@
 import { byteStringOfText } from "../../base/byte-string.ts";
 import { renderExpression } from "../print/expression.ts";
 import type { AttrName, Select } from "../syntax/ast.ts";
+import { noteMadeName } from "../syntax/symbols.ts";
 import { Attrs, LookupMemo } from "./attrs.ts";
 import { EvalError, withFrame } from "./eval-error.ts";
 import { expectAttrs } from "./expect.ts";
@@ -69,6 +70,11 @@ class Step {
     this.memo.shape = undefined;
     return name;
   }
+
+  /** Nix meets a name that is made here even where no set has it. */
+  noteAbsent(name: string): void {
+    if (this.#constant === undefined) noteMadeName(name);
+  }
 }
 
 /** Evaluates a member of a set; should it need itself, its definition is the place to blame. */
@@ -111,7 +117,10 @@ function compileSelectOr(
         const attrs: Value = force(found, place);
         if (!(attrs instanceof Attrs)) return otherwise(env);
         const slot = attrs.lookUp(name, step.memo);
-        if (slot === undefined) return otherwise(env);
+        if (slot === undefined) {
+          step.noteAbsent(name);
+          return otherwise(env);
+        }
         last = attrs;
         lastName = name;
         found = slot;

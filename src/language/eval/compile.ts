@@ -20,6 +20,7 @@ import {
   type With,
 } from "../syntax/ast.ts";
 import type { Source } from "../syntax/source.ts";
+import { noteMadeName } from "../syntax/symbols.ts";
 import { renderExpression } from "../print/expression.ts";
 import { Attrs } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
@@ -287,7 +288,11 @@ function compileHasAttr(node: HasAttr, unit: Unit): Run {
       const name = names[i]!(env);
       if (!(value instanceof Attrs)) return false;
       const slot = value.get(name);
-      if (slot === undefined) return false;
+      if (slot === undefined) {
+        // Nix meets a name that is made here even where no set has it.
+        if (node.path[i]!.name === null) noteMadeName(name);
+        return false;
+      }
       if (i === names.length - 1) return true;
       value = force(slot, place);
     }

@@ -778,8 +778,12 @@ function attrNameOf(start: number, lexer: Lexer, expr: Expr): AttrName {
 
 /** Mostly formals are in order: a name is met where it first stands. */
 function sortBySymbol(formals: Formal[]): void {
-  for (let i = 1; i < formals.length; i++) {
-    if (rankOfName(formals[i - 1]!.name) <= rankOfName(formals[i]!.name)) continue;
+  let previous = -1;
+  for (let i = 0; i < formals.length; i++) {
+    const rank = rankOfName(formals[i]!.name);
+    const isInOrder = previous <= rank;
+    previous = rank;
+    if (isInOrder) continue;
     const order = orderOfNames(formals.map(({ name }) => name));
     const sorted = order.map((index) => formals[index]!);
     formals.splice(0, formals.length, ...sorted);

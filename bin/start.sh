@@ -9,13 +9,18 @@ fi
 proxy=${http_proxy-}${https_proxy-}${HTTP_PROXY-}${HTTPS_PROXY-}
 # What evaluates does so in its first thread when that has a deep stack. V8 believes what it is told of the stack's
 # size, so it is told only what the system has granted, less what other code and the arguments take.
+# The heap's limit is for src/system/heap.ts to see that before it is reached.
+case ${PRISTINE_HEAP_MB-} in
+  '' | 0* | *[!0-9]* | ? | ?? | ??????????*) heap=8192 ;;
+  *) heap=$PRISTINE_HEAP_MB ;;
+esac
 case "$program $*" in
   nix-store" "*) ;;
   nix*" "* | "cli "*eval*)
     if ulimit -S -s 286720 2>/dev/null; then
       exec "$node" ${proxy:+--use-env-proxy} --disable-warning=ExperimentalWarning --stack-size=262144 --no-opt \
-        --min-semi-space-size=2 --max-semi-space-size=32 --semi-space-growth-factor=4 --max-old-space-size=8192 \
-        "$bin/../dist/$program.cjs" "$@"
+        --min-semi-space-size=2 --max-semi-space-size=32 --semi-space-growth-factor=4 \
+        --max-old-space-size=$((heap * 7 / 5)) "$bin/../dist/$program.cjs" "$@"
     fi
     ;;
 esac

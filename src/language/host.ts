@@ -80,6 +80,8 @@ export interface Host {
   fetchClosure(request: FetchClosureRequest): FetchedClosure;
   /** Refuses a path that this evaluation may not look at, where saying that nothing is there would hide the reason. */
   checkAccess(path: string): void;
+  /** Refuses when there is no room in memory for as many more bytes. */
+  reserveMemory(bytes: number): void;
   /** Prints a line of `builtins.trace`. */
   trace(line: string): void;
   /** Prints a warning; `isFromExpression` when Nix code asked for it. */

@@ -16,6 +16,7 @@ import type {
 import { canonicalPath, parentOfPath } from "../language/eval/canonical-path.ts";
 import { parseContextElement, showContextElement } from "../language/eval/context-element.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
+import { hasRoom, outOfMemoryText } from "../system/heap.ts";
 import { RecordedWorld } from "./cache/recorded-world.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
 import type { Ask } from "./evaluate-messages.ts";
@@ -463,6 +464,10 @@ export class EvaluationHost implements Host {
 
   /** An ordinary evaluation may look at everything. */
   checkAccess(_path: string): void {}
+
+  reserveMemory(bytes: number): void {
+    if (!hasRoom(bytes)) throw new HostError(outOfMemoryText());
+  }
 
   trace(line: string): void {
     this.#options.onTrace(textOfByteString(line));

@@ -17,7 +17,7 @@ import { canonicalPath } from "../language/eval/canonical-path.ts";
 import { callOne } from "../language/eval/call.ts";
 import { coerceToText, COPY } from "../language/eval/coerce.ts";
 import { DerivationSearch } from "../language/eval/derivations-of.ts";
-import { EvalError } from "../language/eval/eval-error.ts";
+import { EvalError, outOfMemoryOf } from "../language/eval/eval-error.ts";
 import { HostError } from "../language/host.ts";
 import { renderExcerpt } from "../language/eval/place-text.ts";
 import { printForced } from "../language/eval/print-forced.ts";
@@ -455,10 +455,7 @@ export function diagnosticOf(error: unknown, showTrace: boolean): unknown {
   let shown = error;
   if (error instanceof RangeError && /call stack/.test(error.message)) {
     shown = new EvalError({ kind: "stack-overflow", by: "stack" }, undefined);
-  } else if (error instanceof RangeError && /^Invalid (string|array) length$/.test(error.message)) {
-    // A value larger than the engine has room for; what Nix says when it gets no memory.
-    shown = new EvalError({ kind: "invalid", message: "out of memory" }, undefined);
-  }
+  } else shown = outOfMemoryOf(error, undefined);
   if (!(shown instanceof EvalError)) return error;
   const { place } = shown;
   const suggestion = textOfByteString(renderSuggestions(shown.suggestions));

@@ -1,6 +1,8 @@
 /** Threads with a stack of a chosen size, and blocking until another thread answers. */
 
 import { isMainThread, parentPort, receiveMessageOnPort, Worker, workerData } from "node:worker_threads";
+import { OperationError } from "../base/errors.ts";
+import { outOfMemoryText } from "./heap.ts";
 
 /** A running worker, as its messages' receiver sees it. */
 export interface WorkerHandle {
@@ -35,7 +37,7 @@ export function runWorker(module: string, options: WorkerOptions): Promise<void>
     signal.addEventListener("abort", onAbort, { once: true });
     const handle: WorkerHandle = { send: (message) => worker.postMessage(message) };
     worker.on("message", (message: unknown) => options.onMessage(message, handle));
-    worker.on("error", reject);
+    worker.on("error", (error: Error) => reject(isOutOfMemory(error) ? outOfMemory(error) : error));
     worker.on("exit", (code) => {
       signal.removeEventListener("abort", onAbort);
       if (signal.aborted) reject(signal.reason as Error);
@@ -43,6 +45,14 @@ export function runWorker(module: string, options: WorkerOptions): Promise<void>
       else reject(new Error(`a worker thread ended with code ${code}`));
     });
   });
+}
+
+function isOutOfMemory(error: Error): boolean {
+  return (error as { readonly code?: unknown }).code === "ERR_WORKER_OUT_OF_MEMORY";
+}
+
+function outOfMemory(cause: Error): OperationError {
+  return new OperationError("EVAL_OUT_OF_MEMORY", outOfMemoryText(), { cause });
 }
 
 /** A thread that is told one thing after another, until it is ended. */

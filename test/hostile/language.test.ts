@@ -88,7 +88,7 @@ const NUMBERS: readonly Case[] = [
     "EVAL_INVALID: 'builtins.elemAt' called with index 9223372036854775807 on a list of size 1",
   ],
   ['builtins.substring 9223372036854775807 9223372036854775807 "abc"', '""'],
-  ['let f = n: s: if n == 0 then s else f (n - 1) (s + s); in f 62 "a"', "EVAL_INVALID: out of memory"],
+  ['let f = n: s: if n == 0 then s else f (n - 1) (s + s); in f 62 "a"', "EVAL_OUT_OF_MEMORY: out of memory"],
 ];
 
 const FILES_AND_LINKS: readonly Case[] = [

@@ -19,9 +19,11 @@ export const dataBuiltins: Builtins = {
   ],
   fromJSON: [
     1,
-    (_state, [text]) => {
+    (state, [text]) => {
       const frame = "while evaluating the first argument passed to builtins.fromJSON";
-      return valueOfJson(expectPlainText(text!, undefined, frame));
+      const json = expectPlainText(text!, undefined, frame);
+      state.reserveText(json);
+      return valueOfJson(json);
     },
   ],
   fromTOML: [

@@ -58,6 +58,7 @@ const dirOf: BuiltinBody = (state, [path]) => {
 const readFile: BuiltinBody = (state, [path]) => {
   const readable = coerceToReadablePath(state, path!);
   const text = asking(() => state.host.readFile(readable));
+  state.reserveText(text);
   if (text.includes("\0")) {
     throw invalidError(`the contents of the file '${readable}' cannot be represented as a Nix string`);
   }

@@ -1,12 +1,12 @@
 /** Lists. */
 
 import { Attrs, attrsOfEntries, Shape } from "../eval/attrs.ts";
-import { blankArray } from "../eval/blank.ts";
 import { call, callOne, callTwo, suspendCall } from "../eval/call.ts";
 import { invalidError } from "../eval/eval-error.ts";
 import { expectBoolean, expectFunction, expectInteger, expectList, expectPlainText } from "../eval/expect.ts";
 import { areElementsEqual, isLess } from "../eval/equality.ts";
-import type { EvalState } from "../eval/state.ts";
+import { blankList, concatAll } from "../eval/long-list.ts";
+import { type EvalState, SUSPENDED_BYTES } from "../eval/state.ts";
 import { force } from "../eval/thunk.ts";
 import { type NixList, PrimOp, type Slot, type Value } from "../eval/value.ts";
 import { noteMadeName } from "../syntax/symbols.ts";
@@ -44,9 +44,10 @@ const head: BuiltinBody = (_state, args) => {
   return force(items[0]!);
 };
 
-const tail: BuiltinBody = (_state, args) => {
+const tail: BuiltinBody = (state, args) => {
   const items = expectList(args[0]!, undefined, "while evaluating the first argument passed to 'builtins.tail'");
   if (items.length === 0) throw invalidError("'builtins.tail' called on an empty list");
+  state.reserve(items.length);
   return items.slice(1);
 };
 
@@ -55,7 +56,7 @@ const map: BuiltinBody = (state, args) => {
   const size = items.length;
   if (size === 0) return items;
   const callee = expectFunction(args[0]!, undefined, FIRST_OF_MAP);
-  const mapped = blankArray(size) as Slot[];
+  const mapped = blankList(state, size, SUSPENDED_BYTES);
   for (let i = 0; i < size; i++) mapped[i] = suspendCall(state, callee, items[i]!);
   return mapped;
 };
@@ -73,24 +74,12 @@ const filter: BuiltinBody = (state, args) => {
   return kept.length === items.length ? items : kept;
 };
 
-function concatAll(lists: readonly NixList[]): NixList {
-  let size = 0;
-  for (let i = 0; i < lists.length; i++) size += lists[i]!.length;
-  const result = blankArray(size) as Slot[];
-  let next = 0;
-  for (let i = 0; i < lists.length; i++) {
-    const list = lists[i]!;
-    for (let k = 0; k < list.length; k++) result[next++] = list[k]!;
-  }
-  return result;
-}
-
-const concatLists: BuiltinBody = (_state, args) => {
+const concatLists: BuiltinBody = (state, args) => {
   const frame = "while evaluating a value of the list passed to builtins.concatLists";
   const lists = expectList(args[0]!, undefined, FIRST_OF_CONCAT_LISTS);
   const forced: NixList[] = [];
   for (let i = 0; i < lists.length; i++) forced.push(expectList(lists[i]!, undefined, frame));
-  return concatAll(forced);
+  return concatAll(state, forced);
 };
 
 const concatMap: BuiltinBody = (state, args) => {
@@ -101,7 +90,7 @@ const concatMap: BuiltinBody = (state, args) => {
   for (let i = 0; i < items.length; i++) {
     lists.push(expectList(callOne(state, callee, items[i]!, undefined), undefined, frame));
   }
-  return concatAll(lists);
+  return concatAll(state, lists);
 };
 
 const foldl: BuiltinBody = (state, args) => {
@@ -136,15 +125,13 @@ const elem: BuiltinBody = (state, args) => {
   return false;
 };
 
-const LENGTH_MAX = 2 ** 32 - 2;
 
 const genList: BuiltinBody = (state, args) => {
   const size = expectInteger(args[1]!, undefined, SECOND_OF_GEN_LIST);
   if (size < 0) throw invalidError(`cannot create list of size ${size}`);
   const callee = expectFunction(args[0]!, undefined, FIRST_OF_GEN_LIST);
-  if (size > LENGTH_MAX) throw invalidError("out of memory");
-  const list: Slot[] = [];
-  for (let i = 0; i < size; i++) list.push(suspendCall(state, callee, i));
+  const list = blankList(state, Number(size), SUSPENDED_BYTES);
+  for (let i = 0; i < size; i++) list[i] = suspendCall(state, callee, i);
   return list;
 };
 

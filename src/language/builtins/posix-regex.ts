@@ -26,7 +26,7 @@ export interface Regex {
   /** The groups when the whole text matches. */
   matchWhole(text: string): RegexGroups | undefined;
   /** All matches from left to right; empty ones too, except where the one before ended. */
-  matchAll(text: string): readonly RegexMatch[];
+  matchAll(text: string, beforeMatch?: () => void): readonly RegexMatch[];
 }
 
 /** Matching would take more memory than we are ready to give it. */
@@ -226,12 +226,13 @@ class Matcher implements Regex {
     return search.from(0) ? search.groups() : undefined;
   }
 
-  matchAll(text: string): readonly RegexMatch[] {
+  matchAll(text: string, beforeMatch: () => void = () => undefined): readonly RegexMatch[] {
     const matches: RegexMatch[] = [];
     let search = this.#next(text, 0, false);
     let isLater = false;
     while (search !== undefined) {
       const { begin, end } = search;
+      beforeMatch();
       matches.push({ start: begin, end, groups: search.groups() });
       let start = end;
       if (begin === end) {

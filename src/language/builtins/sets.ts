@@ -6,6 +6,7 @@ import { suspendCallTwo } from "../eval/call.ts";
 import { typeError } from "../eval/eval-error.ts";
 import { expectAttrs, expectFunction, expectList, expectPlainText } from "../eval/expect.ts";
 import { positionValue } from "../eval/position.ts";
+import { SUSPENDED_BYTES } from "../eval/state.ts";
 import { force } from "../eval/thunk.ts";
 import { Lambda, PartialPrimOp, PrimOp, type Slot } from "../eval/value.ts";
 import { noteMadeName } from "../syntax/symbols.ts";
@@ -38,7 +39,7 @@ const hasAttr: BuiltinBody = (_state, args) => {
   return isThere;
 };
 
-const removeAttrs: BuiltinBody = (_state, args) => {
+const removeAttrs: BuiltinBody = (state, args) => {
   const set = expectAttrs(args[0]!, undefined, FIRST_OF_REMOVE);
   const list = expectList(args[1]!, undefined, SECOND_OF_REMOVE);
   const frame = "while evaluating the values of the second argument passed to builtins.removeAttrs";
@@ -48,15 +49,20 @@ const removeAttrs: BuiltinBody = (_state, args) => {
     if (!set.has(name)) noteMadeName(name);
     names.push(name);
   }
+  state.reserve(set.size);
   return set.without(names);
 };
 
-const listToAttrs: BuiltinBody = (_state, args) => {
+/** What an attribute takes while a set is made of a list. */
+const LISTED_BYTES = 200;
+
+const listToAttrs: BuiltinBody = (state, args) => {
   const frame = "while evaluating the argument passed to builtins.listToAttrs";
   const elementFrame = "while evaluating an element of the list passed to builtins.listToAttrs";
   const nameFrame = "while evaluating the `name` attribute of an element of the list passed to builtins.listToAttrs";
   const pairFrame = "in a {name=...; value=...;} pair";
   const list = expectList(args[0]!, undefined, frame);
+  state.reserve(list.length, list.length * LISTED_BYTES);
   const named = new Map<string, Attrs>();
   for (let i = 0; i < list.length; i++) {
     const pair = expectAttrs(list[i]!, undefined, elementFrame);
@@ -118,6 +124,7 @@ const mapAttrs: BuiltinBody = (state, args) => {
   const { keys, values } = set;
   const size = keys.length;
   const mapped = blankArray(size) as Slot[];
+  state.reserve(size, size * SUSPENDED_BYTES);
   for (let i = 0; i < size; i++) mapped[i] = suspendCallTwo(state, fn, keys[i]!, values[i]!);
   return new Attrs(set.shape.withoutPlaces, mapped);
 };
@@ -176,13 +183,20 @@ const unsafeGetAttrPos: BuiltinBody = (_state, [name, attrs]) => {
 export const setBuiltins: Builtins = {
   attrNames: [
     1,
-    (_state, args) =>
-      expectAttrs(args[0]!, undefined, "while evaluating the argument passed to builtins.attrNames").keys.slice(),
+    (state, args) => {
+      const { keys } = expectAttrs(args[0]!, undefined, "while evaluating the argument passed to builtins.attrNames");
+      state.reserve(keys.length);
+      return keys.slice();
+    },
   ],
   attrValues: [
     1,
-    (_state, args) =>
-      expectAttrs(args[0]!, undefined, "while evaluating the argument passed to builtins.attrValues").values.slice(),
+    (state, args) => {
+      const frame = "while evaluating the argument passed to builtins.attrValues";
+      const { values } = expectAttrs(args[0]!, undefined, frame);
+      state.reserve(values.length);
+      return values.slice();
+    },
   ],
   getAttr: [2, getAttr],
   hasAttr: [2, hasAttr],

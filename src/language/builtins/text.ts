@@ -48,6 +48,9 @@ const substring: BuiltinBody = (state, args) => {
   return stringWithContext(size < 0 ? text.slice(begin) : text.slice(begin, begin + Number(size)), context);
 };
 
+/** V8 remembers what a long text was put together from, until it is looked at. */
+const PIECE_SLOTS = 8;
+
 const concatStringsSep: BuiltinBody = (state, args) => {
   const context = new Set<string>();
   const separatorFrame =
@@ -58,18 +61,20 @@ const concatStringsSep: BuiltinBody = (state, args) => {
     "while evaluating one element of the list of strings to concat passed to builtins.concatStringsSep";
   const between = expectText(args[0]!, context, undefined, separatorFrame);
   const parts = expectList(args[1]!, undefined, listFrame);
+  state.reserve(parts.length * PIECE_SLOTS);
   let text = "";
   for (let i = 0; i < parts.length; i++) {
     if (i > 0) text += between;
     text += coerceToText(state, parts[i]!, context, undefined, elementFrame, COPY);
   }
+  state.reserveText(text);
   return stringWithContext(text, context);
 };
 
 const FIRST_OF_REPLACE = first("replaceStrings");
 const SECOND_OF_REPLACE = second("replaceStrings");
 
-const replaceStrings: BuiltinBody = (_state, args) => {
+const replaceStrings: BuiltinBody = (state, args) => {
   const sources = expectList(args[0]!, undefined, FIRST_OF_REPLACE);
   const targets = expectList(args[1]!, undefined, SECOND_OF_REPLACE);
   if (sources.length !== targets.length) {
@@ -82,10 +87,11 @@ const replaceStrings: BuiltinBody = (_state, args) => {
   const thirdFrame = "while evaluating the third argument passed to builtins.replaceStrings";
   const text = expectText(args[2]!, context, undefined, thirdFrame);
   const replacements: (string | undefined)[] = patterns.map(() => undefined);
-  const replaced = new Patterns(patterns).replaceIn(
-    text,
-    (index) => (replacements[index] ??= expectText(targets[index]!, context, undefined, targetFrame)),
-  );
+  const replaced = new Patterns(patterns).replaceIn(text, (index) => {
+    state.reserve(PIECE_SLOTS);
+    return (replacements[index] ??= expectText(targets[index]!, context, undefined, targetFrame));
+  });
+  state.reserveText(replaced);
   return stringWithContext(replaced, context);
 };
 
@@ -130,12 +136,15 @@ const match: BuiltinBody = (_state, args) => {
 
 const groupValues = (groups: readonly (string | undefined)[]): Slot[] => groups.map((group) => group ?? null);
 
-const split: BuiltinBody = (_state, [pattern, string]) => {
+/** What a match takes until it is part of the result. */
+const MATCH_SLOTS = 32;
+
+const split: BuiltinBody = (state, [pattern, string]) => {
   const source = expectPlainText(pattern!, undefined, first("split"));
   regexOf(source);
   const value = expectString(string!, undefined, second("split"));
   const text = textOf(value);
-  const matches = searching(source, (regex) => regex.matchAll(text));
+  const matches = searching(source, (regex) => regex.matchAll(text, () => state.reserve(MATCH_SLOTS)));
   if (matches.length === 0) return [value];
   const result: Slot[] = [];
   let end = 0;

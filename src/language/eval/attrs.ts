@@ -289,6 +289,11 @@ export class Attrs {
     return this.shape.places;
   }
 
+  /** How many values are kept here; the others lie below. */
+  get ownSize(): number {
+    return this.ownValues.length;
+  }
+
   /** The `//` operator. */
   update(right: Attrs): Attrs {
     const rightSize = right.size;

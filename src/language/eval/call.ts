@@ -3,7 +3,7 @@
 import { Attrs } from "./attrs.ts";
 import { blankArray } from "./blank.ts";
 import { type LambdaCode, runOf } from "./code.ts";
-import { EvalError, typeError, withFrame } from "./eval-error.ts";
+import { EvalError, outOfMemoryOf, typeError, withFrame } from "./eval-error.ts";
 import { expectAttrs } from "./expect.ts";
 import { showValue } from "./print-value.ts";
 import { codeFor, FileFunction } from "./sharing.ts";
@@ -151,7 +151,8 @@ function runPrimOp(state: EvalState, primOp: PrimOp, args: readonly Slot[], at: 
   try {
     return primOp.run(state, args);
   } catch (error) {
-    throw primOp.isTraced ? withFrame(error, `while calling the '${primOp.name}' builtin`, at) : error;
+    const shown = outOfMemoryOf(error, at);
+    throw primOp.isTraced ? withFrame(shown, `while calling the '${primOp.name}' builtin`, at) : shown;
   }
 }
 

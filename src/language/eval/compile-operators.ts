@@ -3,9 +3,10 @@
 import { type Binary, BinaryOp, type Expr, type Unary, UnaryOp } from "../syntax/ast.ts";
 import { type Arithmetic, concatenate, lessThan, operate } from "./arithmetic.ts";
 import { call } from "./call.ts";
-import { withFrame } from "./eval-error.ts";
+import { outOfMemoryOf, withFrame } from "./eval-error.ts";
 import { areEqual } from "./equality.ts";
 import { expectAttrs, expectList } from "./expect.ts";
+import { joinLists } from "./long-list.ts";
 import type { Run } from "./thunk.ts";
 import { compileCondition, type Unit } from "./unit.ts";
 import type { Env, Place, Slot, Value } from "./value.ts";
@@ -94,7 +95,13 @@ export function compileConcatenation(
   const runs = parts.map((part) => unit.compile(part));
   const places = partStarts.map((start) => unit.placeAt(start));
   const place = unit.placeAt(position);
-  return (env) => concatenate(state, runs, places, place, isString, env);
+  return (env) => {
+    try {
+      return concatenate(state, runs, places, place, isString, env);
+    } catch (error) {
+      throw outOfMemoryOf(error, place);
+    }
+  };
 }
 
 function primitive(name: Arithmetic, left: (env: Env) => Slot, right: (env: Env) => Slot, place: Place): Run {
@@ -150,6 +157,7 @@ function compileUpdate(node: Binary, unit: Unit): Run {
   return (env) => {
     const upper = operand(right, env, rightPlace, "in the right operand of the update (//) operator");
     const lower = operand(left, env, leftPlace, "in the left operand of the update (//) operator");
+    unit.state.reserve(lower.ownSize);
     return lower.update(upper);
   };
 }
@@ -167,6 +175,7 @@ function operand(run: Run, env: Env, place: Place, frame: string): ReturnType<ty
 function compileConcatLists(node: Binary, unit: Unit, place: Place): Run {
   const left = unit.compile(node.left);
   const right = unit.compile(node.right);
+  const { state } = unit;
   const frame = "while evaluating one of the elements to concatenate";
   return (env) => {
     const leftValue = left(env);
@@ -175,6 +184,6 @@ function compileConcatLists(node: Binary, unit: Unit, place: Place): Run {
     const rightList = expectList(rightValue, place, frame);
     if (leftList.length === 0) return rightList;
     if (rightList.length === 0) return leftList;
-    return leftList.concat(rightList);
+    return joinLists(state, leftList, rightList);
   };
 }

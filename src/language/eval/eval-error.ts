@@ -36,6 +36,8 @@ export type EvalErrorKind =
   | { readonly kind: "type"; readonly message: string }
   /** A value of the right type that will not do. */
   | { readonly kind: "invalid"; readonly message: string }
+  /** A value larger than the engine can hold, or more of them than the heap can. */
+  | { readonly kind: "out-of-memory"; readonly message: string }
   /** The world refused: a file is missing, a path is not in the store. */
   | { readonly kind: "world"; readonly message: string }
   | { readonly kind: "syntax"; readonly message: string };
@@ -63,6 +65,7 @@ const CODES: Readonly<Record<EvalErrorKind["kind"], string>> = {
   "integer-overflow": "EVAL_INTEGER_OVERFLOW",
   type: "EVAL_TYPE",
   invalid: "EVAL_INVALID",
+  "out-of-memory": "EVAL_OUT_OF_MEMORY",
   world: "EVAL_WORLD",
   syntax: "EVAL_SYNTAX",
 };
@@ -75,6 +78,7 @@ function messageOf(kind: EvalErrorKind): string {
     case "integer-overflow":
     case "type":
     case "invalid":
+    case "out-of-memory":
     case "world":
     case "syntax":
       return kind.message;
@@ -125,6 +129,11 @@ export class EvalError extends Error {
     return this.kind.kind === "thrown" || this.kind.kind === "assertion-failed";
   }
 
+  /** False for what another attempt might not meet. */
+  get isLasting(): boolean {
+    return this.kind.kind !== "out-of-memory";
+  }
+
   get suggestions(): readonly string[] {
     return "suggestions" in this.kind ? this.kind.suggestions : [];
   }
@@ -148,6 +157,20 @@ const TRACE_FRAMES_MAX = 20_000;
 export function withFrame(error: unknown, text: string, place: Place | undefined): unknown {
   if (error instanceof EvalError && text !== "") error.addFrame(text, place);
   return error;
+}
+
+/** No regular expression: one that is compiled where the stack has ended is an error itself. */
+const TOO_LARGE: ReadonlySet<string> = new Set([
+  "Invalid string length",
+  "Invalid array length",
+  "Map maximum size exceeded",
+  "Set maximum size exceeded",
+]);
+
+/** The error for a value larger than the engine can hold, in the words of Nix; any other passes untouched. */
+export function outOfMemoryOf(error: unknown, place: Place | undefined): unknown {
+  if (!(error instanceof RangeError) || !TOO_LARGE.has(error.message)) return error;
+  return new EvalError({ kind: "out-of-memory", message: "out of memory" }, place);
 }
 
 export function typeError(message: string, place?: Place): EvalError {

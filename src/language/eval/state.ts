@@ -16,6 +16,14 @@ import type { Place, Slot } from "./value.ts";
 
 export const CALL_DEPTH_MAX_DEFAULT = 10_000;
 
+/** Looking at how much memory is left takes as long as some hundred calls. */
+const CALLS_UNWATCHED_MAX = 65_536;
+/** So many slots of a list, as a power of two, are worth a call. */
+const SLOTS_PER_CALL_LOG2 = 2;
+export const SLOT_BYTES = 8;
+/** A slot whose value is a suspended call. */
+export const SUSPENDED_BYTES = 112;
+
 export interface EvalSettings {
   readonly callDepthMax: number;
   /** Told of every call. */
@@ -52,6 +60,8 @@ export class EvalState {
   /** Nested calls right now; restored by whoever catches an error. */
   callDepth = 0;
   readonly callDepthMax: number;
+  /** How many calls there are until memory is looked at again. */
+  private callsUnwatched = CALLS_UNWATCHED_MAX;
   /** Whether calls go the long way, past whoever watches them. */
   showsTrace: boolean;
   /** Whether every call on the way of an error is recorded. */
@@ -138,6 +148,28 @@ export class EvalState {
 
   enterCall(at: Place | undefined): void {
     if (this.callDepth++ > this.callDepthMax) throw tooDeep(at);
+    if (--this.callsUnwatched < 0) this.#watchMemory(0, at);
+  }
+
+  /** Refuses to make as many slots when they do not fit: to be asked by whoever fills many without a call between. */
+  reserve(slots: number, bytes: number = slots * SLOT_BYTES): void {
+    this.callsUnwatched -= slots >> SLOTS_PER_CALL_LOG2;
+    if (this.callsUnwatched < 0) this.#watchMemory(bytes, undefined);
+  }
+
+  /** The same for what is made of a text. */
+  reserveText(text: string): void {
+    this.reserve(text.length >> 3, text.length);
+  }
+
+  #watchMemory(bytes: number, at: Place | undefined): void {
+    this.callsUnwatched = CALLS_UNWATCHED_MAX;
+    try {
+      this.host.reserveMemory(bytes);
+    } catch (error) {
+      if (error instanceof HostError) throw new EvalError({ kind: "out-of-memory", message: error.message }, at);
+      throw error;
+    }
   }
 }
 

@@ -108,7 +108,7 @@ export class Thunk {
     try {
       value = (code.run ?? (code.run = code.compile()))(env, at);
     } catch (error) {
-      const isNew = error instanceof EvalError && code !== FAILED && !isTentative;
+      const isNew = error instanceof EvalError && code !== FAILED && !isTentative && error.isLasting;
       this.code = isNew ? FAILED : code;
       this.state = isNew ? (error as unknown as Env) : env;
       throw error;

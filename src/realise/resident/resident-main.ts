@@ -93,7 +93,9 @@ async function evaluate(
     reply(result === undefined ? { kind: "declined" } : { kind: "result", result });
     answered++;
   } catch (error) {
-    if (error instanceof EvalDiagnostic) reply({ kind: "diagnostic", data: error.data });
+    // What does not fit here may fit a process of its own.
+    if (error instanceof EvalDiagnostic && error.code !== "EVAL_OUT_OF_MEMORY")
+      reply({ kind: "diagnostic", data: error.data });
     else {
       // Whatever it was, the client can do without; the next one gets a new thread.
       reply({ kind: "declined" });

@@ -1,6 +1,7 @@
 /** A thread that evaluates one request after another, sharing package sets between them. */
 
 import { InvariantError } from "../../base/errors.ts";
+import { heapLimitMb } from "../../system/heap.ts";
 import { programModule } from "../../system/program-files.ts";
 import { Gate, WorkerThread } from "../../system/worker.ts";
 import type { Keeping } from "../cache/evaluation-cache.ts";
@@ -38,10 +39,10 @@ export class EvaluationThread {
   /** What the thread's heap held after the last answer. */
   heapBytes = 0;
 
-  constructor(options: { readonly heapMb?: number } = {}) {
+  constructor(options: { readonly heapMb: number }) {
     this.#thread = new WorkerThread(WORKER, {
       ...threadSize(),
-      ...(options.heapMb === undefined ? {} : { heapMb: options.heapMb }),
+      heapMb: heapLimitMb(options.heapMb),
       onMessage: (message) => this.#receive(message as SharedAnswer),
       onEnd: (error) => this.#waiting?.reject(error ?? new Error("the evaluator's thread was ended")),
     });

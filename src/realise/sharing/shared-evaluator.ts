@@ -21,6 +21,7 @@ import type { EvaluationReads } from "../cache/world-reads.ts";
 import type { EvaluationHost } from "../evaluation-host.ts";
 import type { EvaluationRequest, EvaluationResult, InstantiatedDerivation, SourcePath } from "../evaluation-request.ts";
 import {
+  diagnosticOf,
   type EvaluationBridge,
   openHost,
   renderWith,
@@ -99,6 +100,7 @@ export class SharedEvaluator {
         throw error;
       }
       this.#giveUp(error);
+      if (error instanceof EvalError && !error.isLasting) throw diagnosticOf(error, request.showTrace ?? false);
       return runEvaluation(request, bridge);
     }
     for (const one of said) {
@@ -181,8 +183,8 @@ export class SharedEvaluator {
 
   /** After a request that could not be answered by sharing. */
   #giveUp(error: Error): void {
-    if (error instanceof RangeError) {
-      // The stack ended anywhere, also where a value was being put in order.
+    if (error instanceof RangeError || (error instanceof EvalError && !error.isLasting)) {
+      // The stack ended anywhere, also where a value was being put in order; or all memory is needed.
       this.#project = undefined;
       this.#sets.clear();
     }

@@ -21,7 +21,7 @@ import { RecordedWorld } from "./cache/recorded-world.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
 import type { Ask } from "./evaluate-messages.ts";
 import type { InstantiatedDerivation, SourcePath } from "./evaluation-request.ts";
-import { refusalText } from "./host-messages.ts";
+import { refusalText, systemCallText } from "./host-messages.ts";
 import { StoreReferences } from "./store-references.ts";
 
 /** Dangling links one after the other, behind which nothing is looked for. */
@@ -289,8 +289,8 @@ export class EvaluationHost implements Host {
     } catch (error) {
       const code = (error as { readonly code?: unknown }).code;
       if (typeof code === "string" && /^E[A-Z]+$/.test(code)) {
-        const localPath = textOfByteString(at);
-        throw new HostError(byteStringOfText(`cannot read '${localPath}': ${(error as Error).message}`));
+        const unknown = byteStringOfText(`cannot read '${textOfByteString(at)}': ${(error as Error).message}`);
+        throw new HostError(systemCallText(error) ?? unknown);
       }
       if (error instanceof UnsupportedFileError) {
         const root = request.path === "/" ? "" : request.path;

@@ -17,7 +17,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 const ACTIONS: Readonly<Record<string, string>> = {
-  open: "opening file",
+  realpath: "getting status of",
   scandir: "cannot read directory",
   opendir: "cannot read directory",
   stat: "getting status of",
@@ -27,11 +27,17 @@ const ACTIONS: Readonly<Record<string, string>> = {
 
 /** The refusal as a byte string; an error that is none of a system call keeps its own words. */
 export function refusalText(error: OperationError): string {
-  const { code = "", syscall = "", path } = (error.cause ?? {}) as NodeJS.ErrnoException;
+  return systemCallText(error.cause) ?? byteStringOfText(error.message);
+}
+
+/** What Nix says when a system call fails, as a byte string; `undefined` for what it has no words for. */
+export function systemCallText(error: unknown): string | undefined {
+  const { code = "", syscall = "", path } = (error ?? {}) as NodeJS.ErrnoException;
   if (code === "ELOOP") return byteStringOfText(`infinite symlink recursion in path '${path ?? ""}'`);
   const reason = REASONS[code];
   if (reason !== undefined && syscall === "read") return `read of 4096 bytes: ${reason}`;
+  if (reason !== undefined && syscall === "open") return byteStringOfText(`opening file '${path ?? ""}': ${reason}`);
   const action = ACTIONS[syscall];
-  if (reason === undefined || action === undefined) return byteStringOfText(error.message);
+  if (reason === undefined || action === undefined) return undefined;
   return byteStringOfText(`${action} "${path ?? ""}": ${reason}`);
 }

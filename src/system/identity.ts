@@ -24,9 +24,14 @@ export function isRoot(): boolean {
   return userId() === 0;
 }
 
+/** The user and the groups of this process, in whose name it may read files. */
+export function rightsToFiles(): string {
+  const groups = [...(process.getgroups?.() ?? [])].sort((a, b) => a - b);
+  return [process.geteuid?.(), process.getegid?.(), ...groups].join(" ");
+}
+
 /** A text that two processes of a user share when they see the same files with the same rights. */
 export function viewOfFiles(): string {
   const { dev, ino } = statSync("/");
-  const groups = [...(process.getgroups?.() ?? [])].sort((a, b) => a - b);
-  return [process.geteuid?.(), process.getegid?.(), ...groups, dev, ino, readlinkSync("/proc/self/ns/mnt")].join(" ");
+  return [rightsToFiles(), dev, ino, readlinkSync("/proc/self/ns/mnt")].join(" ");
 }

@@ -155,12 +155,14 @@ class LockFileReader {
     const locked = this.#reference(json, "locked", json["info"]);
     const original = this.#reference(json, "original", undefined);
     if (!isLockedInput(locked.input) && relativeInputPath(locked.input) === undefined) this.#checkUnlocked(locked);
+    const flake = json["flake"];
+    if (flake !== undefined && typeof flake !== "boolean") throw this.#fault("'flake' is neither true nor false");
     const parent = json["parent"];
     if (parent !== undefined && !Array.isArray(parent)) throw this.#fault("a parent is not a list");
     return {
       locked,
       original,
-      isFlake: json["flake"] === undefined || json["flake"] === true,
+      isFlake: flake ?? true,
       ...(parent === undefined ? {} : { parent: parent.map((element) => this.#text(element)) }),
     };
   }
@@ -188,7 +190,10 @@ class LockFileReader {
     const attrs = new Map<string, InputAttribute>();
     for (const [name, value] of entriesOf(json)) {
       if (typeof value === "string") attrs.set(name, byteStringOfText(value));
-      else if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") {
+      else if (typeof value === "number" && Number.isInteger(value) && value < 0) {
+        const unsigned = BigInt.asUintN(64, BigInt(value));
+        throw new InputError(`unsigned json number ${unsigned} outside of Nix integer range`);
+      } else if (typeof value === "number" || typeof value === "bigint" || typeof value === "boolean") {
         attrs.set(name, value);
       } else throw new InputError("unsupported input attribute type in lock file");
     }

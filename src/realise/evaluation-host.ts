@@ -17,6 +17,7 @@ import { canonicalPath, parentOfPath } from "../language/eval/canonical-path.ts"
 import { parseContextElement, showContextElement } from "../language/eval/context-element.ts";
 import { type DirectoryEntry, type FileKind, type Host, HostError, type SourceRequest } from "../language/host.ts";
 import { hasRoom, outOfMemoryText } from "../system/heap.ts";
+import { readFileSync } from "../system/files-sync.ts";
 import { RecordedWorld } from "./cache/recorded-world.ts";
 import type { EvaluationReads } from "./cache/world-reads.ts";
 import type { Ask } from "./evaluate-messages.ts";
@@ -375,6 +376,18 @@ export class EvaluationHost implements Host {
     const { storePath, narHash, attrs } = fetched;
     if (!isLocked(input)) this.markVolatile(`the input ${textOfByteString(renderInputAttrs(input))} is not locked`);
     return { storePath, narHash, attrs };
+  }
+
+  /** Lets somebody replace a file in the name of this evaluation: the trees it belongs to stay what they were. */
+  replacingFile(path: string, replace: () => void): void {
+    const contents = readFileSync(path);
+    replace();
+    for (const [full, source] of this.sources) {
+      if (source.kind !== "path" || !path.startsWith(`${byteStringOfText(source.localPath)}/`)) continue;
+      const former = { path: path.slice(byteStringOfText(source.localPath).length + 1) };
+      const held = contents === undefined ? {} : { contents: bytesOfByteString(contents) };
+      this.sources.set(full, { ...source, former: { ...former, ...held } });
+    }
   }
 
   /** Everything can be read here. */

@@ -104,6 +104,8 @@ export type SourcePath =
       readonly recursive: boolean;
       /** Relative byte-string paths that a filter let through; absent when everything belongs to it. */
       readonly included?: readonly string[];
+      /** A file in it, as a relative byte string, that was replaced since, and what it held if it was there. */
+      readonly former?: { readonly path: string; readonly contents?: Uint8Array };
     }
   | { readonly kind: "text"; readonly contents: Uint8Array; readonly references: readonly string[] };
 

@@ -150,7 +150,7 @@ function textItem(path: StorePath, contents: Uint8Array, references: readonly st
 type LocalSource = Extract<SourcePath, { readonly kind: "path" }>;
 
 function sourceItem(path: StorePath, source: LocalSource, storeDir: string): StoreItem {
-  const tree = diskTree(source.localPath);
+  const tree = formerTree(diskTree(source.localPath), source.former);
   const included = source.included === undefined ? undefined : new Set(source.included);
   const filter = included === undefined ? undefined : (entry: string): boolean => included.has(entry);
   if (!source.recursive) return fileItem(path, source, tree, storeDir);
@@ -160,6 +160,23 @@ function sourceItem(path: StorePath, source: LocalSource, storeDir: string): Sto
   return {
     info: { ...info, contentAddress: renderContentAddress(address) },
     nar: () => asAsync(narChunks(tree, filter)),
+  };
+}
+
+/** A tree as it was before one of its files was replaced. */
+function formerTree(tree: SyncTreeSource, former: LocalSource["former"]): SyncTreeSource {
+  if (former === undefined) return tree;
+  const { path, contents } = former;
+  const parent = path.slice(0, Math.max(path.lastIndexOf("/"), 0));
+  const name = path.slice(path.lastIndexOf("/") + 1);
+  return {
+    node(at) {
+      const node = tree.node(at);
+      if (at === path && contents !== undefined) return { type: "regular", executable: false, size: contents.length };
+      if (at !== parent || contents !== undefined || node.type !== "directory") return node;
+      return { ...node, names: node.names.filter((entry) => entry !== name) };
+    },
+    read: (at, size) => (at === path && contents !== undefined ? [contents] : tree.read(at, size)),
   };
 }
 

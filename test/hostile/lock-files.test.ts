@@ -10,7 +10,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
 import { promisify } from "node:util";
-import { LOCK_CASES, type LockCase, makeLockedFlakes, verdictOf, writeCase, writeTop } from "./lock-cases.ts";
+import { LOCK_CASES, type LockCase, makeLockedFlakes, VALUE, verdictOf, writeCase, writeTop } from "./lock-cases.ts";
 
 const NIX = join(import.meta.dirname, "../../bin/compat/nix");
 const TIMEOUT_MS = 20_000;
@@ -33,7 +33,8 @@ makeLockedFlakes(directory);
 mkdirSync(join(directory, "empty"));
 writeTop(join(directory, "good"), directory);
 writeFileSync(registry, '{"version":2,"flakes":[]}');
-await nix("flake", "lock", `path:${directory}/good`);
+// This also brings the flakes into the store.
+assert.equal(await nix("eval", `path:${directory}/good#x`), `${VALUE}\n`);
 const good = readFileSync(join(directory, "good/flake.lock"), "utf8");
 
 async function nix(...args: readonly string[]): Promise<string> {
@@ -66,12 +67,12 @@ suite("a lock file", { concurrency: availableParallelism() }, () => {
     test(name, async () => {
       writeCase(join(directory, name), locked, good);
       const before = lockOf(locked);
+      const answer = await nix("eval", `path:${directory}/${name}#x`);
       if (expected === undefined) {
-        await nix("flake", "lock", `path:${directory}/${name}`);
+        assert.equal(answer, `${VALUE}\n`);
         assert.equal(lockOf(locked), good);
         return;
       }
-      const answer = await nix("eval", `path:${directory}/${name}#x`);
       assert.equal(verdictOf(answer, directory, name), expected);
       assert.equal(lockOf(locked), before, "nothing is written");
     });

@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
 import { oracleCommand } from "../../scripts/oracle.ts";
-import { LOCK_CASES, makeLockedFlakes, verdictOf, writeCase, writeTop } from "../hostile/lock-cases.ts";
+import { LOCK_CASES, makeLockedFlakes, VALUE, verdictOf, writeCase, writeTop } from "../hostile/lock-cases.ts";
 
 const directory = realpathSync(mkdtempSync(join(tmpdir(), "pristine-oracle-locks-")));
 const nixDir = mkdtempSync(join(tmpdir(), "pristine-oracle-nix-"));
@@ -28,18 +28,18 @@ mkdirSync(join(directory, "empty"));
 writeTop(join(directory, "good"), directory);
 writeFileSync(join(directory, "none.json"), '{"version":2,"flakes":[]}');
 const nix = (words: string): string => `nix ${words} --flake-registry ${directory}/none.json 2>&1; printf '\\0'`;
-runNix(nix(`flake lock path:${directory}/good`));
+runNix(nix(`eval path:${directory}/good#x`));
 const good = readFileSync(join(directory, "good/flake.lock"), "utf8");
 for (const locked of LOCK_CASES) writeCase(join(directory, locked.name), locked, good);
-const words = LOCK_CASES.map(({ name, expected }) =>
-  expected === undefined ? `flake lock path:${directory}/${name}` : `eval path:${directory}/${name}#x`,
-);
+const words = LOCK_CASES.map(({ name }) => `eval path:${directory}/${name}#x`);
 const answers = runNix(words.map(nix).join("\n")).split("\0");
 
 for (const [index, { name, expected, real = expected ?? "repaired" }] of LOCK_CASES.entries()) {
   test(name, () => {
-    if (real === "repaired") assert.equal(readFileSync(join(directory, name, "flake.lock"), "utf8"), good);
-    else {
+    if (real === "repaired") {
+      assert.match(answers[index] ?? "", new RegExp(`^${VALUE}$`, "m"));
+      assert.equal(readFileSync(join(directory, name, "flake.lock"), "utf8"), good);
+    } else {
       const verdict = verdictOf(answers[index] ?? "", directory, name);
       assert.equal(verdict.slice(0, real.length), real);
     }

@@ -33,7 +33,10 @@ export interface OpenFlakeOptions {
   readonly baseDir: string;
   readonly ask: Ask | undefined;
   /** Told when the result must not be remembered. */
-  readonly host: { readonly markVolatile: (reason: string) => void };
+  readonly host: {
+    readonly markVolatile: (reason: string) => void;
+    readonly replacingFile: (path: string, replace: () => void) => void;
+  };
 }
 
 /** Settings of a flake that change nothing here and need not be mentioned. */
@@ -105,7 +108,7 @@ function lockTop(
         asking(() => {
           if (ask === undefined) throw new HostError("nothing can be written here");
           host.markVolatile("a lock file was written");
-          ask({ kind: "write-lock", write });
+          host.replacingFile(write.path, () => ask({ kind: "write-lock", write }));
         });
       },
     });

@@ -51,8 +51,9 @@ function isWanted(stage: Stage): boolean {
 /** Runs a stage's test files, each in a process of its own. */
 function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): void {
   if (!isWanted(stage)) return;
-  // The tests of nix/ run with our evaluator and again with real Nix.
-  const paths = files.filter((path) => stageOf(path) === stage || (stage === "oracle" && path.startsWith("test/nix/")));
+  // The tests of nix/ run with our evaluator and again with real Nix; hostile ones run in part, and again whole.
+  const again = stage === "oracle" ? /^test\/(nix|hostile)\// : /^$/;
+  const paths = files.filter((path) => stageOf(path) === stage || again.test(path));
   console.log(`\n— ${stage} tests: ${paths.length} files`);
   // Tests of real things take turns, and in CI none of them may be missing.
   const concurrency = stage === "fast" ? availableParallelism() : 1;

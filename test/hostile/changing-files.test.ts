@@ -22,12 +22,13 @@ import { after, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
 import { hashBytes } from "../../src/format/hash.ts";
+import { isWholeRun } from "../support/whole-run.ts";
 import { FIRST_NUMBER, versionText, WAYS } from "./file-writer.ts";
 
 const BIN = join(import.meta.dirname, "../../bin");
 const NIX_INSTANTIATE = join(BIN, "compat/nix-instantiate");
 const PRISTINE = join(BIN, "pristine");
-const ASKED = process.env["SLOW"] === "1" ? 100 : 5;
+const ASKED = isWholeRun ? 20 : 3;
 const START_MS_MAX = 30_000;
 
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "pristine-changing-")));

@@ -28,7 +28,7 @@ import { FIRST_NUMBER, versionText, WAYS } from "./file-writer.ts";
 const BIN = join(import.meta.dirname, "../../bin");
 const NIX_INSTANTIATE = join(BIN, "compat/nix-instantiate");
 const PRISTINE = join(BIN, "pristine");
-const ASKED = isWholeRun ? 20 : 3;
+const ASKED = isWholeRun ? 20 : 2;
 const START_MS_MAX = 30_000;
 
 const scratch = realpathSync(mkdtempSync(join(tmpdir(), "pristine-changing-")));

@@ -125,7 +125,6 @@ const elem: BuiltinBody = (state, args) => {
   return false;
 };
 
-
 const genList: BuiltinBody = (state, args) => {
   const size = expectInteger(args[1]!, undefined, SECOND_OF_GEN_LIST);
   if (size < 0) throw invalidError(`cannot create list of size ${size}`);

@@ -1,11 +1,15 @@
 /** Which hosts a command means: names, globs and `@tag`s. */
 
 import { OperationError } from "../base/errors.ts";
+import { suggestionsFor } from "../language/eval/suggestions.ts";
 
 export interface Selectable {
   readonly name: string;
   readonly tags: readonly string[];
 }
+
+/** Of a large fleet, a message lists the beginning. */
+const KNOWN_SHOWN_MAX = 20;
 
 /**
  * Picks hosts by patterns, in the order of the fleet. No pattern means all.
@@ -22,8 +26,15 @@ export function selectHosts<T extends Selectable>(hosts: readonly T[], patterns:
       const known = pattern.startsWith("@")
         ? [...new Set(hosts.flatMap((host) => host.tags))].sort().map((tag) => `@${tag}`)
         : hosts.map((host) => host.name);
+      // Of a name of two letters, a slip leaves nothing.
+      const meant = /[*?]/.test(pattern) ? [] : suggestionsFor(pattern, known).filter((name) => name.length > 2);
       throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${pattern}'`, {
-        hint: known.length === 0 ? "the fleet declares none" : `known: ${known.slice(0, 20).join(", ")}`,
+        hint:
+          meant.length > 0
+            ? `did you mean ${meant.map((name) => `'${name}'`).join(" or ")}?`
+            : known.length === 0
+              ? "the fleet declares none"
+              : `known: ${known.slice(0, KNOWN_SHOWN_MAX).join(", ")}`,
       });
     }
     for (const host of fits) picked.add(host);

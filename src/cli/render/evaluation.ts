@@ -9,6 +9,7 @@ import type { DiagnosticPlace, EvalDiagnosticData } from "../../realise/evaluati
 
 const HOST_FRAME = /^while evaluating the host '([^']+)':?$/;
 const OPTION_FRAME = /^while evaluating the option [`']([^']+)':?$/;
+const DEFINITIONS_FRAME = /^while evaluating definitions from [`']([^']+)':?$/;
 
 export interface EvaluationErrorText {
   /** The first line of the message; the code belongs after it. */
@@ -51,6 +52,10 @@ export function describeEvaluationError(
     ...(host === undefined ? [] : [`host '${host}'`]),
   ];
   if (within.length > 0) details.push(`  … while evaluating ${within.join(" of ")}`);
+  if (data.code === "EVAL_INFINITE_RECURSION") {
+    const round = matches(data, DEFINITIONS_FRAME).map((file) => shownPath(file, options.baseDir));
+    if (round.length > 1) details.push(`  … the way round leads through definitions in ${round.join(", ")}`);
+  }
   const hint = hintOf(data, place, options.isLocking ?? false);
   return { headline, details, ...(hint === undefined ? {} : { hint }) };
 }
@@ -100,16 +105,15 @@ function namesPackage(place: DiagnosticPlace | undefined, name: string): boolean
 }
 
 function firstMatch(data: EvalDiagnosticData, pattern: RegExp): string | undefined {
-  for (const { text } of data.trace) {
-    const match = pattern.exec(text);
-    if (match !== null) return match[1];
-  }
-  return undefined;
+  return matches(data, pattern)[0];
 }
 
 function lastMatch(data: EvalDiagnosticData, pattern: RegExp): string | undefined {
-  return data.trace
-    .map(({ text }) => pattern.exec(text)?.[1])
-    .filter((found) => found !== undefined)
-    .at(-1);
+  return data.trace.map(({ text }) => pattern.exec(text)?.[1]).findLast((found) => found !== undefined);
+}
+
+/** What the frames name, each once, innermost first. */
+function matches(data: EvalDiagnosticData, pattern: RegExp): string[] {
+  const found = data.trace.map(({ text }) => pattern.exec(text)?.[1]);
+  return [...new Set(found.filter((name) => name !== undefined))];
 }

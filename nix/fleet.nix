@@ -17,7 +17,7 @@ let
     typeOf
     unsafeDiscardStringContext
     ;
-  inherit (lib) concatMapStringsSep groupBy optionalAttrs;
+  inherit (lib) concatMapStringsSep groupBy optionalAttrs optionalString;
   inherit (lib.moduleErrors) suggest;
 
   makePackages = import ./debian;
@@ -189,12 +189,15 @@ let
       inherit (meta) system;
       deployment = {
         inherit (deployment)
-          target
           tags
           confirmTimeout
           keepGenerations
           ;
         inherit (meta) healthChecks;
+        target = {
+          inherit (deployment.target) host user port;
+          hosts = addressesOf deployment.target;
+        };
       };
       networking = {
         inherit (networking) hostName;
@@ -207,34 +210,49 @@ let
       inherit (config) warnings;
     };
 
+  # All that a host is reached by, in the order in which it is tried.
+  addressesOf = target: lib.unique ([ target.host ] ++ target.hosts);
+
   checkAddresses =
     hosts:
     let
-      addressed = concatMap (
-        host:
+      checkUnique =
+        where: addressesOfHost:
         let
-          address = builtins.addErrorContext "while evaluating the host '${host.name}':" (
-            host.config.networking.primaryAddress or null
-          );
-        in
-        if address == null then
-          [ ]
-        else
-          [
-            {
+          addressed = concatMap (
+            host:
+            map (address: {
               inherit address;
               inherit (host) name;
-            }
-          ]
-      ) (attrValues hosts);
-      shared = filter (same: length same > 1) (attrValues (groupBy (entry: entry.address) addressed));
+            }) (builtins.addErrorContext "while evaluating the host '${host.name}':" (addressesOfHost host))
+          ) (attrValues hosts);
+          shared = filter (same: length same > 1) (attrValues (groupBy (entry: entry.address) addressed));
+        in
+        if shared == [ ] then
+          null
+        else
+          throw "The hosts ${
+            concatMapStringsSep " and " (entry: "'${entry.name}'") (head shared)
+          } have the same address ${(head (head shared)).address} (${where}).";
+      # On different ports of one address there are different machines.
+      targetsOf =
+        host:
+        let
+          inherit (host.config.deployment) target;
+        in
+        map (address: "${address}${optionalString (target.port != 22) " on port ${toString target.port}"}") (
+          addressesOf target
+        );
+      primaryOf =
+        host:
+        let
+          address = host.config.networking.primaryAddress or null;
+        in
+        if address == null then [ ] else [ address ];
     in
-    if shared == [ ] then
-      null
-    else
-      throw "The hosts ${
-        concatMapStringsSep " and " (entry: "'${entry.name}'") (head shared)
-      } have the same address ${(head (head shared)).address} (networking.interfaces.<name>.ipv4.addresses).";
+    builtins.seq (checkUnique "networking.interfaces.<name>.ipv4.addresses" primaryOf) (
+      checkUnique "deployment.target" targetsOf
+    );
 
   ## Locks
 

@@ -8,15 +8,27 @@
 let
   inherit (lib) mkOption types;
   cfg = config.deployment;
+  addressType = types.strMatching "[a-zA-Z0-9_.:%][a-zA-Z0-9_.:%-]*";
 in
 {
   options.deployment = {
     target = {
       host = mkOption {
-        type = types.strMatching "[a-zA-Z0-9_.:%-]+";
-        default = name;
+        type = addressType;
+        default = if cfg.target.hosts == [ ] then name else builtins.head cfg.target.hosts;
+        defaultText = lib.literalExpression "the host's name, or the first of `hosts`";
         example = "web1.example.org";
         description = "The name or address by which ssh reaches the host.";
+      };
+      hosts = mkOption {
+        type = types.listOf addressType;
+        default = [ ];
+        example = [
+          "10.0.0.1"
+          "web1.example.org"
+          "2001:db8::1"
+        ];
+        description = "Names and addresses of a host that has several: they are tried in this order, after `host` where that is set.";
       };
       user = mkOption {
         type = types.strMatching "[a-zA-Z_][a-zA-Z0-9_.-]*";

@@ -71,7 +71,7 @@ async function run(script: Script): Promise<Told> {
   const receiptOf = (outcome: string): Receipt =>
     ({ outcome, generation: 2, failedUnits: ["a.service"] }) as unknown as Receipt;
   const kit = {
-    connection: { target: { host: "web" } },
+    connection: { address: "web" },
     begin: (_plan, call) =>
       next<Partial<BeginAnswer>>("begin", call.fresh, script.begin ?? [{}]) as Promise<BeginAnswer>,
     facts: (call) => next("facts", call.fresh, script.facts ?? ["ok"]).then(() => ({}) as never),

@@ -10,12 +10,11 @@ import { OperationError } from "../base/errors.ts";
 import { isFinal, type JournalAnswer, type JournalRecord, type TransactionPlan } from "../machine/transaction.ts";
 import type { UnitPlan } from "../machine/unit-plan.ts";
 import { type HostKit, KitError } from "./host-kit.ts";
-import type { SshTarget } from "./inventory.ts";
 import type { HostResult } from "./outcome.ts";
 
 /** What an activation asks of a host's kit. */
 export interface ActivationKit extends Pick<HostKit, "begin" | "facts" | "follow" | "confirm"> {
-  readonly connection: { readonly target: SshTarget };
+  readonly connection: { readonly address: string };
 }
 
 export interface ActivationOptions {
@@ -43,7 +42,7 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   const began = await beginOnce(options);
   if (began.units !== undefined) return { status: "planned", units: began.units };
 
-  const host = kit.connection.target.host;
+  const host = kit.connection.address;
   const activationMs = (plan.activationTimeoutSeconds ?? ACTIVATION_TIMEOUT_SECONDS) * 1000;
   const giveUpAtMs = clock.nowMs() + activationMs + plan.confirmTimeoutSeconds * 1000 + RETURN_GRACE_MS;
   let isBegun = began.isCertain;

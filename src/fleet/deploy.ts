@@ -85,6 +85,8 @@ async function deployHost(
   if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${plan.host.name}`);
 
   const kit = await session.kit(options.cancel);
+  const { address, passedOver } = session.connection;
+  if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
   const store = await session.store(options.cancel);
   const system = rootOf(plan.system, options.localStore.storeDir);
   note("copying");

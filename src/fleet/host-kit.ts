@@ -70,7 +70,7 @@ export class HostKit {
     const onLine = (line: string): void => {
       if (line.trim() === "") return;
       const value = this.#parse<JournalRecord | JournalAnswer | KitFailure>(line, "journal", line);
-      if ("error" in value) throw new KitError(this.connection.target.host, value.error);
+      if ("error" in value) throw new KitError(this.connection.address, value.error);
       if ("seq" in value) onRecord(value);
       else answer = value;
     };
@@ -78,6 +78,7 @@ export class HostKit {
     const decoder = new TextDecoder();
     await this.connection.run(this.#command(["journal", id, "--after", String(after), "--follow"]), {
       ...call,
+      asRoot: true,
       onStdout: (chunk) => {
         pending += decoder.decode(chunk, { stream: true });
         const lines = pending.split("\n");
@@ -94,7 +95,7 @@ export class HostKit {
     if (answer === undefined) {
       throw new OperationError(
         "HOST_UNREACHABLE",
-        `the connection to ${this.connection.target.host} ended while following the activation`,
+        `the connection to ${this.connection.address} ended while following the activation`,
         { retryable: true },
       );
     }
@@ -127,16 +128,16 @@ export class HostKit {
   }
 
   async #ask<T extends object>(args: readonly string[], call: KitCall, stdin?: string): Promise<T> {
-    const outcome = await this.connection.run(this.#command(args, stdin), call);
+    const outcome = await this.connection.run(this.#command(args, stdin), { ...call, asRoot: true });
     const text = outcome.stdout.toString("utf8");
     const answer = this.#parse<T | KitFailure>(text, args[0] ?? "", outcome.stderr.toString("utf8") || text);
-    if ("error" in answer) throw new KitError(this.connection.target.host, answer.error);
+    if ("error" in answer) throw new KitError(this.connection.address, answer.error);
     return answer;
   }
 
   /** Reads an answer of the kit; anything else that came was said by something in its place. */
   #parse<T extends object>(text: string, command: string, said: string): T {
-    const { host } = this.connection.target;
+    const host = this.connection.address;
     let value: unknown;
     let cause: unknown;
     try {

@@ -51,10 +51,9 @@ export class HostSession {
   }
 
   async #openStore(signal: AbortSignal): Promise<DaemonStore> {
-    const { target } = this.connection;
     let opened: DuplexProcess | undefined;
     const store = new DaemonStore({
-      uri: `ssh-ng://${target.host}`,
+      uri: `ssh-ng://${this.host.name}`,
       connect: async (connectSignal) => {
         opened = await this.connection.open(["nix-daemon", "--stdio"], connectSignal);
         return programDuplex(opened);
@@ -69,7 +68,7 @@ export class HostSession {
       signal.throwIfAborted();
       if (opened !== undefined && status?.code === 255) throw this.connection.connectionError(opened.stderrTail());
       if (status?.code === 127) {
-        throw new OperationError("HOST_WITHOUT_STORE", `${target.host} has no nix-daemon`, {
+        throw new OperationError("HOST_WITHOUT_STORE", `${this.connection.address} has no nix-daemon`, {
           hint: "only hosts with a Nix store can be deployed to: start from a bootstrap system",
           cause: error,
         });
@@ -98,7 +97,7 @@ export class HostSession {
           `mkdir -p ${root} && ln -sfn ${rendered} ${root}/.kit.$$ && mv -T ${root}/.kit.$$ ${root}/kit`,
         ],
       },
-      { signal },
+      { signal, asRoot: true },
     );
     return new HostKit(this.connection, rendered);
   }

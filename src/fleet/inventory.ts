@@ -13,6 +13,8 @@ import { programFile } from "../system/program-files.ts";
 export interface SshTarget {
   /** A name or address that `ssh` understands. */
   readonly host: string;
+  /** What else the host is reached by, tried in this order when `host` does not answer. */
+  readonly others?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly port?: number | undefined;
 }
@@ -64,7 +66,11 @@ export interface RawOutput {
 interface RawHost {
   readonly system: string;
   readonly deployment: {
-    readonly target: { readonly host: string; readonly user: string | null; readonly port: number | null };
+    readonly target: {
+      readonly hosts: readonly [string, ...string[]];
+      readonly user: string | null;
+      readonly port: number | null;
+    };
     readonly tags: readonly string[];
     readonly confirmTimeout: number;
     readonly keepGenerations: number;
@@ -138,12 +144,14 @@ export async function loadInventory(
 const HOST = "host-";
 
 function hostOf(name: string, host: RawHost): HostInventory {
+  const [first, ...others] = host.deployment.target.hosts;
   return {
     name,
     system: host.system,
     tags: host.deployment.tags,
     target: {
-      host: host.deployment.target.host,
+      host: first,
+      others,
       user: host.deployment.target.user ?? undefined,
       port: host.deployment.target.port ?? undefined,
     },

@@ -34,7 +34,7 @@ export async function rebootHost(
   options.onPhase("rebooting");
   // The connection may be gone before the command has answered.
   await session.connection
-    .run({ argv: ["systemctl", "reboot"] }, { signal, deadlineMs: 20_000 })
+    .run({ argv: ["systemctl", "reboot"] }, { signal, asRoot: true, deadlineMs: 20_000 })
     .catch(ignoreConnectionLoss);
   await session.connection.close();
   for (;;) {

@@ -15,8 +15,15 @@ const saved = variables.map((name) => process.env[name]);
 before(() => {
   // The last argument is the remote command, which a shell of the host would read.
   const script = `#!/bin/sh
-for last; do :; done
+before=''
+for last; do address=$before; before=$last; done
+case $address in
+  gone*) echo "ssh: connect to host $address port 22: No route to host" >&2; exit 255 ;;
+  other*) echo "Host key verification failed." >&2; exit 255 ;;
+  away*) [ -e "${scratch}/back" ] || { echo "ssh: connect to host $address port 22: Connection timed out" >&2; exit 255; } ;;
+esac
 case $last in
+  where) echo "$address" ;;
   args) printf '%s\\n' "$@" ;;
   say*) eval "set -- $last"; echo "$2" >&2; exit 255 ;;
   *) exec sh -c "$last" ;;
@@ -55,6 +62,66 @@ test("a fresh connection shares nothing with those that are open", async () => {
     assert.equal(argv.slice(-3).join(" "), "-- web args", "a host that looks like an option is none");
     assert.match(argv.join(" "), /-oIdentityFile=\/k -l root -p 2222/);
   }
+});
+
+test("of several addresses the first that lets us in is used, and kept while it answers", async () => {
+  const connection = new SshConnection({ host: "gone1", others: ["other", "away", "web", "2001:db8::1"] });
+  const where = async (fresh: boolean): Promise<string> =>
+    (await connection.run({ argv: ["where"] }, { signal, fresh })).stdout.toString().trim();
+  assert.equal(await where(false), "web");
+  assert.equal(connection.address, "web");
+  assert.deepEqual(connection.passedOver, [
+    "gone1 cannot be reached: ssh: connect to host gone1 port 22: No route to host",
+    "the host key of other is not the one that is known",
+    "away cannot be reached: ssh: connect to host away port 22: Connection timed out",
+  ]);
+  writeFileSync(join(scratch, "back"), "");
+  assert.equal(await where(false), "web", "not the address that is back");
+  assert.equal(await where(true), "web", "a fresh connection begins with what answered");
+  await connection.close();
+  rmSync(join(scratch, "back"));
+});
+
+test("when an address is lost, work goes on over another", async () => {
+  writeFileSync(join(scratch, "back"), "");
+  const connection = new SshConnection({ host: "away", others: ["web"] });
+  const where = async (fresh: boolean): Promise<string> =>
+    (await connection.run({ argv: ["where"] }, { signal, fresh })).stdout.toString().trim();
+  assert.equal(await where(false), "away");
+  rmSync(join(scratch, "back"));
+  assert.equal(await where(true), "web");
+  await assert.rejects(where(false), { code: "HOST_UNREACHABLE", retryable: true });
+  assert.equal(await where(false), "web");
+});
+
+test("when no address lets us in, each says why", async () => {
+  const none = new SshConnection({ host: "gone1", others: ["gone2"] }).run({ argv: ["where"] }, { signal });
+  await assert.rejects(none, {
+    code: "HOST_UNREACHABLE",
+    retryable: true,
+    message:
+      "none of 2 addresses lets us in: gone1 cannot be reached: ssh: connect to host gone1 port 22: No route to host; " +
+      "gone2 cannot be reached: ssh: connect to host gone2 port 22: No route to host",
+  });
+  const wrong = new SshConnection({ host: "gone1", others: ["other"] }).run({ argv: ["where"] }, { signal });
+  await assert.rejects(wrong, {
+    code: "HOST_KEY_MISMATCH",
+    retryable: false,
+    message: /gone1 .*; the host key of other/,
+  });
+});
+
+test("what needs root is run by sudo for another user", async () => {
+  const argvOf = async (user: string | undefined, asRoot: boolean): Promise<string> => {
+    const seen: string[] = [];
+    const connection = new SshConnection({ host: "web", user }, { onCommand: (argv) => seen.push(argv.at(-1) ?? "") });
+    await connection.run({ argv: ["true"] }, { signal, asRoot });
+    return seen.join();
+  };
+  assert.equal(await argvOf("mara", true), "sudo -n -- true");
+  assert.equal(await argvOf("mara", false), "true");
+  assert.equal(await argvOf("root", true), "true");
+  assert.equal(await argvOf(undefined, true), "true");
 });
 
 test("sockets of connections lie where nobody else can put one", async () => {

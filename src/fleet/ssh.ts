@@ -2,7 +2,8 @@
  * The way to a host: the user's own OpenSSH, with its configuration, agent, keys and jumps.
  *
  * Work goes over one multiplexed connection per host; whatever must prove that the host can still be reached asks for
- * a *fresh* connection, which shares nothing with it.
+ * a *fresh* connection, which shares nothing with it. Of a host with several addresses the first that lets us in is
+ * used, for as long as it answers.
  */
 
 import { OperationError } from "../base/errors.ts";
@@ -29,6 +30,9 @@ export interface SshOptions {
 }
 
 const CONNECT_TIMEOUT_SECONDS = 10;
+/** Of each of several addresses: the next one may be the right one. */
+const TRY_TIMEOUT_SECONDS = 5;
+const TRY_DEADLINE_MS = 10_000;
 const COMMAND_DEADLINE_MS = 60_000;
 
 export interface RunOverSsh {
@@ -36,6 +40,8 @@ export interface RunOverSsh {
   readonly deadlineMs?: number;
   /** Opens a connection of its own, sharing nothing with those already open. */
   readonly fresh?: boolean;
+  /** Runs it as root, also for a user who is not. */
+  readonly asRoot?: boolean;
   readonly onStdout?: (chunk: Uint8Array) => void;
   readonly onStderr?: (chunk: Uint8Array) => void;
 }
@@ -43,15 +49,34 @@ export interface RunOverSsh {
 export class SshConnection {
   readonly target: SshTarget;
   readonly #options: SshOptions;
+  /** As they are tried: what answered last comes first. */
+  #addresses: readonly [string, ...string[]];
+  /** Where work goes, once it is known. */
+  #shared: Promise<string> | undefined;
+  readonly #multiplexed = new Set<string>();
+  #passedOver: readonly string[] = [];
 
   constructor(target: SshTarget, options: SshOptions = {}) {
     this.target = target;
+    this.#addresses = [target.host, ...(target.others ?? [])];
     this.#options = options;
+  }
+
+  /** The address that is used; before any has answered, the first to be tried. */
+  get address(): string {
+    return this.#addresses[0];
+  }
+
+  /** Why addresses that were tried before it are not used. */
+  get passedOver(): readonly string[] {
+    return this.#passedOver;
   }
 
   /** Runs a command to its end. A failing command is an outcome; failing to reach the host throws. */
   async run(command: Command, options: RunOverSsh): Promise<ProcessOutcome> {
-    const argv = await this.#argv(command.argv, options.fresh ?? false, []);
+    const fresh = options.fresh ?? false;
+    const address = await this.#answering(fresh, options.signal);
+    const argv = await this.#argv(address, this.#privileged(command.argv, options.asRoot), { fresh });
     this.#options.onCommand?.(argv);
     const outcome = await run(argv, {
       signal: options.signal,
@@ -60,13 +85,10 @@ export class SshConnection {
       onStdout: options.onStdout,
       onStderr: options.onStderr,
     });
-    if (outcome.timedOut) {
-      throw new OperationError("HOST_TIMEOUT", `${this.target.host} did not answer '${command.argv[0]}' in time`, {
-        retryable: true,
-      });
-    }
-    if (outcome.code === 255) throw this.#connectionError(outcome.stderr.toString("utf8"));
-    return outcome;
+    const lost = this.#lossOf(address, command.argv[0], outcome);
+    if (lost === undefined) return outcome;
+    if (!fresh) this.#shared = undefined;
+    throw lost;
   }
 
   /** As `run`, but a failing command throws `HOST_COMMAND_FAILED` with the end of what it wrote. */
@@ -74,62 +96,117 @@ export class SshConnection {
     const outcome = await this.run(command, options);
     if (succeeded(outcome)) return outcome;
     const said = outcome.stderr.toString("utf8").trimEnd().split("\n").slice(-10).join("\n");
-    throw new OperationError(
-      "HOST_COMMAND_FAILED",
-      `'${command.argv.join(" ")}' on ${this.target.host} failed: ${said}`,
-    );
+    throw new OperationError("HOST_COMMAND_FAILED", `'${command.argv.join(" ")}' on ${this.address} failed: ${said}`);
   }
 
-  /** Starts a program that speaks a protocol on its standard input and output. */
+  /** Starts a program that speaks a protocol on its standard input and output, as root. */
   async open(argv: readonly [string, ...string[]], signal: AbortSignal): Promise<DuplexProcess> {
-    const full = await this.#argv(argv, false, []);
+    const address = await this.#answering(false, signal);
+    const full = await this.#argv(address, this.#privileged(argv, true), { fresh: false });
     this.#options.onCommand?.(full);
     return openDuplex(full, { signal });
   }
 
   /** The arguments of an interactive `ssh`, for `pristine ssh`. */
-  async interactive(command: readonly string[]): Promise<string[]> {
-    return this.#argv(command, true, ["-t"]);
+  async interactive(command: readonly string[], signal: AbortSignal): Promise<string[]> {
+    return this.#argv(await this.#answering(true, signal), command, { fresh: true, extra: ["-t"] });
   }
 
   /** What a failed connection means, from what `ssh` wrote. */
   connectionError(stderr: string): OperationError {
-    return this.#connectionError(stderr);
+    return this.#connectionError(this.address, stderr);
   }
 
-  /** Ends the multiplexed connection, if any. */
+  /** Ends the multiplexed connections, if any. Work that follows opens new ones. */
   async close(): Promise<void> {
-    const argv = await this.#argv([], false, ["-O", "exit"]);
-    await run(argv, { deadlineMs: 5_000, output: "discard" }).catch(() => undefined);
+    this.#shared = undefined;
+    const addresses = [...this.#multiplexed];
+    this.#multiplexed.clear();
+    await Promise.all(
+      addresses.map(async (address) => {
+        const argv = await this.#argv(address, [], { fresh: false, extra: ["-O", "exit"] });
+        await run(argv, { deadlineMs: 5_000, output: "discard" }).catch(() => undefined);
+      }),
+    );
   }
 
-  async #argv(command: readonly string[], fresh: boolean, extra: readonly string[]): Promise<string[]> {
-    const { host, user, port } = this.target;
+  /** Of several addresses, one that lets us in. */
+  async #answering(fresh: boolean, signal: AbortSignal): Promise<string> {
+    if (this.#addresses.length === 1) return this.address;
+    if (fresh) return this.#tryAddresses(true, signal);
+    const shared = (this.#shared ??= this.#tryAddresses(false, signal));
+    shared.catch(() => {
+      if (this.#shared === shared) this.#shared = undefined;
+    });
+    return shared;
+  }
+
+  async #tryAddresses(fresh: boolean, signal: AbortSignal): Promise<string> {
+    const failures: OperationError[] = [];
+    for (const address of this.#addresses) {
+      const argv = await this.#argv(address, ["true"], { fresh });
+      this.#options.onCommand?.(argv);
+      const failure = this.#lossOf(address, "true", await run(argv, { signal, deadlineMs: TRY_DEADLINE_MS }));
+      if (failure === undefined) {
+        this.#addresses = [address, ...this.#addresses.filter((other) => other !== address)];
+        this.#passedOver = failures.map(({ message }) => message);
+        return address;
+      }
+      failures.push(failure);
+    }
+    // That a host is there and refuses says more than that nothing answers.
+    const refused = failures.find((failure) => !failure.retryable);
+    throw new OperationError(
+      refused?.code ?? "HOST_UNREACHABLE",
+      `none of ${failures.length} addresses lets us in: ${failures.map(({ message }) => message).join("; ")}`,
+      { hint: refused?.hint ?? failures[0]?.hint, retryable: refused === undefined },
+    );
+  }
+
+  #privileged(argv: readonly [string, ...string[]], asRoot: boolean | undefined): readonly string[] {
+    const { user } = this.target;
+    return asRoot !== true || user === undefined || user === "root" ? argv : ["sudo", "-n", "--", ...argv];
+  }
+
+  async #argv(
+    address: string,
+    command: readonly string[],
+    options: { readonly fresh: boolean; readonly extra?: readonly string[] },
+  ): Promise<string[]> {
+    const { user, port } = this.target;
     const config = this.#options.configFile === undefined ? [] : ["-F", this.#options.configFile];
     const identity = this.#options.identityFile === undefined ? [] : [`-oIdentityFile=${this.#options.identityFile}`];
     if (user !== undefined) identity.push("-l", user);
     if (port !== undefined) identity.push("-p", String(port));
-    const multiplex = fresh
+    if (!options.fresh) this.#multiplexed.add(address);
+    const multiplex = options.fresh
       ? ["-oControlMaster=no", "-oControlPath=none"]
       : ["-oControlMaster=auto", `-oControlPath=${await controlDirectory()}/%C`, "-oControlPersist=30"];
     return [
       "ssh",
       ...config,
       "-oBatchMode=yes",
-      `-oConnectTimeout=${CONNECT_TIMEOUT_SECONDS}`,
+      `-oConnectTimeout=${this.#addresses.length === 1 ? CONNECT_TIMEOUT_SECONDS : TRY_TIMEOUT_SECONDS}`,
       "-oServerAliveInterval=5",
       "-oServerAliveCountMax=3",
       ...multiplex,
       ...identity,
-      ...extra,
+      ...(options.extra ?? []),
       "--",
-      host,
+      address,
       ...(command.length === 0 ? [] : [command.map(quotePosix).join(" ")]),
     ];
   }
 
-  #connectionError(stderr: string): OperationError {
-    const { host } = this.target;
+  /** What kept a program from being run on the host, or from being heard to its end. */
+  #lossOf(address: string, program: string, outcome: ProcessOutcome): OperationError | undefined {
+    if (outcome.timedOut) {
+      return new OperationError("HOST_TIMEOUT", `${address} did not answer '${program}' in time`, { retryable: true });
+    }
+    return outcome.code === 255 ? this.#connectionError(address, outcome.stderr.toString("utf8")) : undefined;
+  }
+
+  #connectionError(host: string, stderr: string): OperationError {
     const said = stderr.trim().split("\n").slice(-3).join("\n");
     if (/host key verification failed|remote host identification has changed/i.test(stderr)) {
       return new OperationError("HOST_KEY_MISMATCH", `the host key of ${host} is not the one that is known`, {

@@ -67,7 +67,7 @@ export async function statusOfHosts(
       const healthy = check?.healthy ?? true;
       return {
         host: host.name,
-        address: host.target.host,
+        address: session.connection.address,
         tags: host.tags,
         asDeclared:
           !differs &&
@@ -85,7 +85,7 @@ export async function statusOfHosts(
     },
     (session, error) => ({
       host: session.host.name,
-      address: session.host.target.host,
+      address: session.connection.address,
       tags: session.host.tags,
       asDeclared: false,
       declared: options.declared.get(session.host.name)?.outPath ?? "",

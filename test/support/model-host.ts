@@ -81,7 +81,7 @@ const STEP_MS = 250;
 const CONNECT_TIMEOUT_MS = 10_000;
 
 export class ModelHost implements ActivationKit {
-  readonly connection: { readonly target: { readonly host: string } } = { target: { host: "web" } };
+  readonly connection: { readonly address: string } = { address: "web" };
   readonly clock: VirtualClock;
   readonly #fate: Fate;
   #plan: TransactionPlan | undefined;

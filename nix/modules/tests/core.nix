@@ -290,6 +290,7 @@ let
       in
       deployment.target == {
         host = "h1";
+        hosts = [ ];
         user = "root";
         port = 22;
       }

@@ -94,7 +94,9 @@ export function registerExec(program: Command): void {
         const { run } = await import("../../system/process.ts");
         const context = await openFleet(session, [host]);
         return withSessions(session, context, async (sessions) => {
-          const argv = await sessions.get(context.hosts[0]?.name ?? "")?.connection.interactive(command);
+          const argv = await sessions
+            .get(context.hosts[0]?.name ?? "")
+            ?.connection.interactive(command, session.signal);
           session.progress.close();
           const outcome = await run(argv ?? [], { stdin: "inherit", output: "inherit", group: "shared" });
           return outcome.code ?? EXIT.interrupted;

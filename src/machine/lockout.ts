@@ -4,6 +4,7 @@
  * It only warns. What makes a lockout harmless is the transaction: it is confirmed over a fresh connection or reverted.
  */
 
+import { globToRegExp, sshdConfigOf, sshdRefusals } from "./sshd-config.ts";
 import type { SystemObject } from "./system-object.ts";
 import type { UnitPlan } from "./unit-plan.ts";
 
@@ -11,8 +12,12 @@ import type { UnitPlan } from "./unit-plan.ts";
 export interface OperatorAccess {
   readonly user: string;
   readonly port: number;
-  /** The address connected to, when known. */
-  readonly address?: string;
+  /** The address connected to, as the host itself has it, or the name that was declared. */
+  readonly address?: string | undefined;
+  /** The interface of the host that has it. */
+  readonly interface?: string | undefined;
+  /** Where the connection comes from. */
+  readonly client?: string | undefined;
 }
 
 export interface LockoutWarning {
@@ -51,58 +56,58 @@ function sshdUnit({ next, units }: LockoutInput): LockoutWarning[] {
 function sshdConfig({ old, next, access }: LockoutInput): LockoutWarning[] {
   const config = sshdConfigOf(next);
   if (config === undefined) return [danger("sshd-config", "the new system has no /etc/ssh/sshd_config")];
-  const warnings: LockoutWarning[] = [];
-  const ports = valuesOf(config, "port").map(Number);
-  const port = next.meta?.sshPort ?? access.port;
-  if (ports.length > 0 && !ports.includes(access.port)) {
-    warnings.push(danger("sshd-config", `the new sshd listens on ${ports.join(", ")}, not on ${access.port}`));
-  } else if (ports.length === 0 && port !== access.port) {
-    warnings.push(danger("sshd-config", `the new sshd listens on ${port}, not on ${access.port}`));
-  }
-  if (access.user === "root" && valuesOf(config, "permitrootlogin")[0] === "no") {
-    warnings.push(danger("sshd-config", "the new sshd refuses root (PermitRootLogin no)"));
-  }
-  if (valuesOf(config, "pubkeyauthentication")[0] === "no") {
-    warnings.push(danger("sshd-config", "the new sshd refuses keys (PubkeyAuthentication no)"));
-  }
-  const allowed = valuesOf(config, "allowusers").flatMap((value) => value.split(/\s+/));
-  if (allowed.length > 0 && !allowed.some((pattern) => pattern === access.user || /[*?@]/.test(pattern))) {
-    warnings.push(danger("sshd-config", `AllowUsers of the new sshd does not name ${access.user}`));
-  }
-  if (warnings.length === 0 && old !== undefined && sshdConfigOf(old) !== config) {
-    warnings.push(notice("sshd-config", "the configuration of sshd changes"));
-  }
-  return warnings;
+  const { user, port, client } = access;
+  const address = isAddress(access.address) ? access.address : undefined;
+  const login = { user, port, client, address, groups: groupsOf(next, user) };
+  const refusals = sshdRefusals(config, login, next.meta?.sshPort ?? port);
+  if (refusals.length > 0) return refusals.map((message) => danger("sshd-config", message));
+  if (old === undefined || sshdConfigOf(old) === config) return [];
+  return [notice("sshd-config", "the configuration of sshd changes")];
 }
 
-/** The main file with its included directory, as one text. */
-function sshdConfigOf(system: SystemObject): string | undefined {
-  const main = system.read("/etc/ssh/sshd_config");
-  if (main === undefined) return undefined;
-  const parts = (system.list("/etc/ssh/sshd_config.d") ?? []).filter((name) => name.endsWith(".conf"));
-  return [...parts.map((name) => system.read(`/etc/ssh/sshd_config.d/${name}`) ?? ""), main].join("\n");
+function isAddress(text: string | undefined): text is string {
+  return text !== undefined && (/^[0-9.]+$/.test(text) || text.includes(":"));
 }
 
-/** Values of a keyword before the first `Match`, which only holds for some connections. */
-function valuesOf(config: string, keyword: string): string[] {
-  const values: string[] = [];
-  for (const line of config.split("\n")) {
-    const match = /^\s*([A-Za-z]+)(?:\s+|\s*=\s*)(.*?)\s*$/.exec(line);
-    if (match === null) continue;
-    const name = (match[1] as string).toLowerCase();
-    if (name === "match") break;
-    if (name === keyword) values.push(match[2] as string);
-  }
-  return values;
+function groupsOf(system: SystemObject, user: string): string[] {
+  const gid = system.meta?.users.find(({ name }) => name === user)?.gid;
+  const groups = system.meta?.groups ?? [];
+  return groups.filter((group) => group.gid === gid || group.members.includes(user)).map(({ name }) => name);
 }
 
 function firewall({ old, next, access }: LockoutInput): LockoutWarning[] {
-  const meta = next.meta;
+  const { meta } = next;
   if (meta?.firewall !== true) return [];
-  if (!meta.openPorts.tcp.includes(access.port)) {
-    return [danger("firewall", `the new firewall does not open port ${access.port}, on which this host is reached`)];
-  }
+  const opened = meta.openPorts.tcp.includes(access.port)
+    ? "yes"
+    : opensPort(next.read("/etc/nftables.conf") ?? "", access.port, access.interface);
+  const port = `port ${access.port}, on which this host is reached`;
+  if (opened === "no") return [danger("firewall", `the new firewall does not open ${port}`)];
+  if (opened === "sometimes") return [notice("firewall", `the new firewall opens only under conditions ${port}`)];
   return old?.meta?.firewall === true ? [] : [notice("firewall", "the firewall is switched on")];
+}
+
+/** Reads the rules of `nix/modules/firewall.nix`; whatever else they hold counts as a condition. */
+function opensPort(rules: string, port: number, onInterface: string | undefined): "yes" | "sometimes" | "no" {
+  let opened: "sometimes" | "no" = "no";
+  for (const line of rules.split("\n")) {
+    const rule = /^\s*(.*?)\s*(?:tcp dport (?:\{ (.*) \}|([\d-]+)))? accept$/.exec(line);
+    if (rule === null) continue;
+    const [, head = "", set, single] = rule;
+    const ranges = set ?? single;
+    const isOpen =
+      ranges === undefined
+        ? head.startsWith("iifname ")
+        : ranges.split(", ").some((range) => {
+            const [from = 0, to = from] = range.split("-").map(Number);
+            return from <= port && port <= to;
+          });
+    if (!isOpen) continue;
+    const by = /^iifname "([^"]+)"$/.exec(head)?.[1];
+    if (head === "" || (by !== undefined && by === onInterface)) return "yes";
+    if (by === undefined || (onInterface === undefined && by !== "lo")) opened = "sometimes";
+  }
+  return opened;
 }
 
 function network({ old, next, units, access }: LockoutInput): LockoutWarning[] {
@@ -116,11 +121,15 @@ function network({ old, next, units, access }: LockoutInput): LockoutWarning[] {
         : danger("network", `the primary address changes from ${before} to ${after}`),
     );
   } else if (access.address !== undefined && old !== undefined) {
-    const isNamed = (system: SystemObject): boolean =>
-      networkFilesOf(system).some((text) => text.includes(`${access.address ?? ""}/`));
+    const named = `=${access.address}/`;
+    const isNamed = (system: SystemObject): boolean => networkFilesOf(system).some((text) => text.includes(named));
     if (isNamed(old) && !isNamed(next)) {
       warnings.push(danger("network", `no interface has the address ${access.address} any more`));
     }
+  }
+  const at = access.interface;
+  if (at !== undefined && old !== undefined && configures(old, at) && !configures(next, at)) {
+    warnings.push(danger("network", `nothing configures the interface ${at} any more, on which this host is reached`));
   }
   if (warnings.length === 0 && old !== undefined) {
     if (networkFilesOf(old).join("\n\0") !== networkFilesOf(next).join("\n\0")) {
@@ -137,23 +146,44 @@ function networkFilesOf(system: SystemObject): string[] {
   return (system.list(directory) ?? []).map((name) => `${name}\n${system.read(`${directory}/${name}`) ?? ""}`);
 }
 
+/** Whether a file of systemd-networkd fits an interface; one that matches by something else may. */
+function configures(system: SystemObject, name: string): boolean {
+  return networkFilesOf(system).some((text) => {
+    if (!/^[^\n]*\.network\n/.test(text)) return false;
+    const patterns = [...text.matchAll(/^Name=(.*)$/gm)].flatMap((match) => (match[1] ?? "").split(" "));
+    return patterns.length === 0 || patterns.some((pattern) => globToRegExp(pattern).test(name));
+  });
+}
+
 function account({ old, next, access }: LockoutInput): LockoutWarning[] {
-  const meta = next.meta;
-  if (meta !== undefined && !meta.users.some((user) => user.name === access.user)) {
-    return [danger("user", `the user ${access.user} does not exist in the new system`)];
+  const { meta } = next;
+  const { user } = access;
+  const entry = meta?.users.find(({ name }) => name === user);
+  if (meta !== undefined && entry === undefined)
+    return [danger("user", `the user ${user} does not exist in the new system`)];
+  const warnings: LockoutWarning[] = [];
+  if (entry !== undefined && /\/(?:nologin|false)$/.test(entry.shell)) {
+    warnings.push(danger("user", `${user} has no login shell in the new system (${entry.shell})`));
+  }
+  if (user !== "root" && next.read("/etc/sudoers") === undefined) {
+    warnings.push(danger("user", `${user} can no longer become root: the new system has no sudo`));
   }
   const keysOf = (system: SystemObject | undefined): string[] =>
-    (system?.read(`/etc/ssh/authorized_keys.d/${access.user}`) ?? "")
+    (system?.read(`/etc/ssh/authorized_keys.d/${user}`) ?? "")
       .split("\n")
       .map((line) => line.trim())
       .filter((line) => line !== "" && !line.startsWith("#"));
+  const before = keysOf(old);
   const after = new Set(keysOf(next));
-  if (after.size === 0) return [danger("keys", `no ssh key may log in as ${access.user}`)];
-  const lost = keysOf(old).filter((key) => !after.has(key));
-  if (lost.length === 0) return [];
-  return [
-    notice("keys", `${lost.length} ssh key${lost.length === 1 ? "" : "s"} of ${access.user} will no longer work`),
-  ];
+  const lost = before.filter((key) => !after.has(key));
+  if (after.size === 0) warnings.push(danger("keys", `no ssh key may log in as ${user}`));
+  else if (lost.length > 0 && lost.length === before.length)
+    warnings.push(danger("keys", `none of the ssh keys that let ${user} in until now will work`));
+  else if (lost.length > 0)
+    warnings.push(
+      notice("keys", `${lost.length} ssh key${lost.length === 1 ? "" : "s"} of ${user} will no longer work`),
+    );
+  return warnings;
 }
 
 function danger(kind: LockoutWarning["kind"], message: string): LockoutWarning {

@@ -5,6 +5,7 @@ import { suite, test } from "node:test";
 import { systemOf } from "../../test/support/system-tree.ts";
 import { generationsToRemove, numberForPath } from "./generation.ts";
 import type { SystemMeta } from "./system-object.ts";
+import type { OperatorAccess } from "./lockout.ts";
 import { diffEtcFile, diffSystems } from "./system-diff.ts";
 
 const SSH = {
@@ -14,12 +15,17 @@ const SSH = {
   "etc/systemd/system/multi-user.target.wants/ssh.service": "-> ../ssh.service",
   "etc/systemd/network/10-host0.network": "[Network]\nAddress=10.0.0.2/24\n",
 };
-const ACCESS = { user: "root", port: 22, address: "10.0.0.2" };
+const ACCESS: OperatorAccess = { user: "root", port: 22, address: "10.0.0.2" };
 
-function warnings(files: Readonly<Record<string, string>>, meta: Partial<SystemMeta> = {}): string[] {
+function warnings(
+  files: Readonly<Record<string, string>>,
+  meta: Partial<SystemMeta> = {},
+  access: Partial<OperatorAccess> = {},
+): string[] {
   const old = systemOf("old", SSH, { primaryAddress: "10.0.0.2" });
   const next = systemOf("next", files, { primaryAddress: "10.0.0.2", ...meta });
-  return diffSystems({ old, next, access: ACCESS }).lockout.map(({ severity, message }) => `${severity}: ${message}`);
+  const { lockout } = diffSystems({ old, next, access: { ...ACCESS, ...access } });
+  return lockout.map(({ severity, message }) => `${severity}: ${message}`);
 }
 
 suite("system diff", () => {
@@ -127,6 +133,67 @@ suite("lockout", () => {
       "notice: the configuration of sshd changes",
     ]);
   });
+  // What sshd would say to root of the group wheel, who comes from 192.0.2.9 to 10.0.0.2.
+  const REFUSALS: Readonly<Record<string, string | undefined>> = {
+    "PermitRootLogin forced-commands-only": "the new sshd refuses root (PermitRootLogin forced-commands-only)",
+    "PubkeyAuthentication no": "the new sshd refuses keys (PubkeyAuthentication no)",
+    "AuthenticationMethods publickey,password":
+      "the new sshd wants more than a key (AuthenticationMethods publickey,password)",
+    "AuthenticationMethods publickey,password publickey": undefined,
+    "DenyUsers eve ro*": "DenyUsers of the new sshd names root",
+    "DenyUsers root@192.0.2.1": undefined,
+    "AllowUsers root": undefined,
+    "AllowUsers *@192.0.2.*": undefined,
+    "AllowUsers root@198.51.100.*": "AllowUsers of the new sshd does not name root",
+    "AllowUsers root@desk.example.org": undefined,
+    "DenyGroups wheel": "DenyGroups of the new sshd names wheel, a group of root",
+    "AllowGroups ssh wheel": undefined,
+    "AllowGroups ssh": "AllowGroups of the new sshd names no group of root",
+    "AuthorizedKeysFile .ssh/authorized_keys":
+      "the new sshd does not read the declared keys (AuthorizedKeysFile .ssh/authorized_keys)",
+    "AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u .ssh/authorized_keys": undefined,
+    "ListenAddress 10.0.0.9": "the new sshd does not listen on 10.0.0.2 (ListenAddress 10.0.0.9)",
+    "ListenAddress 10.0.0.2": undefined,
+    "ListenAddress 10.0.0.2:2222": "the new sshd listens on 2222, not on 22",
+    "ListenAddress [::]:22": undefined,
+    "ListenAddress ::": undefined,
+  };
+  for (const [line, refusal] of Object.entries(REFUSALS)) {
+    test(`sshd with ${line}`, () => {
+      const files = { ...SSH, "etc/ssh/sshd_config": `${line}\n` };
+      const found = warnings(
+        files,
+        { groups: [{ name: "wheel", gid: 10, members: ["root"] }] },
+        { client: "192.0.2.9" },
+      );
+      assert.deepEqual(found, [
+        refusal === undefined ? "notice: the configuration of sshd changes" : `danger: ${refusal}`,
+      ]);
+    });
+  }
+  test("the port is the one on which the host itself is reached, not that of a forwarding in between", () => {
+    const files = { ...SSH, "etc/ssh/sshd_config": "Port 2222\n" };
+    assert.deepEqual(warnings(files, {}, { port: 2222 }), ["notice: the configuration of sshd changes"]);
+  });
+  const RULES: Readonly<Record<string, string | undefined>> = {
+    "tcp dport { 80, 443 } accept": "danger: the new firewall does not open port 22, on which this host is reached",
+    "tcp dport { 80, 20-30 } accept": undefined,
+    'iifname "eth0" tcp dport { 22 } accept': undefined,
+    'iifname "eth0" accept': undefined,
+    'iifname "eth1" accept': "danger: the new firewall does not open port 22, on which this host is reached",
+    'iifname "lo" accept': "danger: the new firewall does not open port 22, on which this host is reached",
+    "ip saddr 192.0.2.0/24 tcp dport 22 accept":
+      "notice: the new firewall opens only under conditions port 22, on which this host is reached",
+  };
+  for (const [rule, warning] of Object.entries(RULES)) {
+    test(`a firewall with ${rule}`, () => {
+      const files = { ...SSH, "etc/nftables.conf": `    chain input {\n      ${rule}\n    }\n` };
+      const meta = { firewall: true, openPorts: { tcp: [], udp: [] } };
+      assert.deepEqual(warnings(files, meta, { interface: "eth0" }), [
+        warning ?? "notice: the firewall is switched on",
+      ]);
+    });
+  }
   test("the firewall", () => {
     assert.deepEqual(warnings(SSH, { firewall: true, openPorts: { tcp: [80], udp: [] } }), [
       "danger: the new firewall does not open port 22, on which this host is reached",
@@ -144,12 +211,33 @@ suite("lockout", () => {
     assert.deepEqual(warnings({ ...SSH, [network]: `${SSH[network]}DNS=1.1.1.1\n` }), [
       "notice: the configuration of network interfaces changes",
     ]);
+    const another = { ...without(network), "etc/systemd/network/20-eth1.network": "[Match]\nName=eth1\n" };
+    assert.deepEqual(warnings(another, {}, { address: "web.example.org", interface: "host0" }), [
+      "danger: nothing configures the interface host0 any more, on which this host is reached",
+    ]);
+    assert.deepEqual(
+      warnings({ ...SSH, [network]: "[Match]\nName=host*\n" }, {}, { address: "2001:db8::1", interface: "host0" }),
+      ["notice: the configuration of network interfaces changes"],
+    );
   });
   test("keys and users", () => {
     assert.deepEqual(warnings(without("etc/ssh/authorized_keys.d/root")), ["danger: no ssh key may log in as root"]);
     assert.deepEqual(warnings({ ...SSH, "etc/ssh/authorized_keys.d/root": "ssh-ed25519 AAAA one\n" }), [
       "notice: 1 ssh key of root will no longer work",
     ]);
+    assert.deepEqual(warnings({ ...SSH, "etc/ssh/authorized_keys.d/root": "ssh-ed25519 CCCC three\n" }), [
+      "danger: none of the ssh keys that let root in until now will work",
+    ]);
+    const root = { name: "root", uid: 0, gid: 0, home: "/root", shell: "/usr/sbin/nologin", keys: 2 };
+    assert.deepEqual(warnings(SSH, { users: [root] }), [
+      "danger: root has no login shell in the new system (/usr/sbin/nologin)",
+    ]);
+    const mara = { ...root, name: "mara", shell: "/bin/sh" };
+    const files = { ...SSH, "etc/ssh/authorized_keys.d/mara": "ssh-ed25519 AAAA one\n" };
+    assert.deepEqual(warnings(files, { users: [mara] }, { user: "mara" }), [
+      "danger: mara can no longer become root: the new system has no sudo",
+    ]);
+    assert.deepEqual(warnings({ ...files, "etc/sudoers": "" }, { users: [mara] }, { user: "mara" }), []);
     assert.deepEqual(warnings(SSH, { users: [] }), ["danger: the user root does not exist in the new system"]);
   });
 });

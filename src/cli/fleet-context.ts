@@ -122,6 +122,6 @@ export async function withSessions<T>(
   try {
     return await use(sessions);
   } finally {
-    await Promise.all([...sessions.values()].map((open) => open.close()));
+    await Promise.all([...sessions.values()].map((open) => open.disconnect()));
   }
 }

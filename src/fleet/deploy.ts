@@ -5,13 +5,13 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { OperationError } from "../base/errors.ts";
+import { invariant, OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
 import type { JournalRecord, Operator, StepName, TransactionGoal, TransactionPlan } from "../machine/transaction.ts";
 import { TRANSACTION_STEPS } from "../machine/transaction.ts";
-import { copyClosure } from "../store/copy.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost } from "./activate-host.ts";
+import { copyToHost } from "./copy-to-host.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import type { HostSession } from "./host-session.ts";
 import type { HostOutcome, HostResult, TimelineEntry } from "./outcome.ts";
@@ -83,28 +83,27 @@ async function deployHost(
   if (plan.state === "unchanged" && options.goal !== "dry-activate") return { status: "unchanged" };
   if (plan.state === "unreachable" || plan.state === "failed") return failureOf(plan.error, options.cancel);
   if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${plan.host.name}`);
+  invariant(plan.system !== undefined, `there is no system to deploy to ${plan.host.name}`);
 
   const kit = await session.kit(options.cancel);
   const { address, passedOver } = session.connection;
   if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
-  const store = await session.store(options.cancel);
-  const system = rootOf(plan.system, options.localStore.storeDir);
   note("copying");
-  // Until the transaction keeps it by a root of its own, a collection on the host must not take what has arrived.
-  await store.addTempRoots([system], options.cancel);
-  const { copied, bytes } = await copyClosure({
+  const copied = await copyToHost({
     from: options.localStore,
-    to: store,
-    roots: [system],
+    to: session,
+    root: rootOf(plan.system, options.localStore.storeDir),
+    clock: options.clock,
     signal: options.cancel,
     onProgress: (progress) => note(`copying ${progress.pathsDone}/${progress.pathsTotal} paths`, true, true),
+    onNote: note,
   });
-  onCopied({ paths: copied.length, bytes });
-  note(copied.length === 0 ? "nothing to copy" : `copied ${copied.length} ${copied.length === 1 ? "path" : "paths"}`);
+  onCopied(copied);
+  note(copied.paths === 0 ? "nothing to copy" : `copied ${copied.paths} ${copied.paths === 1 ? "path" : "paths"}`);
 
   return activateHost({
     kit,
-    plan: transactionPlan(plan, options),
+    plan: transactionPlan(plan, plan.system, options),
     clock: options.clock,
     cancel: options.cancel,
     abandon: options.abandon,
@@ -116,13 +115,13 @@ async function deployHost(
   });
 }
 
-function transactionPlan(plan: HostPlan, options: DeployOptions): TransactionPlan {
+function transactionPlan(plan: HostPlan, system: string, options: DeployOptions): TransactionPlan {
   return {
     version: 1,
     id: `${options.runId}-${plan.host.name}`.slice(0, 64),
     goal: options.goal,
     host: plan.host.name,
-    system: plan.system,
+    system,
     ...(plan.previous === undefined ? {} : { expectedPrevious: plan.previous }),
     ...(options.planHash === undefined ? {} : { planHash: options.planHash }),
     operator: options.operator,

@@ -1,12 +1,13 @@
 /** One host during one command: its connection, its store as seen over ssh, and its kit. */
 
+import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
-import { copyClosure } from "../store/copy.ts";
 import { DaemonStore } from "../store/daemon-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { programDuplex } from "../store/daemon-transport.ts";
 import type { DuplexProcess } from "../system/process.ts";
+import { copyToHost } from "./copy-to-host.ts";
 import { HostKit } from "./host-kit.ts";
 import type { HostInventory } from "./inventory.ts";
 import { SshConnection, type SshOptions } from "./ssh.ts";
@@ -34,18 +35,26 @@ export class HostSession {
 
   /** The host's store, through the Nix daemon's protocol on the host. */
   store(signal: AbortSignal): Promise<DaemonStore> {
-    this.#store ??= this.#openStore(signal);
-    return this.#store;
+    const store = (this.#store ??= this.#openStore(signal));
+    store.catch(() => {
+      if (this.#store === store) this.#store = undefined;
+    });
+    return store;
   }
 
   /** The kit, copied to the host first when it is not there yet. That is the only thing looking at a host changes. */
   kit(signal: AbortSignal): Promise<HostKit> {
-    this.#kit ??= this.#placeKit(signal);
-    return this.#kit;
+    const kit = (this.#kit ??= this.#placeKit(signal));
+    kit.catch(() => {
+      if (this.#kit === kit) this.#kit = undefined;
+    });
+    return kit;
   }
 
-  async close(): Promise<void> {
+  /** Ends what is open; whatever is asked next connects again. */
+  async disconnect(): Promise<void> {
     const store = await this.#store?.catch(() => undefined);
+    this.#store = undefined;
     store?.close();
     await this.connection.close();
   }
@@ -81,9 +90,7 @@ export class HostSession {
     const { kitPath, localStore } = this.#options;
     const store = await this.store(signal);
     if (!(await store.validPaths([kitPath], signal)).has(kitPath.baseName)) {
-      // Until it has a root of its own, a collection on the host must not take it. A full disk has no room for this.
-      await store.addTempRoots([kitPath], signal);
-      await copyClosure({ from: localStore, to: store, roots: [kitPath], signal });
+      await copyToHost({ from: localStore, to: this, root: kitPath, clock: systemClock, signal });
     }
     const rendered = kitPath.render(localStore.storeDir);
     const root = "/nix/var/nix/gcroots/pristine";

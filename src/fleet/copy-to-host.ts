@@ -1,0 +1,83 @@
+/**
+ * Copies a closure to a host over as many connections as that takes. What has arrived is complete and valid there, and
+ * is not sent again.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { OperationError } from "../base/errors.ts";
+import type { StorePath } from "../format/store-path.ts";
+import { copyClosure } from "../store/copy.ts";
+import type { AddProgress, ReadStore, WriteStore } from "../store/store.ts";
+
+/** A host's store, which a new connection may have to open again. */
+export interface CopyTarget {
+  store(signal: AbortSignal): Promise<HostStore>;
+  /** Gives up the connection; the next call of `store` makes a new one. */
+  disconnect(): Promise<void>;
+}
+
+interface HostStore extends WriteStore {
+  addTempRoots(paths: readonly StorePath[], signal: AbortSignal): Promise<void>;
+}
+
+export interface CopyToHostOptions {
+  readonly from: ReadStore;
+  readonly to: CopyTarget;
+  readonly root: StorePath;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly onProgress?: (progress: AddProgress) => void;
+  readonly onNote?: (text: string) => void;
+}
+
+/** Before each new try; as many tries in a row may bring nothing. */
+const PAUSES_MS = [1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
+/** For this long nothing may move: a host that writes a large object to a slow disk is silent for a while. */
+const STALL_MS = 300_000;
+
+/** Makes the closure of `root` valid on the host; says how much was missing there. */
+export async function copyToHost(options: CopyToHostOptions): Promise<{ paths: number; bytes: number }> {
+  const { from, to, root, clock, signal, onNote } = options;
+  let missing: { readonly paths: number; readonly bytes: number } | undefined;
+  let pathsLeft = Infinity;
+  for (let attempt = 0; ; attempt++) {
+    const stall = stallDeadline(root);
+    const moving = AbortSignal.any([signal, stall.signal]);
+    try {
+      const store = await to.store(moving);
+      // Until a transaction keeps it by a root of its own, a collection on the host must not take what has arrived.
+      await store.addTempRoots([root], moving);
+      await copyClosure({
+        from,
+        to: store,
+        roots: [root],
+        signal: moving,
+        onProgress: (progress) => {
+          stall.postpone();
+          missing ??= { paths: progress.pathsTotal, bytes: progress.bytesTotal };
+          if (progress.pathsTotal - progress.pathsDone < pathsLeft) attempt = 0;
+          pathsLeft = Math.min(pathsLeft, progress.pathsTotal - progress.pathsDone);
+          options.onProgress?.(progress);
+        },
+      });
+      return missing ?? { paths: 0, bytes: 0 };
+    } catch (error) {
+      const pauseMs = PAUSES_MS[attempt];
+      if (signal.aborted || pauseMs === undefined || !(error instanceof OperationError && error.retryable)) throw error;
+      onNote?.(`copying was interrupted: ${error.message}; going on in ${pauseMs / 1000} s`);
+      await to.disconnect();
+      await clock.sleep(pauseMs, signal);
+    } finally {
+      stall.end();
+    }
+  }
+}
+
+function stallDeadline(root: StorePath): { readonly signal: AbortSignal; postpone(): void; end(): void } {
+  const controller = new AbortController();
+  const timer = setTimeout(() => {
+    const message = `nothing of ${root.baseName} was taken for ${STALL_MS / 1000} s`;
+    controller.abort(new OperationError("HOST_TIMEOUT", message, { retryable: true }));
+  }, STALL_MS);
+  return { signal: controller.signal, postpone: () => timer.refresh(), end: () => clearTimeout(timer) };
+}

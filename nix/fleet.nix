@@ -192,6 +192,7 @@ let
           tags
           confirmTimeout
           keepGenerations
+          preflight
           ;
         inherit (meta) healthChecks;
         target = {

@@ -58,6 +58,23 @@ in
       default = 10;
       description = "How many confirmed systems the host keeps.";
     };
+    preflight = {
+      freeMiB = mkOption {
+        type = types.ints.unsigned;
+        default = 32;
+        description = "How many MiB must be free where the host's store lies, besides what is copied there.";
+      };
+      freeInodes = mkOption {
+        type = types.ints.unsigned;
+        default = 1000;
+        description = "How many inodes must be free there.";
+      };
+      clockSeconds = mkOption {
+        type = types.ints.unsigned;
+        default = 60;
+        description = "How many seconds the host's clock may differ from the deployer's before a deployment warns of it.";
+      };
+    };
   };
 
   config.system.meta = {

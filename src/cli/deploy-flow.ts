@@ -9,13 +9,25 @@ import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
 import { exitCodeOfOutcomes, type HostOutcome } from "../fleet/outcome.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
+import { type Preflight, preflightHosts } from "../fleet/preflight.ts";
 import { rebootHost } from "../fleet/reboot.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 import { hostName, userName } from "../system/identity.ts";
 import { EXIT } from "./exit-codes.ts";
-import { build, buildKits, type FleetContext, openFleet, systemOf, withSessions } from "./fleet-context.ts";
+import {
+  build,
+  buildKits,
+  type FleetContext,
+  kitOf,
+  openFleet,
+  systemOf,
+  warnOfHost,
+  withSessions,
+  withSystems,
+} from "./fleet-context.ts";
 import { renderOutcome, renderSummary } from "./render/outcome.ts";
 import { planRecord } from "./render/plan.ts";
+import { renderCount } from "./render/table.ts";
 import { durationMsOf, requireApproval, wholeNumberOf } from "./option-values.ts";
 import type { Session } from "./session.ts";
 
@@ -24,6 +36,8 @@ interface PlanFlags {
   readonly goal: TransactionGoal;
   readonly parallel: string;
   readonly confirmTimeout?: string;
+  /** Take over hosts that have another name, or are another fleet's. */
+  readonly adopt?: boolean;
 }
 
 type Sessions = ReadonlyMap<string, HostSession>;
@@ -32,7 +46,10 @@ function concurrency(flags: PlanFlags): number {
   return wholeNumberOf("--parallel", flags.parallel, { min: 1 });
 }
 
-/** Evaluates, builds and plans the hosts, then calls `use` while their connections are open. */
+/**
+ * Looks at the hosts, evaluates and builds for those that can be deployed to, and plans; then calls `use` while the
+ * connections are open. A host that cannot be deployed to takes part as one that failed.
+ */
 export async function makePlan(
   session: Session,
   names: readonly string[],
@@ -41,15 +58,21 @@ export async function makePlan(
 ): Promise<number> {
   const concurrencyMax = concurrency(flags);
   const confirmTimeoutSeconds = confirmTimeout(flags);
-  const context = withConfirmTimeout(
-    await openFleet(session, names, { on: flags.on, systems: true }),
-    confirmTimeoutSeconds,
-  );
-  const kits = [...context.inventory.kits.values()].map((kit) => kit.drvPath);
-  await build(session, context, [...context.hosts.map((host) => systemOf(context, host).drvPath), ...kits]);
-  return withSessions(session, context, async (sessions) => {
+  const opened = withConfirmTimeout(await openFleet(session, names, { on: flags.on }), confirmTimeoutSeconds);
+  return withSessions(session, opened, async (sessions) => {
+    const looked = await preflight(session, opened, sessions, flags, { needsRoom: true });
+    const present = looked.filter(({ error }) => error === undefined).map((one) => one.session.host);
+    const context = await withSystems(
+      session,
+      opened,
+      present.map((host) => host.name),
+    );
+    if (present.length > 0) {
+      const wanted = present.flatMap((host) => [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
+      await build(session, context, wanted);
+    }
     const plan = await planFleet(
-      [...sessions.values()].map((open) => ({ session: open, system: systemOf(context, open.host).outPath })),
+      looked.map((one) => ({ ...one, system: context.inventory.systems.get(one.session.host.name)?.outPath })),
       {
         goal: flags.goal,
         localStore: context.store,
@@ -63,6 +86,29 @@ export async function makePlan(
   });
 }
 
+/** Looks at hosts before anything is made for them, and says what is to be known of them. */
+async function preflight(
+  session: Session,
+  context: FleetContext,
+  sessions: Sessions,
+  flags: { readonly adopt?: boolean },
+  options: { readonly needsRoom: boolean },
+): Promise<readonly Preflight[]> {
+  const { progress, signal } = session;
+  progress.update("look", "asking the hosts");
+  const looked = await preflightHosts([...sessions.values()], {
+    fleet: context.inventory.name,
+    adopt: flags.adopt ?? false,
+    needsRoom: options.needsRoom,
+    clock: systemClock,
+    signal,
+  });
+  const ready = looked.filter(({ error }) => error === undefined).length;
+  progress.done("look", `${ready} of ${renderCount(looked.length, "host")} can be deployed to`);
+  for (const { session: one, warnings } of looked) warnOfHost(session, one.host.name, warnings);
+  return looked;
+}
+
 /** Plans the return of one host to an earlier generation. */
 export async function planRollback(
   session: Session,
@@ -74,13 +120,15 @@ export async function planRollback(
   const context = withConfirmTimeout(await openFleet(session, [name]), confirmTimeoutSeconds);
   if (context.hosts.length !== 1)
     throw new OperationError("USAGE", `'${name}' names several hosts; rollback takes one`);
-  await buildKits(session, context);
   return withSessions(session, context, async (sessions) => {
-    const open = [...sessions.values()][0];
-    if (open === undefined) throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${name}'`);
+    const [looked] = await preflight(session, context, sessions, flags, { needsRoom: false });
+    if (looked === undefined) throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${name}'`);
+    if (looked.error !== undefined) throw looked.error;
+    const open = looked.session;
+    await buildKits(session, context);
     const facts = await (await open.kit(session.signal)).facts({ signal: session.signal });
     const wanted = chooseGeneration(open.host.name, facts, flags.to);
-    const plan = await planFleet([{ session: open, system: wanted.path }], {
+    const plan = await planFleet([{ ...looked, system: wanted.path }], {
       goal: flags.goal,
       localStore: context.store,
       concurrencyMax: 1,

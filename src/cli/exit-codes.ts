@@ -31,7 +31,9 @@ export function exitCodeOf(error: unknown): number {
   const code = (error as { code?: unknown } | undefined)?.code;
   if ((error as Error | undefined)?.name === "AbortError" || code === "INTERRUPTED" || code === "ABORT_ERR")
     return EXIT.interrupted;
-  return typeof code === "string" && CANNOT_START.has(code) ? EXIT.cannotStart : EXIT.usage;
+  if (typeof code !== "string") return EXIT.usage;
+  if (CANNOT_START.has(code)) return EXIT.cannotStart;
+  return code.startsWith("HOST_") && code !== "HOST_UNKNOWN" ? EXIT.hostsFailed : EXIT.usage;
 }
 
 /** The section about exit codes in a command's help. */

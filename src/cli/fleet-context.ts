@@ -31,7 +31,7 @@ export async function openFleet(
   names: readonly string[],
   options: { readonly on?: readonly string[] | undefined; readonly systems?: boolean } = {},
 ): Promise<FleetContext> {
-  const { progress, terminal, signal } = session;
+  const { progress, signal } = session;
   const patterns = parsePatterns([...names, ...(options.on ?? [])]);
   const areNames = patterns.length > 0 && patterns.every((pattern) => !/[@*?]/.test(pattern));
   const wanted = options.systems !== true ? "none" : areNames ? patterns : "all";
@@ -39,12 +39,29 @@ export async function openFleet(
   const inventory = await loadInventory(session.fleetFile, wanted, signal);
   const hosts = selectHosts(inventory.hosts, patterns);
   progress.done("evaluate", renderCount(inventory.hosts.length, "host"));
-  for (const host of hosts) {
-    for (const warning of host.warnings)
-      progress.line(`${terminal.colors.yellow("warning:")} ${host.name}: ${safeText(warning)}`);
-  }
+  for (const host of hosts) warnOfHost(session, host.name, host.warnings);
   const store = await openLocalStore(session.options.store, signal);
   return { inventory, hosts, store };
+}
+
+/** The same hosts, with the systems of those that are named. */
+export async function withSystems(
+  session: Session,
+  context: FleetContext,
+  names: readonly string[],
+): Promise<FleetContext> {
+  if (names.length === 0) return context;
+  const { progress, signal } = session;
+  progress.update("systems", "evaluating");
+  const inventory = await loadInventory(session.fleetFile, names, signal);
+  progress.done("systems", renderCount(names.length, "host"));
+  for (const host of inventory.hosts) warnOfHost(session, host.name, host.warnings);
+  return { ...context, inventory };
+}
+
+export function warnOfHost(session: Session, name: string, warnings: readonly string[]): void {
+  const label = session.terminal.colors.yellow("warning:");
+  for (const warning of warnings) session.progress.line(`${label} ${name}: ${safeText(warning)}`);
 }
 
 /** Builds derivations of the evaluation into the local store. */
@@ -83,7 +100,7 @@ export function systemOf(context: FleetContext, host: HostInventory): Derivation
   return system;
 }
 
-function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; outPath: string } {
+export function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; outPath: string } {
   const kit = context.inventory.kits.get(host.system);
   if (kit === undefined) throw new OperationError("HOST_ARCHITECTURE", `there is no host kit for ${host.system}`);
   return kit;

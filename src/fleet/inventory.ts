@@ -28,6 +28,13 @@ export interface HostInventory {
   readonly target: SshTarget;
   readonly confirmTimeoutSeconds: number;
   readonly keepGenerations: number;
+  readonly preflight: {
+    /** What must stay free on the filesystem of the store. */
+    readonly freeBytesMin: number;
+    readonly freeInodesMin: number;
+    /** How far the host's clock may be from ours without a word. */
+    readonly clockSkewSecondsMax: number;
+  };
   readonly healthChecks: readonly unknown[];
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
@@ -74,6 +81,7 @@ interface RawHost {
     readonly tags: readonly string[];
     readonly confirmTimeout: number;
     readonly keepGenerations: number;
+    readonly preflight: { readonly freeMiB: number; readonly freeInodes: number; readonly clockSeconds: number };
     readonly healthChecks: readonly unknown[];
   };
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
@@ -144,7 +152,8 @@ export async function loadInventory(
 const HOST = "host-";
 
 function hostOf(name: string, host: RawHost): HostInventory {
-  const [first, ...others] = host.deployment.target.hosts;
+  const { preflight, target } = host.deployment;
+  const [first, ...others] = target.hosts;
   return {
     name,
     system: host.system,
@@ -152,11 +161,16 @@ function hostOf(name: string, host: RawHost): HostInventory {
     target: {
       host: first,
       others,
-      user: host.deployment.target.user ?? undefined,
-      port: host.deployment.target.port ?? undefined,
+      user: target.user ?? undefined,
+      port: target.port ?? undefined,
     },
     confirmTimeoutSeconds: host.deployment.confirmTimeout,
     keepGenerations: host.deployment.keepGenerations,
+    preflight: {
+      freeBytesMin: preflight.freeMiB * 1024 * 1024,
+      freeInodesMin: preflight.freeInodes,
+      clockSkewSecondsMax: preflight.clockSeconds,
+    },
     healthChecks: host.deployment.healthChecks,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,

@@ -5,7 +5,7 @@
  */
 
 import { createHash } from "node:crypto";
-import { OperationError } from "../base/errors.ts";
+import { invariant, OperationError } from "../base/errors.ts";
 import type { HostFacts } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
 import { diffSystems, type SystemDiff } from "../machine/system-diff.ts";
@@ -16,15 +16,15 @@ import type { LocalStore } from "../store/local-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { rootOf } from "./deploy.ts";
-import type { HostSession } from "./host-session.ts";
 import type { HostInventory } from "./inventory.ts";
+import { checkRoom, type Preflight } from "./preflight.ts";
 import { openSystemTree } from "./system-tree.ts";
 
 export interface HostPlan {
   readonly host: HostInventory;
   readonly state: "change" | "unchanged" | "unreachable" | "failed";
-  /** The full store path of the system the host should run. */
-  readonly system: string;
+  /** The full store path of the system the host should run; nothing was made for a host that cannot take it. */
+  readonly system?: string | undefined;
   /** The system that was fully activated last, which the plan was made against. */
   readonly previous?: string;
   readonly healthChecks: readonly HealthCheck[];
@@ -47,10 +47,9 @@ export interface FleetPlan {
   readonly hash: string;
 }
 
-export interface PlanTarget {
-  readonly session: HostSession;
+export interface PlanTarget extends Preflight {
   /** The system to plan for: as declared, or an earlier generation's. */
-  readonly system: string;
+  readonly system?: string | undefined;
 }
 
 export interface PlanOptions {
@@ -81,13 +80,15 @@ export async function planFleet(targets: readonly PlanTarget[], options: PlanOpt
   return { goal: options.goal, hosts, hash: planHash(options.goal, hosts) };
 }
 
-async function planHost({ session, system }: PlanTarget, options: PlanOptions): Promise<HostPlan> {
+async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostPlan> {
+  const { session, system, probe } = target;
   const { host } = session;
+  if (target.error !== undefined) throw target.error;
+  invariant(system !== undefined, `there is no system to plan for on ${host.name}`);
   const { signal, localStore } = options;
   options.onPhase(host.name, "looking at the host");
   const kit = await session.kit(signal);
   const facts = await kit.facts({ signal });
-  checkArchitecture(host, facts);
   const previous = facts.systems.activated ?? undefined;
   const store = await session.store(signal);
   const root = rootOf(system, localStore.storeDir);
@@ -109,9 +110,16 @@ async function planHost({ session, system }: PlanTarget, options: PlanOptions): 
     paths: missing.map((info) => ({ path: info.path.render(localStore.storeDir), bytes: info.narSize })),
     bytes: missing.reduce((sum, info) => sum + info.narSize, 0),
   };
-  checkSpace(host, facts, copy.bytes);
+  checkRoom(host, facts.disk, copy.bytes);
   const old = previous === undefined ? undefined : await systemObject(previous, store, options);
-  const access = { user: host.target.user ?? "root", port: host.target.port ?? 22, address: host.target.host };
+  const arrival = probe?.arrival;
+  const access = {
+    user: probe?.user ?? host.target.user ?? "root",
+    port: arrival?.port ?? host.target.port ?? 22,
+    address: arrival?.address ?? session.connection.address,
+    interface: arrival?.interface,
+    client: arrival?.client,
+  };
   return {
     ...base,
     state: "change",
@@ -130,34 +138,6 @@ function healthChecksOf(system: SystemObject, host: HostInventory): readonly Hea
   return system.meta?.healthChecks ?? (host.healthChecks as HealthCheck[]);
 }
 
-const ARCHITECTURES: Readonly<Record<string, string>> = { "x86_64-linux": "x86_64", "aarch64-linux": "aarch64" };
-
-function checkArchitecture(host: HostInventory, facts: HostFacts): void {
-  const wanted = ARCHITECTURES[host.system];
-  if (wanted !== undefined && wanted !== facts.architecture) {
-    throw new OperationError(
-      "HOST_ARCHITECTURE",
-      `${host.name} is a ${facts.architecture} machine, but is declared as ${host.system}`,
-      {
-        hint: "set system.architecture for this host, or check its address",
-      },
-    );
-  }
-}
-
-/** Room a host must keep free besides what is copied. */
-const SPARE_BYTES = 32 * 1024 * 1024;
-
-function checkSpace(host: HostInventory, facts: HostFacts, bytes: number): void {
-  if (facts.disk.freeBytes < bytes + SPARE_BYTES) {
-    throw new OperationError(
-      "HOST_DISK_FULL",
-      `${host.name} has ${facts.disk.freeBytes} bytes free on ${facts.disk.path}, and ${bytes} would be copied (${SPARE_BYTES} must stay free)`,
-      { hint: "lower deployment.keepGenerations, collect garbage on the host (nix-store --gc), or give it more room" },
-    );
-  }
-}
-
 /** Names what is approved: nothing that may differ between two looks at the same hosts takes part. */
 export function planHash(
   goal: TransactionGoal,
@@ -167,7 +147,7 @@ export function planHash(
     host: plan.host.name,
     target: plan.host.target.host,
     previous: plan.previous ?? null,
-    system: plan.system,
+    system: plan.system ?? null,
   }));
   return createHash("sha256").update(JSON.stringify({ goal, approved })).digest("hex");
 }

@@ -14,6 +14,7 @@ interface PlanFlags {
   readonly on: string[];
   readonly goal: TransactionGoal;
   readonly parallel: string;
+  readonly adopt?: boolean;
 }
 
 interface DeployFlags extends PlanFlags {
@@ -63,7 +64,7 @@ export function registerDeploy(program: Command): void {
       .command("deploy")
       .summary("make hosts what the fleet declares")
       .description(
-        "Plans, asks, and then per host, in parallel: copies what is missing, activates as one transaction, runs the health checks, and confirms over a fresh connection. A host that is not confirmed in time returns by itself to the system it ran before, also when this program or the network is gone. Hosts do not affect each other.\n\nCtrl-C skips the hosts whose activation has not begun, and watches the others to their end; a second Ctrl-C leaves those to themselves, and they return unless confirmed.\n\n" +
+        "Looks at the hosts before anything is built: that they are reached, are what their declaration says, and have room. Plans, asks, and then per host, in parallel: copies what is missing, activates as one transaction, runs the health checks, and confirms over a fresh connection. A host that is not confirmed in time returns by itself to the system it ran before, also when this program or the network is gone. Hosts do not affect each other.\n\nCtrl-C skips the hosts whose activation has not begun, and watches the others to their end; a second Ctrl-C leaves those to themselves, and they return unless confirmed.\n\n" +
           "Goals:\n" +
           "  switch        activate now, and boot it from now on\n" +
           "  test          activate now; the next reboot returns\n" +
@@ -168,7 +169,8 @@ function withPlanOptions(command: Command): Command {
   return command
     .addOption(onOption())
     .option("--goal <goal>", `one of ${GOALS.join(", ")}`, parseGoal, "switch")
-    .option("--parallel <count>", "how many hosts at once", "10");
+    .option("--parallel <count>", "how many hosts at once", "10")
+    .option("--adopt", "take over hosts that were deployed under another name or by another fleet");
 }
 
 function parseGoal(text: string): TransactionGoal {

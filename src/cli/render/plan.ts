@@ -38,7 +38,7 @@ function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): s
     const hint = plan.error.hint === undefined ? [] : [dim(`  ${safeText(plan.error.hint)}`)];
     return [`${name}: ${red(safeText(plan.error.message))}`, ...hint];
   }
-  const lines = [`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system)}`];
+  const lines = [`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system ?? "nothing")}`];
   const { diff, copy } = plan;
   if (diff !== undefined) lines.push(...renderDiff(diff, terminal));
   if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined) {
@@ -153,7 +153,7 @@ export function planRecord(plan: FleetPlan): object {
       name: host.host.name,
       address: host.host.target.host,
       state: host.state,
-      system: host.system,
+      system: host.system ?? null,
       previous: host.previous ?? null,
       copy: host.copy ?? null,
       diff: host.diff ?? null,

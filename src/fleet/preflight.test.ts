@@ -1,0 +1,72 @@
+/** What a host says of itself before anything is built for it, and what that means. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { HostInventory } from "./inventory.ts";
+import { checkRoom, clockWarnings, parseProbe } from "./preflight.ts";
+
+const HOST = {
+  name: "web",
+  preflight: { freeBytesMin: 1000, freeInodesMin: 10, clockSkewSecondsMax: 60 },
+} as unknown as HostInventory;
+
+test("an answer is read, whatever a login prints around it", () => {
+  const probe = parseProbe(
+    [
+      "Welcome to web!  pristine user=eve",
+      "pristine architecture=aarch64",
+      "pristine time=1700000000",
+      "pristine user=mara",
+      "pristine root=yes",
+      "pristine daemon=yes",
+      "pristine disk=100 4096 0 0",
+      "pristine machine=0123 4567",
+      'pristine os=Example = "Linux"',
+      "pristine connection=192.0.2.9 50000 2001:db8::1 2222",
+      "pristine interface=eth0",
+      'pristine meta={"fleet":"shop","host":"web","packages":[]}',
+      "pristine",
+    ].join("\n"),
+  );
+  assert.deepEqual(probe, {
+    architecture: "aarch64",
+    timeSeconds: 1_700_000_000,
+    user: "mara",
+    canBeRoot: true,
+    hasDaemon: true,
+    disk: { freeBytes: 409_600, inodesTotal: 0, inodesFree: 0 },
+    machine: "0123 4567",
+    os: 'Example = "Linux"',
+    system: { fleet: "shop", host: "web" },
+    arrival: { client: "192.0.2.9", address: "2001:db8::1", port: 2222, interface: "eth0" },
+  });
+});
+
+test("an answer in which everything is missing is read, too", () => {
+  const { disk, system, arrival, canBeRoot, architecture } = parseProbe("pristine disk=\npristine meta={\n");
+  assert.deepEqual([disk, system, arrival, canBeRoot, architecture], [undefined, undefined, undefined, false, ""]);
+});
+
+const ROOM: Readonly<Record<string, readonly [free: number, total: number, inodes: number, copy: number]>> = {
+  "room to the byte": [1500, 100, 10, 500],
+  "one byte too few": [1499, 100, 10, 500],
+  "one inode too few": [1500, 100, 9, 500],
+  "inodes that are made as needed": [1500, 0, 0, 500],
+};
+for (const [name, [freeBytes, inodesTotal, inodesFree, copyBytes]] of Object.entries(ROOM)) {
+  test(name, () => {
+    const check = (): void => {
+      checkRoom(HOST, { freeBytes, inodesTotal, inodesFree }, copyBytes);
+    };
+    if (name.startsWith("one")) assert.throws(check, { code: "HOST_DISK_FULL" });
+    else check();
+  });
+}
+
+test("a clock is compared with the time between question and answer", () => {
+  const warned = (timeSeconds: number): string[] =>
+    clockWarnings(HOST, { ...parseProbe(""), timeSeconds }, { sentMs: 1_000_000, receivedMs: 1_020_000 });
+  assert.deepEqual([940, 1000, 1020, 1080, Number.NaN].map(warned), [[], [], [], [], []]);
+  assert.match(warned(938).join(), /^its clock is 62 s behind/);
+  assert.match(warned(1082).join(), /^its clock is 62 s ahead of/);
+});

@@ -1,0 +1,276 @@
+/**
+ * What is looked at before anything is built for a host: that it is there, that it is the machine its declaration says,
+ * and that there is room on it. One command over ssh that needs nothing of ours on the host.
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { mapConcurrently } from "../base/concurrency.ts";
+import { OperationError } from "../base/errors.ts";
+import type { HostSession } from "./host-session.ts";
+import type { HostInventory } from "./inventory.ts";
+
+/** What a host says of itself. */
+export interface HostProbe {
+  /** As the kernel says: `x86_64`, `aarch64`. */
+  readonly architecture: string;
+  /** The wall clock, in seconds. */
+  readonly timeSeconds: number;
+  readonly user: string;
+  /** The user is root, or becomes it without being asked. */
+  readonly canBeRoot: boolean;
+  readonly hasDaemon: boolean;
+  /** Of the filesystem of the store; a filesystem that makes inodes as it needs them has a total of 0. */
+  readonly disk: { readonly freeBytes: number; readonly inodesTotal: number; readonly inodesFree: number } | undefined;
+  /** Its id and that of its boot: the same for two names of one machine, and for no copy of it. */
+  readonly machine: string;
+  /** The operating system in words. */
+  readonly os: string;
+  /** Whose system it runs, when it runs one of ours. */
+  readonly system: { readonly fleet: string; readonly host: string } | undefined;
+  /** Where the connection arrived: the address and port on the host itself, and their interface. */
+  readonly arrival:
+    | { readonly client: string; readonly address: string; readonly port: number; readonly interface?: string }
+    | undefined;
+}
+
+export interface Preflight {
+  readonly session: HostSession;
+  readonly probe?: HostProbe;
+  readonly warnings: readonly string[];
+  /** Why nothing is to be built for the host. */
+  readonly error?: OperationError;
+}
+
+export interface PreflightOptions {
+  readonly fleet: string;
+  /** Also a host that was deployed under another name, or by another fleet. */
+  readonly adopt: boolean;
+  /** Whether there must be room for a deployment. */
+  readonly needsRoom: boolean;
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+const CONCURRENCY_MAX = 32;
+const DEADLINE_MS = 30_000;
+
+/** What the generic system calls itself, over which hosts are deployed first. */
+const BOOTSTRAP = "bootstrap";
+
+/** POSIX shell and what every Linux has; what is missing is an empty answer. The braces let it be read as a whole. */
+const SCRIPT = `{
+exec 2>/dev/null </dev/null
+PATH=$PATH:/usr/sbin:/sbin:/run/current-system/sw/bin
+say() { printf 'pristine %s=%s\\n' "$1" "$2"; }
+say architecture "$(uname -m)"
+say time "$(date +%s)"
+say user "$(id -un)"
+if [ "$(id -u)" = 0 ] || sudo -n -- true; then say root yes; fi
+if command -v nix-daemon >/dev/null; then say daemon yes; fi
+say disk "$(stat -f -c '%a %S %c %d' /nix/store)"
+say machine "$(cat /run/machine-id || cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)"
+say os "$(. /etc/os-release; printf %s "$PRETTY_NAME")"
+say connection "$SSH_CONNECTION"
+set -- $SSH_CONNECTION
+set -- $(ip -o addr show to "$3")
+say interface "$2"
+for system in /run/pristine/activated /system; do
+  if [ -r "$system/meta.json" ]; then
+    say meta "$(tr -d '\\n' <"$system/meta.json")"
+    break
+  fi
+done
+exit 0
+}
+`;
+
+/** Looks at all hosts at the same time; what is wrong with one is that host's answer. */
+export async function preflightHosts(
+  sessions: readonly HostSession[],
+  options: PreflightOptions,
+): Promise<readonly Preflight[]> {
+  const looked = await mapConcurrently(sessions, CONCURRENCY_MAX, async (session): Promise<Preflight> => {
+    try {
+      return await preflightHost(session, options);
+    } catch (error) {
+      if (!(error instanceof OperationError) || options.signal.aborted) throw error;
+      return { session, warnings: [], error };
+    }
+  });
+  return refuseTwins(looked);
+}
+
+/** Looks at one host; throws what is wrong with it. */
+export async function preflightHost(session: HostSession, options: PreflightOptions): Promise<Preflight> {
+  const { clock, signal } = options;
+  const sentMs = clock.wallClock().getTime();
+  const outcome = await session.connection.runChecked(
+    { argv: ["sh", "-s"], stdin: SCRIPT },
+    { signal, deadlineMs: DEADLINE_MS },
+  );
+  const probe = parseProbe(outcome.stdout.toString("utf8"));
+  checkProbe(session.host, session.connection.address, probe, options);
+  const warnings = clockWarnings(session.host, probe, { sentMs, receivedMs: clock.wallClock().getTime() });
+  return { session, probe, warnings };
+}
+
+export function parseProbe(text: string): HostProbe {
+  const said = new Map<string, string>();
+  for (const line of text.split("\n")) {
+    // A login may print lines of its own.
+    const [, key, value] = /^pristine ([a-z]+)=(.*)$/.exec(line) ?? [];
+    if (key !== undefined && value !== undefined) said.set(key, value);
+  }
+  const of = (key: string): string => said.get(key)?.trim() ?? "";
+  const [client, , address, port] = of("connection").split(" ");
+  const onInterface = of("interface");
+  return {
+    architecture: of("architecture"),
+    timeSeconds: Number(of("time")),
+    user: of("user"),
+    canBeRoot: said.has("root"),
+    hasDaemon: said.has("daemon"),
+    disk: diskOf(of("disk")),
+    machine: of("machine"),
+    os: of("os"),
+    system: systemOf(of("meta")),
+    arrival:
+      client === undefined || address === undefined || port === undefined
+        ? undefined
+        : { client, address, port: Number(port), ...(onInterface === "" ? {} : { interface: onInterface }) },
+  };
+}
+
+function diskOf(text: string): HostProbe["disk"] {
+  const [blocks, blockBytes, inodesTotal, inodesFree] = text.split(" ").map(Number);
+  if (blocks === undefined || blockBytes === undefined || inodesTotal === undefined || inodesFree === undefined)
+    return undefined;
+  return { freeBytes: blocks * blockBytes, inodesTotal, inodesFree };
+}
+
+function systemOf(meta: string): HostProbe["system"] {
+  try {
+    const { fleet, host } = JSON.parse(meta) as { fleet?: unknown; host?: unknown };
+    return typeof fleet === "string" && typeof host === "string" ? { fleet, host } : undefined;
+  } catch {
+    // No system of ours, or a damaged one: both cannot be deployed to.
+    return undefined;
+  }
+}
+
+const ARCHITECTURES: Readonly<Record<string, string>> = { "x86_64-linux": "x86_64", "aarch64-linux": "aarch64" };
+
+/** Throws the first thing that keeps a host from being deployed to. */
+export function checkProbe(
+  host: HostInventory,
+  address: string,
+  probe: HostProbe,
+  options: Pick<PreflightOptions, "fleet" | "adopt" | "needsRoom">,
+): void {
+  const wanted = ARCHITECTURES[host.system];
+  const { system } = probe;
+  if (probe.architecture === "") {
+    throw new OperationError(
+      "HOST_COMMAND_FAILED",
+      `${address} does not run commands for ${host.target.user ?? "us"}`,
+      {
+        hint: "check that its login shell does, and prints nothing of its own",
+      },
+    );
+  }
+  if (wanted !== undefined && probe.architecture !== wanted) {
+    throw new OperationError(
+      "HOST_ARCHITECTURE",
+      `${host.name} is declared as ${host.system}, but at ${address} is a machine of type ${probe.architecture}`,
+      { hint: "set system.architecture for this host, or check its address" },
+    );
+  }
+  if (!probe.hasDaemon || probe.disk === undefined) {
+    throw new OperationError(
+      "HOST_WITHOUT_STORE",
+      `${address} has no ${probe.hasDaemon ? "/nix/store" : "nix-daemon"}`,
+      {
+        hint: "only hosts with a Nix store can be deployed to: start from a bootstrap system",
+      },
+    );
+  }
+  if (system === undefined) {
+    throw new OperationError("HOST_BASE", `${address} runs ${probe.os || "a system"} that is not Pristine's`, {
+      hint: "check deployment.target; a new machine is started from a bootstrap system",
+    });
+  }
+  const isNew = system.fleet === BOOTSTRAP && system.host === BOOTSTRAP;
+  const isItself = system.fleet === options.fleet && system.host === host.name;
+  if (!isNew && !isItself && !options.adopt) {
+    throw new OperationError(
+      "HOST_IS_ANOTHER",
+      `${address}, declared as ${host.name} of the fleet ${options.fleet}, is the host ${system.host} of the fleet ${system.fleet}`,
+      { hint: "check deployment.target; if it was renamed, or is to be taken over, deploy with --adopt" },
+    );
+  }
+  if (!probe.canBeRoot) {
+    throw new OperationError("HOST_NOT_ROOT", `${probe.user} on ${address} is not root and may not become it`, {
+      hint: "let deployment.target.user be root, or let that user sudo without a password",
+    });
+  }
+  if (options.needsRoom) checkRoom(host, probe.disk);
+}
+
+/** Throws when less is free on a host than declared, besides `copyBytes`. */
+export function checkRoom(
+  host: HostInventory,
+  disk: { readonly freeBytes: number; readonly inodesTotal: number; readonly inodesFree: number },
+  copyBytes: number = 0,
+): void {
+  const { freeBytesMin, freeInodesMin } = host.preflight;
+  const hint =
+    "lower deployment.keepGenerations, collect garbage on the host (nix-store --gc), or give it more room; deployment.preflight says how much must stay free";
+  if (disk.freeBytes < copyBytes + freeBytesMin) {
+    const copy = copyBytes === 0 ? "" : `${mebibytes(copyBytes)} would be copied, and `;
+    throw new OperationError(
+      "HOST_DISK_FULL",
+      `${host.name} has ${mebibytes(disk.freeBytes)} free for its store; ${copy}${mebibytes(freeBytesMin)} must stay free`,
+      { hint },
+    );
+  }
+  if (disk.inodesTotal > 0 && disk.inodesFree < freeInodesMin) {
+    throw new OperationError(
+      "HOST_DISK_FULL",
+      `${host.name} has ${disk.inodesFree} inodes free for its store; ${freeInodesMin} must stay free`,
+      { hint },
+    );
+  }
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 2).toFixed(1)} MiB`;
+}
+
+/** The host read its clock at some time between the question and the answer. */
+export function clockWarnings(
+  host: HostInventory,
+  probe: HostProbe,
+  asked: { readonly sentMs: number; readonly receivedMs: number },
+): string[] {
+  const ahead = probe.timeSeconds - asked.receivedMs / 1000;
+  const behind = asked.sentMs / 1000 - probe.timeSeconds;
+  const seconds = Math.floor(Math.max(ahead, behind));
+  if (!(seconds > host.preflight.clockSkewSecondsMax)) return [];
+  return [
+    `its clock is ${seconds} s ${ahead > behind ? "ahead of" : "behind"} this machine's: certificates and timers depend on it`,
+  ];
+}
+
+/** Hosts that turn out to be one machine would undo each other. */
+function refuseTwins(looked: readonly Preflight[]): Preflight[] {
+  return looked.map((one) => {
+    const machine = one.probe?.machine ?? "";
+    const twin = looked.find((other) => other !== one && machine.includes(" ") && other.probe?.machine === machine);
+    if (twin === undefined) return one;
+    const named = [one, twin].map(({ session }) => `${session.host.name} (${session.connection.address})`);
+    const error = new OperationError("HOST_TWICE", `${named.join(" and ")} are one machine`, {
+      hint: "check deployment.target of both",
+    });
+    return { session: one.session, warnings: [], error };
+  });
+}

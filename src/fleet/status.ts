@@ -10,7 +10,10 @@ const CONCURRENCY_MAX = 16;
 
 export interface HostStatus {
   readonly host: string;
+  /** Where it was reached. */
   readonly address: string;
+  /** Why addresses that were tried before that one were not used. */
+  readonly passedOver?: readonly string[];
   readonly tags: readonly string[];
   /** Everything below is in order: declared, healthy, no drift, nothing pending. */
   readonly asDeclared: boolean;
@@ -68,6 +71,7 @@ export async function statusOfHosts(
       return {
         host: host.name,
         address: session.connection.address,
+        passedOver: session.connection.passedOver,
         tags: host.tags,
         asDeclared:
           !differs &&

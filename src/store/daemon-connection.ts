@@ -35,6 +35,8 @@ export interface ByteDuplex {
 export interface CallOptions {
   readonly signal: AbortSignal;
   readonly onLog?: ((event: LogEvent) => void) | undefined;
+  /** How long the answer may take; work such as a build has no bound. Nothing can be asked after an answer that is late. */
+  readonly deadlineMs?: number;
   /** Whether aborting ends the connection, so that the daemon stops working; otherwise only its answer is dropped. */
   readonly closeOnAbort?: boolean;
 }
@@ -286,15 +288,24 @@ export class DaemonConnection {
   }
 
   #abortable<T>(reply: Promise<T>, options: CallOptions): Promise<T> {
-    const { signal } = options;
+    const { signal, deadlineMs } = options;
     return new Promise((resolve, reject) => {
+      const onLate = (): void => {
+        const message = `${this.#uri} did not answer within ${(deadlineMs ?? 0) / 1000} seconds`;
+        this.#fail(new OperationError("DAEMON_CONNECTION_LOST", message, { retryable: true }));
+        reject(this.#broken!);
+      };
+      const timer = deadlineMs === undefined ? undefined : setTimeout(onLate, deadlineMs);
       const onAbort = (): void => {
         if (options.closeOnAbort === true) this.#fail(signal.reason as Error);
         reject(signal.reason as Error);
       };
       if (signal.aborted) onAbort();
       else signal.addEventListener("abort", onAbort, { once: true });
-      reply.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+      reply.then(resolve, reject).finally(() => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", onAbort);
+      });
     });
   }
 

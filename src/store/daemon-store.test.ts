@@ -5,8 +5,11 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { suite, test } from "node:test";
+import { StorePath } from "../format/store-path.ts";
 import { isProcessAlive } from "../system/process.ts";
 import { openCommandStore } from "./daemon-transport.ts";
+
+const signal = AbortSignal.timeout(60_000);
 
 suite("what is not a daemon", () => {
   const cases: Record<string, readonly [readonly string[], { readonly code: string; readonly message: RegExp }]> = {
@@ -29,6 +32,25 @@ suite("what is not a daemon", () => {
       await assert.rejects(store.greet(AbortSignal.timeout(10_000)), expected);
     });
   }
+
+  test("falls silent after its greeting", async () => {
+    // Protocol 1.21, and nothing to say.
+    const greeting = "oixd\\0\\0\\0\\0\\025\\001\\0\\0\\0\\0\\0\\0stla\\0\\0\\0\\0";
+    using store = openCommandStore("here", ["sh", "-c", `printf '${greeting}'; exec sleep 60`], {
+      answerDeadlineMs: 300,
+    });
+    const path = StorePath.of(`${"a".repeat(32)}-a`);
+    for (const ask of [store.validPaths([path], signal), store.pathInfo(path, signal)]) {
+      await assert.rejects(ask, { code: "DAEMON_CONNECTION_LOST", retryable: true, message: /within 0.3 seconds/ });
+    }
+  });
+
+  test("closes its output without ending", async () => {
+    const startedMs = performance.now();
+    using store = openCommandStore("here", ["sh", "-c", "exec >&-; echo bye >&2; sleep 60"]);
+    await assert.rejects(store.greet(signal), { code: "DAEMON_UNREACHABLE", message: /bye/ });
+    assert.ok(performance.now() - startedMs < 20_000);
+  });
 
   test("is not left running", async () => {
     const directory = mkdtempSync(`${tmpdir()}/daemon-store-`);

@@ -25,7 +25,7 @@ import {
   writePathInfo,
   writeStorePaths,
 } from "../protocol/worker/values.ts";
-import { type ByteDuplex, DaemonConnection, nothing } from "./daemon-connection.ts";
+import { type ByteDuplex, type CallOptions, DaemonConnection, nothing } from "./daemon-connection.ts";
 import { ProgressCounter } from "./add-progress.ts";
 import type { AddProgress, CollectableStore, CollectOutcome, StoreItem } from "./store.ts";
 
@@ -36,6 +36,8 @@ export interface DaemonStoreOptions {
   readonly storeDir?: string;
   readonly settings?: DaemonSettings;
   readonly handshakeTimeoutMs?: number;
+  /** For the answer to a question, as opposed to a transfer, a build or a collection. */
+  readonly answerDeadlineMs?: number;
   /** Pretends to know only an older protocol, as tests do to see that it works. */
   readonly minorOffered?: number;
 }
@@ -58,6 +60,8 @@ export interface DaemonBuildOptions {
 
 /** Questions on their way at once; bounds what lies in buffers. */
 const PIPELINE_MAX = 4096;
+/** A daemon that works on thousands of questions still answers each of them soon. */
+const ANSWER_DEADLINE_MS = 120_000;
 const LEVEL_INFO = 3;
 const LEVEL_VOMIT = 7;
 
@@ -98,7 +102,7 @@ export class DaemonStore implements CollectableStore {
         OPERATIONS.queryPathInfo,
         (writer) => writer.string(path.render(this.storeDir)),
         this.#readOptionalInfo(path),
-        { signal },
+        this.#question(signal),
       ),
     );
     for (const info of found) if (info !== undefined) infos.set(info.path.baseName, info);
@@ -115,7 +119,7 @@ export class DaemonStore implements CollectableStore {
         if (connection.agreement.minor >= 27) writer.bool(false);
       },
       readStorePaths(this.storeDir),
-      { signal },
+      this.#question(signal),
     );
     return new Set(valid.map((path) => path.baseName));
   }
@@ -131,7 +135,7 @@ export class DaemonStore implements CollectableStore {
       OPERATIONS.queryReferrers,
       (writer) => writer.string(path.render(this.storeDir)),
       readStorePaths(this.storeDir),
-      { signal },
+      this.#question(signal),
     );
   }
 
@@ -183,7 +187,7 @@ export class DaemonStore implements CollectableStore {
         OPERATIONS.addTempRoot,
         (writer) => writer.string(path.render(this.storeDir)),
         readUint("result"),
-        { signal },
+        this.#question(signal),
       ),
     );
   }
@@ -196,7 +200,7 @@ export class DaemonStore implements CollectableStore {
       OPERATIONS.addPermRoot,
       (writer) => writer.string(path.render(this.storeDir)).string(link),
       readString("root"),
-      { signal },
+      this.#question(signal),
     );
   }
 
@@ -216,7 +220,7 @@ export class DaemonStore implements CollectableStore {
       OPERATIONS.addSignatures,
       (writer) => writer.string(path.render(this.storeDir)).strings([...signatures].sort()),
       readUint("result"),
-      { signal },
+      this.#question(signal),
     );
   }
 
@@ -395,6 +399,10 @@ export class DaemonStore implements CollectableStore {
     );
   }
 
+  #question(signal: AbortSignal): CallOptions {
+    return { signal, deadlineMs: this.#options.answerDeadlineMs ?? ANSWER_DEADLINE_MS };
+  }
+
   /** Asks about many paths without waiting in between. */
   async #pipelined<T>(
     paths: readonly StorePath[],
@@ -457,7 +465,12 @@ export class DaemonStore implements CollectableStore {
     this.#all.add(connection);
     const { settings } = this.#options;
     if (settings !== undefined) {
-      await connection.call(OPERATIONS.setOptions, (writer) => writeSettings(writer, settings), nothing(), { signal });
+      await connection.call(
+        OPERATIONS.setOptions,
+        (writer) => writeSettings(writer, settings),
+        nothing(),
+        this.#question(signal),
+      );
     }
     return connection;
   }

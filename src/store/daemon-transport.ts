@@ -36,6 +36,7 @@ export function openCommandStore(
     readonly settings?: DaemonSettings;
     readonly env?: Readonly<Record<string, string>>;
     readonly handshakeTimeoutMs?: number;
+    readonly answerDeadlineMs?: number;
     readonly minorOffered?: number;
   } = {},
 ): DaemonStore {
@@ -50,13 +51,19 @@ export function openCommandStore(
   });
 }
 
+/** A connection that has died is noticed, also while nothing is sent. */
+const NOTICE_LOSS = ["-oConnectTimeout=20", "-oServerAliveInterval=10", "-oServerAliveCountMax=3"];
+/** How long a program may take to end once it has said its last word. */
+const EXIT_DEADLINE_MS = 2_000;
+
 /** The store of another machine, reached by the user's OpenSSH. `sshArgs` are options before the host. */
 export function openSshStore(
   host: string,
   options: { readonly sshArgs?: readonly string[]; readonly settings?: DaemonSettings; readonly uri?: string } = {},
 ): DaemonStore {
   const { sshArgs = [], uri = `ssh-ng://${host}`, ...rest } = options;
-  return openCommandStore(uri, ["ssh", "-x", ...sshArgs, "--", host, "nix-daemon", "--stdio"], rest);
+  const argv = ["ssh", "-x", ...sshArgs, ...NOTICE_LOSS, "--", host, "nix-daemon", "--stdio"];
+  return openCommandStore(uri, argv, rest);
 }
 
 /** The streams of a running program as a connection's; what it said last explains a failure. */
@@ -69,7 +76,9 @@ export function programDuplex(program: DuplexProcess): ByteDuplex {
       void program.close();
     },
     explain: async () => {
+      const timer = setTimeout(() => void program.close(), EXIT_DEADLINE_MS);
       const status = await program.exited;
+      clearTimeout(timer);
       const said = program.stderrTail().trim().split("\n").slice(-5).join("\n  ");
       const missing = status.code === 127 ? "the host has no nix-daemon program" : "";
       return [missing, said, renderExit(status)].filter((part) => part !== "").join("\n  ");

@@ -47,7 +47,8 @@ export function renderStatuses(statuses: readonly HostStatus[], terminal: Termin
   );
   for (const status of statuses) {
     const details: string[] = [];
-    const { facts } = status;
+    const { facts, passedOver = [] } = status;
+    if (passedOver.length > 0) details.push(safeText(`reached at ${status.address}; ${passedOver.join("; ")}`));
     if (facts !== undefined && status.differs) {
       details.push(
         safeText(`runs     ${basename(facts.systems.activated ?? "an unknown system")}`),

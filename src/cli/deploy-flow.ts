@@ -9,7 +9,7 @@ import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
 import { exitCodeOfOutcomes, type HostOutcome } from "../fleet/outcome.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
-import { type Preflight, preflightHosts } from "../fleet/preflight.ts";
+import { type Preflight, preflightHost, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
 import { rebootHost } from "../fleet/reboot.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 import { hostName, userName } from "../system/identity.ts";
@@ -94,19 +94,22 @@ async function preflight(
   flags: { readonly adopt?: boolean },
   options: { readonly needsRoom: boolean },
 ): Promise<readonly Preflight[]> {
-  const { progress, signal } = session;
+  const { progress } = session;
   progress.update("look", "asking the hosts");
-  const looked = await preflightHosts([...sessions.values()], {
-    fleet: context.inventory.name,
-    adopt: flags.adopt ?? false,
-    needsRoom: options.needsRoom,
-    clock: systemClock,
-    signal,
-  });
+  const asked = preflightOptions(session, context, { ...flags, ...options });
+  const looked = await preflightHosts([...sessions.values()], asked);
   const ready = looked.filter(({ error }) => error === undefined).length;
   progress.done("look", `${ready} of ${renderCount(looked.length, "host")} can be deployed to`);
   for (const { session: one, warnings } of looked) warnOfHost(session, one.host.name, warnings);
   return looked;
+}
+
+function preflightOptions(
+  { signal }: Session,
+  { inventory }: FleetContext,
+  options: { readonly adopt?: boolean; readonly needsRoom: boolean },
+): PreflightOptions {
+  return { fleet: inventory.name, adopt: false, clock: systemClock, signal, ...options };
 }
 
 /** Plans the return of one host to an earlier generation. */
@@ -214,6 +217,7 @@ export async function rebootHosts(
     const results = await mapConcurrently([...sessions.values()], sessions.size, async (open) => {
       const { name } = open.host;
       try {
+        await preflightHost(open, preflightOptions(session, context, { needsRoom: false }));
         const result = await rebootHost(open, {
           timeoutMs,
           signal,

@@ -37,6 +37,8 @@ export interface HostPlan {
   /** The compared systems, for text differences on demand. */
   readonly old?: SystemObject | undefined;
   readonly wanted?: SystemObject;
+  /** What is to be known of the host before it is deployed to. */
+  readonly warnings?: readonly string[];
   readonly error?: OperationError;
 }
 
@@ -96,7 +98,14 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   const source = (await localStore.validPaths([root], signal)).has(root.baseName) ? localStore : store;
   const wanted = await systemObject(system, store, options);
   const healthChecks = healthChecksOf(wanted, host);
-  const base = { host, system, facts, healthChecks, ...(previous === undefined ? {} : { previous }) };
+  const base = {
+    host,
+    system,
+    facts,
+    healthChecks,
+    warnings: target.warnings,
+    ...(previous === undefined ? {} : { previous }),
+  };
   const settled = previous === system && facts.systems.profile === system && facts.transaction === null;
   if (settled) return { ...base, state: "unchanged" };
 
@@ -119,6 +128,7 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     address: arrival?.address ?? session.connection.address,
     interface: arrival?.interface,
     client: arrival?.client,
+    key: probe?.key,
   };
   return {
     ...base,

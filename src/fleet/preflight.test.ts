@@ -27,8 +27,10 @@ test("an answer is read, whatever a login prints around it", () => {
       'pristine meta={"fleet":"shop","host":"web","packages":[]}',
       "pristine",
     ].join("\n"),
+    "debug1: Server accepts key: /root/.ssh/id_ed25519 ED25519 SHA256:abc+/1 agent\r\n",
   );
   assert.deepEqual(probe, {
+    key: "SHA256:abc+/1",
     architecture: "aarch64",
     timeSeconds: 1_700_000_000,
     user: "mara",

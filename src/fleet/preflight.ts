@@ -27,6 +27,8 @@ export interface HostProbe {
   readonly os: string;
   /** Whose system it runs, when it runs one of ours. */
   readonly system: { readonly fleet: string; readonly host: string } | undefined;
+  /** The fingerprint of the ssh key that let us in; unknown when the connection was open before. */
+  readonly key: string | undefined;
   /** Where the connection arrived: the address and port on the host itself, and their interface. */
   readonly arrival:
     | { readonly client: string; readonly address: string; readonly port: number; readonly interface?: string }
@@ -106,15 +108,16 @@ export async function preflightHost(session: HostSession, options: PreflightOpti
   const sentMs = clock.wallClock().getTime();
   const outcome = await session.connection.runChecked(
     { argv: ["sh", "-s"], stdin: SCRIPT },
-    { signal, deadlineMs: DEADLINE_MS },
+    { signal, deadlineMs: DEADLINE_MS, verbose: true },
   );
-  const probe = parseProbe(outcome.stdout.toString("utf8"));
+  const probe = parseProbe(outcome.stdout.toString("utf8"), outcome.stderr.toString("utf8"));
   checkProbe(session.host, session.connection.address, probe, options);
   const warnings = clockWarnings(session.host, probe, { sentMs, receivedMs: clock.wallClock().getTime() });
   return { session, probe, warnings };
 }
 
-export function parseProbe(text: string): HostProbe {
+/** What the host wrote, and what ssh said on the way there. */
+export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
   const said = new Map<string, string>();
   for (const line of text.split("\n")) {
     // A login may print lines of its own.
@@ -134,6 +137,7 @@ export function parseProbe(text: string): HostProbe {
     machine: of("machine"),
     os: of("os"),
     system: systemOf(of("meta")),
+    key: sshSaid.match(/Server accepts key: .* (SHA256:[A-Za-z0-9+/]+)/)?.[1],
     arrival:
       client === undefined || address === undefined || port === undefined
         ? undefined

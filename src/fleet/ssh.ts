@@ -42,6 +42,8 @@ export interface RunOverSsh {
   readonly fresh?: boolean;
   /** Runs it as root, also for a user who is not. */
   readonly asRoot?: boolean;
+  /** Lets ssh write to standard error what it does. */
+  readonly verbose?: boolean;
   readonly onStdout?: (chunk: Uint8Array) => void;
   readonly onStderr?: (chunk: Uint8Array) => void;
 }
@@ -76,7 +78,10 @@ export class SshConnection {
   async run(command: Command, options: RunOverSsh): Promise<ProcessOutcome> {
     const fresh = options.fresh ?? false;
     const address = await this.#answering(fresh, options.signal);
-    const argv = await this.#argv(address, this.#privileged(command.argv, options.asRoot), { fresh });
+    const argv = await this.#argv(address, this.#privileged(command.argv, options.asRoot), {
+      fresh,
+      extra: options.verbose === true ? ["-v"] : [],
+    });
     this.#options.onCommand?.(argv);
     const outcome = await run(argv, {
       signal: options.signal,
@@ -207,7 +212,8 @@ export class SshConnection {
   }
 
   #connectionError(host: string, stderr: string): OperationError {
-    const said = stderr.trim().split("\n").slice(-3).join("\n");
+    const lines = stderr.split("\n").filter((line) => !/^(?:debug\d: |OpenSSH_)/.test(line));
+    const said = lines.join("\n").trim().split("\n").slice(-3).join("\n");
     if (/host key verification failed|remote host identification has changed/i.test(stderr)) {
       return new OperationError("HOST_KEY_MISMATCH", `the host key of ${host} is not the one that is known`, {
         hint: `make sure that this is the right machine, then update known_hosts (ssh-keygen -R ${host})`,

@@ -4,6 +4,7 @@
  * It only warns. What makes a lockout harmless is the transaction: it is confirmed over a fresh connection or reverted.
  */
 
+import { hashBytes } from "../format/hash.ts";
 import { globToRegExp, sshdConfigOf, sshdRefusals } from "./sshd-config.ts";
 import type { SystemObject } from "./system-object.ts";
 import type { UnitPlan } from "./unit-plan.ts";
@@ -18,6 +19,8 @@ export interface OperatorAccess {
   readonly interface?: string | undefined;
   /** Where the connection comes from. */
   readonly client?: string | undefined;
+  /** The fingerprint of the ssh key that lets the operator in. */
+  readonly key?: string | undefined;
 }
 
 export interface LockoutWarning {
@@ -172,18 +175,30 @@ function account({ old, next, access }: LockoutInput): LockoutWarning[] {
     (system?.read(`/etc/ssh/authorized_keys.d/${user}`) ?? "")
       .split("\n")
       .map((line) => line.trim())
-      .filter((line) => line !== "" && !line.startsWith("#"));
+      .filter((line) => line !== "" && !line.startsWith("#"))
+      .map((line) => fingerprintOf(line) ?? line);
   const before = keysOf(old);
   const after = new Set(keysOf(next));
   const lost = before.filter((key) => !after.has(key));
+  const ours = access.key !== undefined && before.includes(access.key) ? access.key : undefined;
   if (after.size === 0) warnings.push(danger("keys", `no ssh key may log in as ${user}`));
-  else if (lost.length > 0 && lost.length === before.length)
+  else if (ours !== undefined && !after.has(ours))
+    warnings.push(danger("keys", `the ssh key that lets you in as ${user} will no longer work (${ours})`));
+  else if (ours === undefined && lost.length > 0 && lost.length === before.length)
     warnings.push(danger("keys", `none of the ssh keys that let ${user} in until now will work`));
   else if (lost.length > 0)
     warnings.push(
       notice("keys", `${lost.length} ssh key${lost.length === 1 ? "" : "s"} of ${user} will no longer work`),
     );
   return warnings;
+}
+
+/** As ssh-keygen shows it; nothing for a line that is no key. */
+function fingerprintOf(line: string): string | undefined {
+  const blob = /(?:^|\s)(?:ssh|ecdsa|sk)-\S+\s+([A-Za-z0-9+/]+=*)/.exec(line)?.[1];
+  if (blob === undefined) return undefined;
+  const { bytes } = hashBytes("sha256", Buffer.from(blob, "base64"));
+  return `SHA256:${Buffer.from(bytes).toString("base64").replace(/=+$/, "")}`;
 }
 
 function danger(kind: LockoutWarning["kind"], message: string): LockoutWarning {

@@ -228,6 +228,14 @@ suite("lockout", () => {
     assert.deepEqual(warnings({ ...SSH, "etc/ssh/authorized_keys.d/root": "ssh-ed25519 CCCC three\n" }), [
       "danger: none of the ssh keys that let root in until now will work",
     ]);
+    // The fingerprint of the key AAAA, by which we come in.
+    const ours = { key: "SHA256:cJ6AyISHokEeHuTfufIqhhSS0gxHZRUMDHlKvXD4FHw" };
+    const two = { ...SSH, "etc/ssh/authorized_keys.d/root": "restrict ssh-ed25519 BBBB two\n" };
+    assert.deepEqual(warnings(two, {}, ours), [
+      `danger: the ssh key that lets you in as root will no longer work (${ours.key})`,
+    ]);
+    const changed = { ...SSH, "etc/ssh/authorized_keys.d/root": "ssh-ed25519 AAAA one, renamed\n" };
+    assert.deepEqual(warnings(changed, {}, ours), ["notice: 1 ssh key of root will no longer work"]);
     const root = { name: "root", uid: 0, gid: 0, home: "/root", shell: "/usr/sbin/nologin", keys: 2 };
     assert.deepEqual(warnings(SSH, { users: [root] }), [
       "danger: root has no login shell in the new system (/usr/sbin/nologin)",

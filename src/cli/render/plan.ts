@@ -157,6 +157,7 @@ export function planRecord(plan: FleetPlan): object {
       previous: host.previous ?? null,
       copy: host.copy ?? null,
       diff: host.diff ?? null,
+      warnings: host.warnings ?? [],
       error: host.error === undefined ? null : { code: host.error.code, message: host.error.message },
     })),
   };

@@ -252,7 +252,7 @@ let
         if address == null then [ ] else [ address ];
     in
     builtins.seq (checkUnique "networking.interfaces.<name>.ipv4.addresses" primaryOf) (
-      checkUnique "deployment.target" targetsOf
+      checkUnique "deployment.target or networking.interfaces" (host: lib.unique (targetsOf host ++ primaryOf host))
     );
 
   ## Locks

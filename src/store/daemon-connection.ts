@@ -435,6 +435,8 @@ function refusal(uri: string, message: string, traces: readonly string[]): Opera
     hint: unsigned
       ? "connect as a trusted user (root is one), or sign the paths with a key the host trusts"
       : undefined,
+    // A daemon that is ended, by a reboot for instance, says it like this; the protocol has no other word for it.
+    retryable: /interrupted by the user/.test(message),
   });
 }
 

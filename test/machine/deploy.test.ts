@@ -39,7 +39,16 @@ function shrink(directory: string): void {
   const common = readFileSync(shopFile, "utf8");
   writeFileSync(
     shopFile,
-    common.replace(/deployment\.confirmTimeout = 60;/, `$& deployment.keepGenerations = ${GENERATIONS_MAX};`),
+    common.replace(
+      /deployment\.confirmTimeout = 60;/,
+      `$& deployment.keepGenerations = ${GENERATIONS_MAX};
+       security.sudo = { enable = true; wheelNeedsPassword = false; };
+       users.users.deployer = {
+         isNormalUser = true;
+         extraGroups = [ "wheel" ];
+         openssh.authorizedKeys.keyFiles = [ ./keys/operator.pub ];
+       };`,
+    ),
   );
 }
 
@@ -468,11 +477,21 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
       },
     });
     assert.doesNotMatch(killed.stderr, /copied \d+ paths/);
-    await web1.lab.shape({});
     assert.equal((await web1.facts()).systems.system, system);
     await web1.sh("nix-store --verify --check-contents");
-    const outcomes = await fleet.deploy(["web1"]);
-    assert.deepEqual(statusOf(outcomes), { web1: "activated" });
+    let cut: Promise<unknown> | undefined;
+    const outcomes = await fleet.deploy(["web1"], {
+      onLine: (line) => {
+        if (line.includes("web1: copying")) cut ??= sleep(1.5).then(() => web1.sh("pkill -f '[n]ix-daemon --stdio'"));
+      },
+    });
+    await cut;
+    await web1.lab.shape({});
+    const outcome = outcomes["web1"];
+    assert.ok(outcome?.status === "activated", JSON.stringify(outcome));
+    assert.ok((outcome.copied?.bytes ?? Infinity) < 5_000_000, "what the first run brought is not sent again");
+    const interruptions = outcome.timeline.filter(({ text }) => text.startsWith("copying was interrupted"));
+    assert.equal(interruptions.length, 1, JSON.stringify(outcome.timeline));
     await web1.sh("nix-store --verify --check-contents; test $(stat -Lc %s /etc/one) = 2000000");
     assert.deepEqual(
       (await fleet.ask<{ hosts: { answer: EphemeralAnswer }[] }>(["ephemeral", "web1", "--lab"])).hosts[0]?.answer.kept,
@@ -500,5 +519,48 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     assert.match(await web1.page(), /Once more/);
     assert.deepEqual(statusOf(await fleet.deploy()), { web1: "unchanged", web2: "activated" });
     await assertAsDeclared();
+  });
+
+  test("of several addresses the one that answers is used, by a user who may become root", async () => {
+    greet("Round the corner");
+    const undo = fleet.edit(
+      "hosts/web1.nix",
+      "imports = [ ../web.nix ];",
+      `imports = [ ../web.nix ];
+       deployment.target = { user = "deployer"; hosts = [ "${SUBNET}.250" "${web1.lab.address}" ]; };`,
+    );
+    const way = ["--ssh-config", labPaths(TEST_LAB_NAME).sshConfig];
+    const { outcomes } = await fleet.ask<{ outcomes: HostOutcome[] }>([...way, "deploy", "web1", "--yes"]);
+    undo();
+    const [outcome] = outcomes;
+    assert.ok(outcome?.status === "activated", JSON.stringify(outcome));
+    const reached = outcome.timeline.find(({ text }) => text.startsWith("reached at"))?.text ?? "";
+    assert.match(reached, new RegExp(`^reached at ${web1.lab.address}; ${SUBNET}.250 cannot be reached`));
+    assert.match(await web1.page(), /Round the corner/);
+  });
+
+  test("a host of another fleet is refused before anything is copied to it", async () => {
+    const store = "ls /nix/store | sort | sha256sum";
+    const before = await web1.sh(store);
+    const undo = fleet.edit("fleet.nix", `name = "${TEST_LAB_NAME}"`, 'name = "depot"');
+    const { outcomes } = await fleet.ask<{ outcomes: HostOutcome[] }>(
+      ["--lab-name", TEST_LAB_NAME, "deploy", "web1", "--yes"],
+      { exit: [2] },
+    );
+    const [outcome] = outcomes;
+    assert.ok(outcome?.status === "failed" && outcome.code === "HOST_IS_ANOTHER", JSON.stringify(outcome));
+    assert.equal(await web1.sh(store), before);
+    const { plan } = await fleet.ask<{ plan: { hosts: { state: string }[] } }>([
+      "--lab-name",
+      TEST_LAB_NAME,
+      "plan",
+      "web1",
+      "--adopt",
+    ]);
+    assert.deepEqual(
+      plan.hosts.map(({ state }) => state),
+      ["change"],
+    );
+    undo();
   });
 });

@@ -33,7 +33,7 @@ export function exitCodeOf(error: unknown): number {
     return EXIT.interrupted;
   if (typeof code !== "string") return EXIT.usage;
   if (CANNOT_START.has(code)) return EXIT.cannotStart;
-  return code.startsWith("HOST_") && code !== "HOST_UNKNOWN" ? EXIT.hostsFailed : EXIT.usage;
+  return /^(?:HOST|KIT)_/.test(code) && code !== "HOST_UNKNOWN" ? EXIT.hostsFailed : EXIT.usage;
 }
 
 /** The section about exit codes in a command's help. */

@@ -5,6 +5,7 @@ import { chmodSync, mkdtempSync, rmSync, statSync, symlinkSync, writeFileSync } 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
+import type { OperationError } from "../base/errors.ts";
 import { privateDirectory, SshConnection } from "./ssh.ts";
 
 const signal = AbortSignal.timeout(60_000);
@@ -109,6 +110,18 @@ test("when no address lets us in, each says why", async () => {
     retryable: false,
     message: /gone1 .*; the host key of other/,
   });
+});
+
+test("a key is forgotten under the name by which ssh knows it", async () => {
+  const hintOf = async (port: number): Promise<string | undefined> => {
+    const run = new SshConnection({ host: "other", port }).run({ argv: ["true"] }, { signal });
+    return run.then(
+      () => undefined,
+      (error: OperationError) => error.hint,
+    );
+  };
+  assert.match((await hintOf(22)) ?? "", /ssh-keygen -R other\)$/);
+  assert.match((await hintOf(2222)) ?? "", /ssh-keygen -R '\[other\]:2222'\)$/);
 });
 
 test("what needs root is run by sudo for another user", async () => {

@@ -214,9 +214,11 @@ export class SshConnection {
   #connectionError(host: string, stderr: string): OperationError {
     const lines = stderr.split("\n").filter((line) => !/^(?:debug\d: |OpenSSH_)/.test(line));
     const said = lines.join("\n").trim().split("\n").slice(-3).join("\n");
+    const { port = 22 } = this.target;
+    const known = port === 22 ? host : `[${host}]:${port}`;
     if (/host key verification failed|remote host identification has changed/i.test(stderr)) {
       return new OperationError("HOST_KEY_MISMATCH", `the host key of ${host} is not the one that is known`, {
-        hint: `make sure that this is the right machine, then update known_hosts (ssh-keygen -R ${host})`,
+        hint: `make sure that this is the right machine, then update known_hosts (ssh-keygen -R ${quotePosix(known)})`,
       });
     }
     if (/permission denied|too many authentication failures/i.test(stderr)) {

@@ -111,8 +111,10 @@ export async function preflightHost(session: HostSession, options: PreflightOpti
     { signal, deadlineMs: DEADLINE_MS, verbose: true },
   );
   const probe = parseProbe(outcome.stdout.toString("utf8"), outcome.stderr.toString("utf8"));
-  checkProbe(session.host, session.connection.address, probe, options);
+  const { address, passedOver } = session.connection;
+  checkProbe(session.host, address, probe, options);
   const warnings = clockWarnings(session.host, probe, { sentMs, receivedMs: clock.wallClock().getTime() });
+  if (passedOver.length > 0) warnings.push(`reached at ${address}; ${passedOver.join("; ")}`);
   return { session, probe, warnings };
 }
 
@@ -199,7 +201,7 @@ export function checkProbe(
     );
   }
   if (system === undefined) {
-    throw new OperationError("HOST_BASE", `${address} runs ${probe.os || "a system"} that is not Pristine's`, {
+    throw new OperationError("HOST_BASE", `${address} runs ${probe.os || "something"}, not a system of Pristine's`, {
       hint: "check deployment.target; a new machine is started from a bootstrap system",
     });
   }

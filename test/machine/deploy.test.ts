@@ -530,12 +530,16 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
        deployment.target = { user = "deployer"; hosts = [ "${SUBNET}.250" "${web1.lab.address}" ]; };`,
     );
     const way = ["--ssh-config", labPaths(TEST_LAB_NAME).sshConfig];
-    const { outcomes } = await fleet.ask<{ outcomes: HostOutcome[] }>([...way, "deploy", "web1", "--yes"]);
+    const { plan, outcomes } = await fleet.ask<{
+      plan: { hosts: { warnings: string[] }[] };
+      outcomes: HostOutcome[];
+    }>([...way, "deploy", "web1", "--yes"]);
     undo();
     const [outcome] = outcomes;
     assert.ok(outcome?.status === "activated", JSON.stringify(outcome));
     const reached = outcome.timeline.find(({ text }) => text.startsWith("reached at"))?.text ?? "";
     assert.match(reached, new RegExp(`^reached at ${web1.lab.address}; ${SUBNET}.250 cannot be reached`));
+    assert.deepEqual(plan.hosts[0]?.warnings, [reached]);
     assert.match(await web1.page(), /Round the corner/);
   });
 

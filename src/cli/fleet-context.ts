@@ -2,6 +2,7 @@
 
 import { dirname, join } from "node:path";
 import { invariant, OperationError } from "../base/errors.ts";
+import { renderArgv } from "../base/shell-words.ts";
 import { realise } from "../build/realise.ts";
 import { type DerivationOutput, type HostInventory, type Inventory, loadInventory } from "../fleet/inventory.ts";
 import { HostSession } from "../fleet/host-session.ts";
@@ -119,19 +120,25 @@ export async function withSessions<T>(
       : options.sshConfig;
   const ownKey = join(dirname(session.fleetFile), OPERATOR_KEY);
   const identityFile = (await exists(ownKey)) ? ownKey : undefined;
-  const onCommand = options.showCommands
-    ? (argv: readonly string[]) => terminal.err(terminal.colors.dim(`+ ${argv.join(" ")}`))
-    : undefined;
   const sessions = new Map(
     context.hosts.map((host) => {
       // In a lab, hosts are known to ssh by their names.
       const target = configFile !== undefined && configFile !== options.sshConfig ? { host: host.name } : host.target;
+      // What runs on the host is what one wants to know; how it gets there is the same each time.
+      const onCommand = (remote: readonly string[], local: readonly string[]): void => {
+        const shown = options.verbose ? renderArgv(local) : renderArgv(remote) || "(a shell)";
+        session.progress.line(terminal.colors.dim(`${host.name} + ${safeText(shown)}`));
+      };
       const kitPath = rootOf(kitOf(context, host).outPath, context.store.storeDir);
       return [
         host.name,
         new HostSession(
           { ...host, target },
-          { ssh: { configFile, identityFile, onCommand }, localStore: context.store, kitPath },
+          {
+            ssh: { configFile, identityFile, ...(options.showCommands ? { onCommand } : {}) },
+            localStore: context.store,
+            kitPath,
+          },
         ),
       ];
     }),

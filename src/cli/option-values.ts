@@ -4,11 +4,15 @@ import { Option } from "commander";
 import { OperationError } from "../base/errors.ts";
 import type { EvaluationArgument } from "../realise/evaluation-request.ts";
 
+/** A longer one would overflow the timers, and then not last at all. */
+const SECONDS_MAX = 2_000_000;
+
 /** A time in seconds, as milliseconds. */
 export function durationMsOf(option: string, text: string): number {
   const seconds = text.trim() === "" ? NaN : Number(text);
   if (!(seconds > 0) || !Number.isFinite(seconds))
     throw new OperationError("USAGE", `${option} takes a number of seconds, not '${text}'`);
+  if (seconds > SECONDS_MAX) throw new OperationError("USAGE", `${option} takes at most ${SECONDS_MAX} seconds`);
   return seconds * 1000;
 }
 

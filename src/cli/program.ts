@@ -10,6 +10,7 @@ import { registerFlake } from "./commands/flake.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerLab } from "./commands/lab.ts";
+import { registerLogs } from "./commands/logs.ts";
 
 declare const PRISTINE_VERSION: string;
 
@@ -39,6 +40,7 @@ export function makeProgram(): Command {
   registerDeploy(program);
   registerInspect(program);
   registerExec(program);
+  registerLogs(program);
   registerLab(program);
   registerCache(program);
   registerDemo(program);

@@ -25,8 +25,8 @@ export interface SshOptions {
   readonly configFile?: string | undefined;
   /** A private key to offer besides those that OpenSSH knows of. */
   readonly identityFile?: string | undefined;
-  /** Called with each command before it runs, for `--show-commands` and logs. */
-  readonly onCommand?: ((argv: readonly string[]) => void) | undefined;
+  /** Called with each command before it runs on the host, and with the local one that takes it there. */
+  readonly onCommand?: ((remote: readonly string[], local: readonly string[]) => void) | undefined;
 }
 
 const CONNECT_TIMEOUT_SECONDS = 10;
@@ -34,10 +34,14 @@ const CONNECT_TIMEOUT_SECONDS = 10;
 const TRY_TIMEOUT_SECONDS = 5;
 const TRY_DEADLINE_MS = 10_000;
 const COMMAND_DEADLINE_MS = 60_000;
+/** How much of what `ssh` writes is kept for saying why it failed. */
+const SAID_LENGTH_MAX = 8192;
 
 export interface RunOverSsh {
   readonly signal: AbortSignal;
-  readonly deadlineMs?: number;
+  readonly deadlineMs?: number | "none";
+  /** Whether the outcome has the output (the default); without it, what comes is only told to `onStdout`. */
+  readonly captures?: boolean;
   /** Opens a connection of its own, sharing nothing with those already open. */
   readonly fresh?: boolean;
   /** Runs it as root, also for a user who is not. */
@@ -82,15 +86,21 @@ export class SshConnection {
       fresh,
       extra: options.verbose === true ? ["-v"] : [],
     });
-    this.#options.onCommand?.(argv);
+    this.#options.onCommand?.(command.argv, argv);
+    const { deadlineMs = COMMAND_DEADLINE_MS, captures = true } = options;
+    let said = "";
     const outcome = await run(argv, {
       signal: options.signal,
-      deadlineMs: options.deadlineMs ?? COMMAND_DEADLINE_MS,
+      deadlineMs: deadlineMs === "none" ? undefined : deadlineMs,
       stdin: command.stdin,
+      output: captures ? "capture" : "discard",
       onStdout: options.onStdout,
-      onStderr: options.onStderr,
+      onStderr: (chunk) => {
+        said = (said + Buffer.from(chunk).toString("utf8")).slice(-SAID_LENGTH_MAX);
+        options.onStderr?.(chunk);
+      },
     });
-    const lost = this.#lossOf(address, command.argv[0], outcome);
+    const lost = this.#lossOf(address, command.argv[0], outcome, said);
     if (lost === undefined) return outcome;
     if (!fresh) this.#shared = undefined;
     throw lost;
@@ -107,14 +117,21 @@ export class SshConnection {
   /** Starts a program that speaks a protocol on its standard input and output, as root. */
   async open(argv: readonly [string, ...string[]], signal: AbortSignal): Promise<DuplexProcess> {
     const address = await this.#answering(false, signal);
-    const full = await this.#argv(address, this.#privileged(argv, true), { fresh: false });
-    this.#options.onCommand?.(full);
+    const command = this.#privileged(argv, true);
+    const full = await this.#argv(address, command, { fresh: false });
+    this.#options.onCommand?.(command, full);
     return openDuplex(full, { signal });
   }
 
-  /** The arguments of an interactive `ssh`, for `pristine ssh`. */
-  async interactive(command: readonly string[], signal: AbortSignal): Promise<string[]> {
-    return this.#argv(await this.#answering(true, signal), command, { fresh: true, extra: ["-t"] });
+  /** The arguments of an interactive `ssh`, for `pristine ssh`; `isTerminal` asks for a terminal on the host. */
+  async interactive(
+    command: readonly string[],
+    options: { readonly isTerminal: boolean; readonly signal: AbortSignal },
+  ): Promise<string[]> {
+    const extra = options.isTerminal ? ["-t"] : [];
+    const argv = await this.#argv(await this.#answering(true, options.signal), command, { fresh: true, extra });
+    this.#options.onCommand?.(command, argv);
+    return argv;
   }
 
   /** What a failed connection means, from what `ssh` wrote. */
@@ -150,8 +167,9 @@ export class SshConnection {
     const failures: OperationError[] = [];
     for (const address of this.#addresses) {
       const argv = await this.#argv(address, ["true"], { fresh });
-      this.#options.onCommand?.(argv);
-      const failure = this.#lossOf(address, "true", await run(argv, { signal, deadlineMs: TRY_DEADLINE_MS }));
+      this.#options.onCommand?.(["true"], argv);
+      const outcome = await run(argv, { signal, deadlineMs: TRY_DEADLINE_MS });
+      const failure = this.#lossOf(address, "true", outcome, outcome.stderr.toString("utf8"));
       if (failure === undefined) {
         this.#addresses = [address, ...this.#addresses.filter((other) => other !== address)];
         this.#passedOver = failures.map(({ message }) => message);
@@ -204,11 +222,11 @@ export class SshConnection {
   }
 
   /** What kept a program from being run on the host, or from being heard to its end. */
-  #lossOf(address: string, program: string, outcome: ProcessOutcome): OperationError | undefined {
+  #lossOf(address: string, program: string, outcome: ProcessOutcome, said: string): OperationError | undefined {
     if (outcome.timedOut) {
       return new OperationError("HOST_TIMEOUT", `${address} did not answer '${program}' in time`, { retryable: true });
     }
-    return outcome.code === 255 ? this.#connectionError(address, outcome.stderr.toString("utf8")) : undefined;
+    return outcome.code === 255 ? this.#connectionError(address, said) : undefined;
   }
 
   #connectionError(host: string, stderr: string): OperationError {

@@ -4,6 +4,7 @@ import { OperationError } from "../base/errors.ts";
 import type { CheckAnswer, Drift, EphemeralAnswer, HostFacts } from "../machine/facts.ts";
 import type { HealthResult } from "../machine/health-check.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
+import { type DeploymentLog, deploymentLogOf } from "./deployment-log.ts";
 import type { HostSession } from "./host-session.ts";
 
 const CONCURRENCY_MAX = 16;
@@ -133,5 +134,27 @@ export async function ephemeralOf(sessions: readonly HostSession[], signal: Abor
     signal,
     async (session) => ({ host: session.host.name, answer: await (await session.kit(signal)).ephemeral({ signal }) }),
     (session, error) => ({ host: session.host.name, error: error.message }),
+  );
+}
+
+export interface HostDeploymentLog {
+  readonly host: string;
+  readonly log?: DeploymentLog;
+  readonly error?: string;
+}
+
+export async function deploymentLogsOf(
+  sessions: readonly HostSession[],
+  id: string | undefined,
+  signal: AbortSignal,
+): Promise<HostDeploymentLog[]> {
+  return askHosts<HostDeploymentLog>(
+    sessions,
+    signal,
+    async (session) => ({ host: session.host.name, log: await deploymentLogOf(session, id, signal) }),
+    (session, error) => ({
+      host: session.host.name,
+      error: error.hint === undefined ? error.message : `${error.message}; ${error.hint}`,
+    }),
   );
 }

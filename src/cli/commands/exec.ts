@@ -3,9 +3,17 @@
 import type { Command } from "commander";
 import { OperationError } from "../../base/errors.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
+import type { FleetContext } from "../fleet-context.ts";
 import { onOption } from "../host-option.ts";
-import { durationMsOf } from "../option-values.ts";
-import { action } from "../session.ts";
+import { durationMsOf, wholeNumberOf } from "../option-values.ts";
+import { action, type Session } from "../session.ts";
+
+interface ExecOptions {
+  readonly timeout: string;
+  readonly parallel: string;
+}
+
+const DEFAULTS: ExecOptions = { timeout: "300", parallel: "32" };
 
 export function registerExec(program: Command): void {
   program
@@ -16,66 +24,17 @@ export function registerExec(program: Command): void {
     )
     .argument("<command...>", "the program and its arguments, after --")
     .addOption(onOption())
-    .option("--timeout <seconds>", "how long each host may take", "300")
+    .option("--timeout <seconds>", "how long each host may take", DEFAULTS.timeout)
+    .option("--parallel <count>", "how many hosts at once", DEFAULTS.parallel)
     .addHelpText(
       "after",
       `${exitCodesHelp({ ok: "the command succeeded on every host", usage: "usage or evaluation error", hostsFailed: "it failed on some host, or a host was not reached" })}\n\nExample:\n  pristine exec --on @web -- systemctl is-system-running`,
     )
     .action(
-      action(async (session, command: string[], options: { on: string[]; timeout: string }) => {
-        const { openFleet, withSessions } = await import("../fleet-context.ts");
-        const { safeText } = await import("../render/safe-text.ts");
-        const { terminal, signal } = session;
-        const deadlineMs = durationMsOf("--timeout", options.timeout);
-        const context = await openFleet(session, [], { on: options.on });
-        const width = Math.max(...context.hosts.map((host) => host.name.length));
-        return withSessions(session, context, async (sessions) => {
-          let failed = 0;
-          const outputs = await Promise.all(
-            context.hosts.map(async (host) => {
-              const prefix = terminal.colors.cyan(host.name.padEnd(width));
-              const stdout = linesOf((line) => {
-                if (!session.options.json) terminal.out(`${prefix} | ${safeText(line)}`);
-              });
-              const stderr = linesOf((line) => {
-                if (!session.options.json) terminal.err(`${prefix} ! ${safeText(line)}`);
-              });
-              try {
-                const outcome = await sessions.get(host.name)?.connection.run(
-                  { argv: command as [string, ...string[]] },
-                  {
-                    signal,
-                    deadlineMs,
-                    onStdout: stdout.push,
-                    onStderr: stderr.push,
-                  },
-                );
-                stdout.end();
-                stderr.end();
-                if (outcome?.code !== 0) {
-                  failed++;
-                  terminal.err(`${prefix} ! exit ${outcome?.code ?? "by signal"}`);
-                }
-                return {
-                  host: host.name,
-                  exitCode: outcome?.code ?? null,
-                  stdout: outcome?.stdout.toString("utf8") ?? "",
-                  stderr: outcome?.stderr.toString("utf8") ?? "",
-                };
-              } catch (error) {
-                if (signal.aborted) throw error;
-                failed++;
-                if (!(error instanceof OperationError)) throw error;
-                const { code, message, hint } = error;
-                terminal.err(`${prefix} ! ${safeText(message)} [${code}]`);
-                if (hint !== undefined) terminal.err(`${prefix} ! ${safeText(hint)}`);
-                return { host: host.name, exitCode: null, error: { code, message, ...(hint && { hint }) } };
-              }
-            }),
-          );
-          if (session.options.json) terminal.out(JSON.stringify({ hosts: outputs }));
-          return failed === 0 ? EXIT.ok : EXIT.hostsFailed;
-        });
+      action(async (session, command: string[], options: ExecOptions & { on: string[] }) => {
+        checkOptions(options);
+        const { openFleet } = await import("../fleet-context.ts");
+        return execute(session, await openFleet(session, [], { on: options.on }), command, options);
       }),
     );
 
@@ -83,40 +42,67 @@ export function registerExec(program: Command): void {
     .command("ssh")
     .summary("open a shell on a host")
     .description(
-      "Opens an interactive shell on HOST, or runs COMMAND there, with the connection settings that the fleet declares.",
+      "Opens an interactive shell on HOST, or runs COMMAND there, with the connection settings that the fleet declares. Where HOST is a glob or @tag that means several hosts, COMMAND is run on all of them as by 'pristine exec'.",
     )
-    .argument("<host>", "the host's name")
+    .argument("<host>", "a host's name, or with a command also a glob or @tag")
     .argument("[command...]", "a command to run instead of a shell, after --")
-    .addHelpText("after", exitCodesHelp({ ok: "the shell ended well; otherwise the exit status of ssh" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "the shell ended well; otherwise the exit status of ssh",
+        usage: "usage or evaluation error",
+        hostsFailed: "of several hosts, the command failed on some",
+      }),
+    )
     .action(
       action(async (session, host: string, command: string[]) => {
         const { openFleet, withSessions } = await import("../fleet-context.ts");
         const { run } = await import("../../system/process.ts");
         const context = await openFleet(session, [host]);
+        if (context.hosts.length > 1) {
+          if (command.length > 0) return execute(session, context, command, DEFAULTS);
+          throw new OperationError(
+            "USAGE",
+            `'${host}' means ${context.hosts.length} hosts, and a shell is one host's`,
+            {
+              hint: `name one of ${context.hosts.map(({ name }) => name).join(", ")}, or give a command after --`,
+            },
+          );
+        }
         return withSessions(session, context, async (sessions) => {
-          const argv = await sessions
-            .get(context.hosts[0]?.name ?? "")
-            ?.connection.interactive(command, session.signal);
+          const [open] = sessions.values();
+          const argv = await open!.connection.interactive(command, {
+            isTerminal: process.stdin.isTTY,
+            signal: session.signal,
+          });
           session.progress.close();
-          const outcome = await run(argv ?? [], { stdin: "inherit", output: "inherit", group: "shared" });
+          const outcome = await run(argv, { stdin: "inherit", output: "inherit", group: "shared" });
           return outcome.code ?? EXIT.interrupted;
         });
       }),
     );
 }
 
-/** Splits chunks of bytes into lines. */
-function linesOf(onLine: (line: string) => void): { push: (chunk: Uint8Array) => void; end: () => void } {
-  const decoder = new TextDecoder();
-  let pending = "";
+/** Refuses what cannot be meant before anything is evaluated. */
+function checkOptions(options: ExecOptions): { deadlineMs: number; concurrencyMax: number } {
   return {
-    push: (chunk) => {
-      const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n");
-      pending = lines.pop() ?? "";
-      for (const line of lines) onLine(line.replace(/\r$/, ""));
-    },
-    end: () => {
-      if (pending !== "") onLine(pending);
-    },
+    deadlineMs: durationMsOf("--timeout", options.timeout),
+    concurrencyMax: wholeNumberOf("--parallel", options.parallel, { min: 1 }),
   };
+}
+
+async function execute(
+  session: Session,
+  context: FleetContext,
+  command: readonly string[],
+  options: ExecOptions,
+): Promise<number> {
+  const { withSessions } = await import("../fleet-context.ts");
+  const { exitCodeOfRuns, runOnHosts } = await import("../run-on-hosts.ts");
+  const argv = command as [string, ...string[]];
+  return withSessions(session, context, async (sessions) => {
+    const runs = await runOnHosts(session, [...sessions.values()], { argv, ...checkOptions(options) });
+    if (session.options.json) session.terminal.out(JSON.stringify({ hosts: runs }));
+    return exitCodeOfRuns(runs);
+  });
 }

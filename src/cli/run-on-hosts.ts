@@ -1,0 +1,88 @@
+/** Runs one command on hosts, and shows each line of what it writes behind the name of its host, as it comes. */
+
+import { mapConcurrently } from "../base/concurrency.ts";
+import { OperationError } from "../base/errors.ts";
+import type { HostSession } from "../fleet/host-session.ts";
+import { EXIT } from "./exit-codes.ts";
+import { safeText } from "./render/safe-text.ts";
+import type { Session } from "./session.ts";
+
+/** What came of the command on one host. */
+export interface HostRun {
+  readonly host: string;
+  /** `null` when a signal ended it, or when it never ran. */
+  readonly exitCode: number | null;
+  readonly stdout?: string;
+  readonly stderr?: string;
+  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
+}
+
+export interface RunOnHosts {
+  readonly argv: readonly [string, ...string[]];
+  readonly deadlineMs: number | "none";
+  readonly concurrencyMax: number;
+}
+
+/** One outcome per host, in order; with `--json`, output is in these rather than on the terminal. */
+export async function runOnHosts(
+  session: Session,
+  sessions: readonly HostSession[],
+  options: RunOnHosts,
+): Promise<HostRun[]> {
+  const { terminal, signal } = session;
+  const captures = session.options.json;
+  const width = Math.max(...sessions.map(({ host }) => host.name.length));
+  return mapConcurrently(sessions, options.concurrencyMax, async ({ host, connection }) => {
+    const prefix = terminal.colors.cyan(host.name.padEnd(width));
+    const complain = (text: string): void => terminal.err(`${prefix} ! ${safeText(text)}`);
+    const stdout = linesOf((line) => terminal.out(`${prefix} | ${safeText(line)}`));
+    const stderr = linesOf(complain);
+    try {
+      const outcome = await connection.run(
+        { argv: options.argv },
+        {
+          signal,
+          deadlineMs: options.deadlineMs,
+          captures,
+          ...(captures ? {} : { onStdout: stdout.push, onStderr: stderr.push }),
+        },
+      );
+      stdout.end();
+      stderr.end();
+      if (outcome.code !== 0) complain(outcome.code === undefined ? "ended by a signal" : `exit ${outcome.code}`);
+      const output = captures
+        ? { stdout: outcome.stdout.toString("utf8"), stderr: outcome.stderr.toString("utf8") }
+        : {};
+      return { host: host.name, exitCode: outcome.code ?? null, ...output };
+    } catch (error) {
+      if (signal.aborted || !(error instanceof OperationError)) throw error;
+      stdout.end();
+      const { code, message, hint } = error;
+      complain(`${message} [${code}]`);
+      if (hint !== undefined) complain(hint);
+      return { host: host.name, exitCode: null, error: { code, message, ...(hint && { hint }) } };
+    }
+  });
+}
+
+/** 0 when the command succeeded on every host. */
+export function exitCodeOfRuns(runs: readonly HostRun[]): number {
+  return runs.every(({ exitCode }) => exitCode === 0) ? EXIT.ok : EXIT.hostsFailed;
+}
+
+/** Splits chunks of bytes into lines. */
+function linesOf(onLine: (line: string) => void): { push: (chunk: Uint8Array) => void; end: () => void } {
+  const decoder = new TextDecoder();
+  let pending = "";
+  return {
+    push: (chunk) => {
+      const lines = (pending + decoder.decode(chunk, { stream: true })).split("\n");
+      pending = lines.pop() ?? "";
+      for (const line of lines) onLine(line.replace(/\r$/, ""));
+    },
+    end: () => {
+      if (pending !== "") onLine(pending);
+      pending = "";
+    },
+  };
+}

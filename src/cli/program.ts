@@ -11,6 +11,7 @@ import { registerInit } from "./commands/init.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerLab } from "./commands/lab.ts";
 import { registerLogs } from "./commands/logs.ts";
+import { registerOption } from "./commands/option.ts";
 
 declare const PRISTINE_VERSION: string;
 
@@ -37,6 +38,7 @@ export function makeProgram(): Command {
   registerInit(program);
   registerBuild(program);
   registerFlake(program);
+  registerOption(program);
   registerDeploy(program);
   registerInspect(program);
   registerExec(program);

@@ -108,6 +108,14 @@ export function nixString(text: string): string {
 /** Whose systems an inventory is to have; evaluating a system takes far longer than the rest. */
 export type SystemsWanted = "none" | "all" | readonly string[];
 
+/** Says what to do about a fleet file that is not there. */
+export async function requireFleetFile(fleetFile: string): Promise<void> {
+  if (await exists(resolve(fleetFile))) return;
+  throw new OperationError("FLEET_FILE_MISSING", `there is no fleet file ${fleetFile}`, {
+    hint: "run 'pristine init' to make one, or name it with --fleet FILE",
+  });
+}
+
 /** Evaluates a fleet file. An evaluation error of any wanted host fails the whole, with the host's name in the trace. */
 export async function loadInventory(
   fleetFile: string,
@@ -115,11 +123,7 @@ export async function loadInventory(
   signal: AbortSignal,
 ): Promise<Inventory> {
   const file = resolve(fleetFile);
-  if (!(await exists(file))) {
-    throw new OperationError("FLEET_FILE_MISSING", `there is no fleet file ${fleetFile}`, {
-      hint: "run 'pristine init' to make one, or name it with --fleet FILE",
-    });
-  }
+  await requireFleetFile(fleetFile);
   const ask = async (expression: string, perMember: boolean): Promise<EvaluationResult> =>
     await evaluate({ expression, baseDir: dirname(file), output: "json", strict: true, perMember }, signal);
   const evaluation = await ask(inventoryExpression(file, systems), true);

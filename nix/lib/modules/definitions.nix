@@ -1,7 +1,7 @@
 # One option: from its declaration and its definitions to its value.
 { lib }:
 let
-  inherit (builtins) addErrorContext concatMap filter foldl' head isBool length sort tail typeOf;
+  inherit (builtins) addErrorContext concatMap filter foldl' head isBool length removeAttrs sort tail typeOf;
   inherit (lib.options) showOption;
   inherit (lib.moduleErrors) showDefinitions showFiles;
   inherit (lib.modules) defaultOrder defaultPriority kindOf optionDefaultPriority;
@@ -18,6 +18,7 @@ let
               file = head declaration.declarations;
               value = declaration.default;
               priority = optionDefaultPriority;
+              isDefault = true;
             }
           ]
           ++ definitions
@@ -54,6 +55,13 @@ let
         inherit (definition) file value;
       }) merged.resolved.values;
       files = map (definition: definition.file) merged.resolved.values;
+      # Those that others override, too; the option's own default has no place.
+      definitionsWithPriorities = map (definition: {
+        inherit (definition) file value;
+        pos = definition.pos or null;
+        priority = definition.priority or defaultPriority;
+        isDefault = definition.isDefault or false;
+      }) merged.resolved.flat;
       __toString = _: showOption loc;
     };
 
@@ -87,7 +95,7 @@ let
         else if kind == "order" then
           go (here // { order = value.priority; }) value.content
         else if kind == "definition" then
-          go (here // { inherit (value) file; }) value.value
+          go (removeAttrs here [ "pos" ] // { inherit (value) file; }) value.value
         else
           [ (here // { inherit value; }) ];
     in
@@ -115,6 +123,7 @@ let
           winners;
     in
     {
+      inherit flat;
       highestPrio = if flat == [ ] then defaultPriority else highestPrio;
       values =
         if flat != [ ] && tail flat == [ ] then
@@ -150,6 +159,7 @@ in
 {
   inherit
     evalOption
+    flattenDefinition
     mergeDefinitions
     ;
 }

@@ -5,6 +5,7 @@ import type { HostStatus } from "../../fleet/status.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action, type Session } from "../session.ts";
 import { onOption } from "../host-option.ts";
+import { durationMsOf } from "../option-values.ts";
 
 export function registerInspect(program: Command): void {
   program
@@ -16,17 +17,22 @@ export function registerInspect(program: Command): void {
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
     .addOption(onOption())
     .option("--no-health", "do not run the health checks")
+    .option("-w, --watch", "ask again and again until Ctrl-C; redraws on a terminal, else prints what changed")
+    .option("--every <seconds>", "how long --watch waits between two times", "5")
     .addHelpText(
       "after",
       exitCodesHelp({
         ok: "every host is as declared and healthy",
         usage: "usage or evaluation error",
         hostsFailed: "a host differs, is unhealthy, drifted or was not reached",
+        interrupted: "ended by Ctrl-C, as --watch is",
       }),
     )
     .action(
-      action(async (session, names: string[], options: { on: string[]; health: boolean }) => {
-        const statuses = await readStatuses(session, names, options);
+      action(async (session, names: string[], options: StatusOptions) => {
+        const everyMs = durationMsOf("--every", options.every);
+        if (options.watch === true) return watchStatuses(session, names, { ...options, everyMs });
+        const statuses = await withStatuses(session, names, options, (ask) => ask());
         const { renderStatuses } = await import("../render/status.ts");
         if (session.options.json) session.terminal.out(JSON.stringify({ hosts: statuses }));
         else for (const line of renderStatuses(statuses, session.terminal)) session.terminal.out(line);
@@ -111,20 +117,50 @@ export function registerInspect(program: Command): void {
     );
 }
 
-async function readStatuses(
+interface StatusOptions {
+  readonly on: readonly string[];
+  readonly health: boolean;
+  readonly watch?: boolean;
+  readonly every: string;
+}
+
+/** Opens the hosts, and calls `use` with what asks all of them how they are. */
+async function withStatuses<T>(
   session: Session,
   names: readonly string[],
-  options: { on: readonly string[]; health: boolean },
-): Promise<HostStatus[]> {
+  options: Pick<StatusOptions, "on" | "health">,
+  use: (ask: () => Promise<HostStatus[]>) => Promise<T>,
+): Promise<T> {
   const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
   const { statusOfHosts } = await import("../../fleet/status.ts");
   const context = await openFleet(session, names, { on: options.on, systems: true });
   await buildKits(session, context);
   return withSessions(session, context, (sessions) =>
-    statusOfHosts([...sessions.values()], {
-      declared: context.inventory.systems,
-      health: options.health,
-      signal: session.signal,
-    }),
+    use(() =>
+      statusOfHosts([...sessions.values()], {
+        declared: context.inventory.systems,
+        health: options.health,
+        signal: session.signal,
+      }),
+    ),
   );
+}
+
+async function watchStatuses(
+  session: Session,
+  names: readonly string[],
+  options: Pick<StatusOptions, "on" | "health"> & { readonly everyMs: number },
+): Promise<number> {
+  const { systemClock } = await import("../../base/clock.ts");
+  const { showRound, watch } = await import("../render/watch.ts");
+  const show = showRound(session.terminal, {
+    json: session.options.json,
+    redraws: process.stdout.isTTY && !session.options.json,
+    everyMs: options.everyMs,
+    clock: systemClock,
+  });
+  return withStatuses(session, names, options, async (ask) => {
+    session.progress.close();
+    return watch({ ask, show, everyMs: options.everyMs, clock: systemClock, signal: session.signal });
+  });
 }

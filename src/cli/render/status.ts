@@ -8,69 +8,97 @@ import { renderDuration, renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function renderStatuses(statuses: readonly HostStatus[], terminal: Terminal): string[] {
-  const { bold, dim, green, red, yellow } = terminal.colors;
-  const rows = statuses.map((status) => {
-    const { facts } = status;
-    if (facts === undefined)
-      return [
-        status.host,
-        red(
-          status.error?.code === "HOST_UNREACHABLE" || status.error?.code === "HOST_TIMEOUT" ? "unreachable" : "failed",
-        ),
-        "",
-        "",
-        "",
-        safeText(status.error?.message ?? ""),
-      ];
-    const unhealthy = status.health.filter((result) => !result.healthy).length;
-    const health =
-      unhealthy > 0
-        ? red(`${unhealthy} of ${status.health.length} failing`)
-        : facts.failedUnits.length > 0
-          ? red(`${facts.failedUnits.length} failed units`)
-          : status.health.length === 0
-            ? dim("no checks")
-            : green(`${status.health.length} ok`);
-    const generation = status.generation === undefined ? "-" : String(status.generation);
-    const declared =
-      facts.transaction !== null
-        ? yellow(safeText(facts.transaction.state))
-        : status.differs
-          ? yellow("differs")
-          : green("as declared");
-    const drift = status.drift.length === 0 ? green("none") : yellow(String(status.drift.length));
-    return [status.host, declared, generation, health, drift, renderDuration(facts.uptimeSeconds * 1000)];
-  });
+  const { bold } = terminal.colors;
   const lines = renderTable(
     ["host", "system", "generation", "health", "drift", "up"].map((title) => bold(title)),
-    rows,
+    statuses.map((status) => {
+      const { facts } = status;
+      const last =
+        facts === undefined ? safeText(status.error?.message ?? "") : renderDuration(facts.uptimeSeconds * 1000);
+      return [...cellsOf(status, terminal), last];
+    }),
   );
   for (const status of statuses) {
-    const details: string[] = [];
-    const { facts, passedOver = [] } = status;
-    if (passedOver.length > 0) details.push(safeText(`reached at ${status.address}; ${passedOver.join("; ")}`));
-    if (facts !== undefined && status.differs) {
-      details.push(
-        safeText(`runs     ${basename(facts.systems.activated ?? "an unknown system")}`),
-        `declared ${basename(status.declared)}`,
-      );
-    }
-    if (facts?.transaction != null) {
-      const { operator, state, revertsInSeconds } = facts.transaction;
-      const back = revertsInSeconds === undefined ? "" : `, returns by itself in ${Math.round(revertsInSeconds)} s`;
-      details.push(safeText(`transaction of ${operator.user}@${operator.host}: ${state}${back}`));
-    }
-    const receipt = facts?.lastReceipt;
-    if (receipt !== null && receipt !== undefined && receipt.reason !== undefined) {
-      details.push(safeText(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`));
-    }
-    for (const result of status.health)
-      if (!result.healthy) details.push(`${red("✗")} ${safeText(`${result.name}: ${result.message}`)}`);
-    for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${safeText(unit)} has failed`);
-    for (const drift of status.drift) details.push(`drift: ${safeText(describeDrift(drift))}`);
+    const details = detailsOf(status, terminal);
     if (details.length > 0) lines.push("", bold(status.host), ...details.map((line) => `  ${line}`));
   }
   return lines;
+}
+
+/** A host on one line, without what changes by itself: for telling that something else did. */
+export function renderStatusLine(status: HostStatus, terminal: Terminal): string {
+  const { facts, error } = status;
+  const [host = "", system = "", generation = "", health = "", drift = ""] = cellsOf(status, terminal);
+  if (facts === undefined) return `${host}: ${system}: ${safeText(error?.message ?? "")}`;
+  const line = `${host}: ${system}, generation ${generation}, health ${health}, drift ${drift}`;
+  return [line, ...detailsOf(status, terminal, { withCountdown: false })].join("; ");
+}
+
+/** Host, system, generation, health and drift. */
+function cellsOf(status: HostStatus, terminal: Terminal): string[] {
+  const { dim, green, red, yellow } = terminal.colors;
+  const { facts } = status;
+  if (facts === undefined) {
+    const code = status.error?.code;
+    return [
+      status.host,
+      red(code === "HOST_UNREACHABLE" || code === "HOST_TIMEOUT" ? "unreachable" : "failed"),
+      "",
+      "",
+      "",
+    ];
+  }
+  const unhealthy = status.health.filter((result) => !result.healthy).length;
+  const health =
+    unhealthy > 0
+      ? red(`${unhealthy} of ${status.health.length} failing`)
+      : facts.failedUnits.length > 0
+        ? red(`${facts.failedUnits.length} failed units`)
+        : status.health.length === 0
+          ? dim("no checks")
+          : green(`${status.health.length} ok`);
+  const generation = status.generation === undefined ? "-" : String(status.generation);
+  const declared =
+    facts.transaction !== null
+      ? yellow(safeText(facts.transaction.state))
+      : status.differs
+        ? yellow("differs")
+        : green("as declared");
+  const drift = status.drift.length === 0 ? green("none") : yellow(String(status.drift.length));
+  return [status.host, declared, generation, health, drift];
+}
+
+/** What is wrong with a host, or under way. */
+function detailsOf(
+  status: HostStatus,
+  terminal: Terminal,
+  options: { readonly withCountdown: boolean } = { withCountdown: true },
+): string[] {
+  const { red } = terminal.colors;
+  const { facts, passedOver = [] } = status;
+  const details: string[] = [];
+  if (passedOver.length > 0) details.push(safeText(`reached at ${status.address}; ${passedOver.join("; ")}`));
+  if (facts !== undefined && status.differs) {
+    details.push(
+      safeText(`runs     ${basename(facts.systems.activated ?? "an unknown system")}`),
+      `declared ${basename(status.declared)}`,
+    );
+  }
+  if (facts?.transaction != null) {
+    const { operator, state, revertsInSeconds } = facts.transaction;
+    const isCounted = revertsInSeconds !== undefined && options.withCountdown;
+    const back = isCounted ? `, returns by itself in ${Math.round(revertsInSeconds)} s` : "";
+    details.push(safeText(`transaction of ${operator.user}@${operator.host}: ${state}${back}`));
+  }
+  const receipt = facts?.lastReceipt;
+  if (receipt !== null && receipt !== undefined && receipt.reason !== undefined) {
+    details.push(safeText(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`));
+  }
+  for (const result of status.health)
+    if (!result.healthy) details.push(`${red("✗")} ${safeText(`${result.name}: ${result.message}`)}`);
+  for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${safeText(unit)} has failed`);
+  for (const drift of status.drift) details.push(`drift: ${safeText(describeDrift(drift))}`);
+  return details;
 }
 
 function describeDrift(drift: Drift): string {

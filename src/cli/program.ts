@@ -5,6 +5,7 @@ import { registerBuild } from "./commands/build.ts";
 import { registerCache } from "./commands/cache.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDeploy } from "./commands/deploy.ts";
+import { registerDiff } from "./commands/diff.ts";
 import { registerExec } from "./commands/exec.ts";
 import { registerFlake } from "./commands/flake.ts";
 import { registerInit } from "./commands/init.ts";
@@ -41,6 +42,7 @@ export function makeProgram(): Command {
   registerOption(program);
   registerDeploy(program);
   registerInspect(program);
+  registerDiff(program);
   registerExec(program);
   registerLogs(program);
   registerLab(program);

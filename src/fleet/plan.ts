@@ -140,7 +140,12 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   };
 }
 
-async function systemObject(path: string, store: ReadStore, options: PlanOptions): Promise<SystemObject> {
+/** A system of a host as far as comparing needs it. */
+export async function systemObject(
+  path: string,
+  store: ReadStore,
+  options: Pick<PlanOptions, "localStore" | "signal">,
+): Promise<SystemObject> {
   return new SystemObject(await openSystemTree(path, options.localStore, store, options.signal), path);
 }
 

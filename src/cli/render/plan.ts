@@ -3,6 +3,8 @@
 import { basename } from "node:path";
 import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
 import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
+import type { SystemObject } from "../../machine/system-object.ts";
+import type { UnitChange } from "../../machine/unit-plan.ts";
 import { safeText } from "./safe-text.ts";
 import { renderBytes, renderCount } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -41,21 +43,8 @@ function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): s
   const lines = [`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system ?? "nothing")}`];
   const { diff, copy } = plan;
   if (diff !== undefined) lines.push(...renderDiff(diff, terminal));
-  if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined) {
-    for (const file of diff.etc) {
-      lines.push(`  ${dim(file.path)}`);
-      for (const { kind, text } of diffEtcFile(plan.old, plan.wanted, file.path)) {
-        const shown = safeText(text);
-        lines.push(
-          kind === "added"
-            ? terminal.colors.green(`    + ${shown}`)
-            : kind === "removed"
-              ? red(`    - ${shown}`)
-              : dim(`      ${shown}`),
-        );
-      }
-    }
-  }
+  if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined)
+    lines.push(...renderFileDiffs(diff, { old: plan.old, next: plan.wanted }, terminal));
   if (copy !== undefined)
     lines.push(
       `  copy      ${copy.paths.length === 0 ? "nothing" : `${renderCount(copy.paths.length, "path")}, ${renderBytes(copy.bytes)}`}`,
@@ -67,7 +56,32 @@ function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): s
   return lines;
 }
 
-function renderDiff(diff: SystemDiff, terminal: Terminal): string[] {
+/** The changed lines of each changed file of `/etc`. */
+export function renderFileDiffs(
+  diff: SystemDiff,
+  systems: { readonly old: SystemObject | undefined; readonly next: SystemObject },
+  terminal: Terminal,
+): string[] {
+  const { dim, green, red } = terminal.colors;
+  return diff.etc.flatMap(({ path }) => [
+    `  ${dim(path)}`,
+    ...diffEtcFile(systems.old, systems.next, path).map(({ kind, text }) => {
+      const shown = safeText(text);
+      return kind === "added"
+        ? green(`    + ${shown}`)
+        : kind === "removed"
+          ? red(`    - ${shown}`)
+          : dim(`      ${shown}`);
+    }),
+  ]);
+}
+
+/** What differs, a line per kind of thing; `units` as what a switch would do to them, or as what they are. */
+export function renderDiff(
+  diff: SystemDiff,
+  terminal: Terminal,
+  options: { readonly units: "actions" | "changes" } = { units: "actions" },
+): string[] {
   const { green, red, yellow } = terminal.colors;
   const lines: string[] = [];
   const list = (label: string, items: readonly string[]): void => {
@@ -91,28 +105,25 @@ function renderDiff(diff: SystemDiff, terminal: Terminal): string[] {
     "packages",
     diff.packages.map((change) => signed(change.kind, safeText(packageText(change)))),
   );
-  list(
-    "stop",
-    diff.units.changes.filter((change) => change.action === "stop").map((change) => change.unit),
-  );
-  list(
-    "restart",
-    diff.units.changes.filter((change) => change.action === "restart").map((change) => change.unit),
-  );
-  list(
-    "reload",
-    diff.units.changes.filter((change) => change.action === "reload").map((change) => change.unit),
-  );
-  list(
-    "start",
-    diff.units.changes.filter((change) => change.action === "start").map((change) => change.unit),
-  );
-  list(
-    "left",
-    diff.units.changes
-      .filter((change) => change.action === "skip")
-      .map((change) => `${change.unit} (${change.reason})`),
-  );
+  const unitsOf = (action: UnitChange["action"]): string[] =>
+    diff.units.changes.filter((change) => change.action === action).map((change) => change.unit);
+  if (options.units === "changes") {
+    const kinds = { start: "added", stop: "removed" } as const;
+    styled(
+      "units",
+      diff.units.changes.map(({ action, unit }) =>
+        signed(action === "start" || action === "stop" ? kinds[action] : "changed", safeText(unit)),
+      ),
+    );
+  } else {
+    for (const action of ["stop", "restart", "reload", "start"] as const) list(action, unitsOf(action));
+    list(
+      "left",
+      diff.units.changes
+        .filter((change) => change.action === "skip")
+        .map((change) => `${change.unit} (${change.reason})`),
+    );
+  }
   styled(
     "/etc",
     diff.etc.map((file) => signed(file.kind, safeText(file.path.slice("/etc/".length)))),

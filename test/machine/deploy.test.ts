@@ -11,6 +11,8 @@ import { after, before, suite, test } from "node:test";
 import { labDown } from "../../src/lab/lab.ts";
 import { labPaths } from "../../src/lab/lab-names.ts";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
+import type { Side } from "../../src/fleet/compare.ts";
+import type { SystemDiff } from "../../src/machine/system-diff.ts";
 import type { EphemeralAnswer } from "../../src/machine/facts.ts";
 import type { Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
@@ -234,6 +236,44 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     assert.deepEqual(statusOf(outcomes), { web1: "activated", web2: "unchanged" });
     assert.ok((outcomes["web1"]?.copied?.paths ?? 99) < 12);
     assert.match(await web1.page(), /Good day/);
+  });
+
+  test("what hosts keep is compared, their journals are read, and watching them ends by Ctrl-C", async () => {
+    type Answer = { from: Side; to: Side; diff: SystemDiff; files?: { path: string; lines: unknown[] }[] };
+    const change = await fleet.ask<Answer>(["diff", "--lab", "web1", "--diff"]);
+    const { generations, systems } = await web1.facts();
+    assert.deepEqual([change.to.isRunning, change.to.system], [true, systems.activated]);
+    assert.equal(change.from.system, generations.find(({ number }) => number === change.from.generation)?.path);
+    assert.notEqual(change.from.system, change.to.system);
+    assert.deepEqual(
+      change.files?.map(({ path }) => path),
+      change.diff.etc.map(({ path }) => path),
+    );
+    const hosts = await fleet.ask<Answer>(["diff", "--lab", "web1", "web2"]);
+    assert.ok(hosts.diff.etc.some(({ path, kind }) => path === "/etc/hostname" && kind === "changed"));
+
+    await fleet.run(["exec", "--lab", "--", "sh", "-c", "echo a mark | systemd-cat -t everyday"]);
+    const logs = await fleet.run(["logs", "--lab", "-n", "200", "--since", "-1min"]);
+    for (const name of ["web1", "web2"])
+      assert.match(logs.stdout, new RegExp(`^${name} \\| .* everyday\\[\\d+\\]: a mark$`, "m"));
+
+    const [receipt] = await web1.receipts();
+    const told = await fleet.run(["logs", "--lab", "web1", "--deployment", receipt!.id.slice(0, 15)]);
+    assert.match(told.stdout, /^web1: .* confirmed\n  by +.*: deploy \(switch\)\n[^]*Z {2}healthy: /);
+
+    let asked = 0;
+    const args = ["status", "--lab", "--watch", "--every", "0.5", "--no-health", "--show-commands", "web1"];
+    const watched = await fleet.run(args, {
+      exit: [130],
+      onLine: (line, kill) => {
+        if (/^web1 \+ .*pristine-kit facts$/.test(line) && ++asked === 3) kill("SIGINT");
+      },
+    });
+    assert.match(
+      watched.stdout,
+      /^\S+ \S+ web1: as declared, generation \d+, .*\n$/,
+      "one line, because nothing changed",
+    );
   });
 
   test("goal test lasts until the next reboot; identity and declared directories outlive it, strays do not", async () => {

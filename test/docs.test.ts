@@ -107,7 +107,13 @@ function helpOf(path: readonly string[]): string {
 
 /** The names of a command's subcommands. */
 function commandsOf(path: readonly string[]): string[] {
-  return commandAt(path).commands.map((command) => command.name());
+  const command = commandAt(path);
+  // What only scripts call is hidden from people.
+  return command
+    .createHelp()
+    .visibleCommands(command)
+    .map((visible) => visible.name())
+    .filter((name) => name !== "help");
 }
 
 function commandAt(path: readonly string[]): Command {

@@ -5,6 +5,7 @@ import { registerBuild } from "./commands/build.ts";
 import { registerCache } from "./commands/cache.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDeploy } from "./commands/deploy.ts";
+import { registerCompletion } from "./commands/completion.ts";
 import { registerDiff } from "./commands/diff.ts";
 import { registerExec } from "./commands/exec.ts";
 import { registerFlake } from "./commands/flake.ts";
@@ -48,6 +49,7 @@ export function makeProgram(): Command {
   registerLab(program);
   registerCache(program);
   registerDemo(program);
+  registerCompletion(program);
 
   // Commander prints its own errors; only the exit status is ours. Subcommands inherit the override.
   for (const command of [...program.commands, ...program.commands.flatMap((group) => group.commands)])

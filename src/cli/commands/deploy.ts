@@ -1,6 +1,6 @@
 /** `pristine plan`, `deploy` and `rollback`: what would be done, and doing it. */
 
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import type { FleetPlan } from "../../fleet/plan.ts";
 import type { TransactionGoal } from "../../machine/transaction.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
@@ -168,18 +168,9 @@ export function registerDeploy(program: Command): void {
 function withPlanOptions(command: Command): Command {
   return command
     .addOption(onOption())
-    .option("--goal <goal>", `one of ${GOALS.join(", ")}`, parseGoal, "switch")
+    .addOption(new Option("--goal <goal>", "what is to become of the system").choices(GOALS).default("switch"))
     .option("--parallel <count>", "how many hosts at once", "10")
     .option("--adopt", "take over hosts that were deployed under another name or by another fleet");
-}
-
-function parseGoal(text: string): TransactionGoal {
-  const goal = GOALS.find((known) => known === text);
-  if (goal !== undefined) return goal;
-  throw Object.assign(new Error(`'${text}' is not a goal; one of: ${GOALS.join(", ")}`), {
-    code: "commander.invalidArgument",
-    exitCode: 1,
-  });
 }
 
 /** Shows a plan to people; programs get it with the command's one answer. */

@@ -1,6 +1,6 @@
 /** `pristine lab`: local hosts for rehearsing a fleet, and the faults that they can be given. */
 
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { Argument, type Command, InvalidArgumentError, Option } from "commander";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action, type Session } from "../session.ts";
 
@@ -289,7 +289,7 @@ function registerPower(lab: Command): void {
     .description(
       "  on      boot, and wait for ssh\n  off     shut down in order\n  reboot  reboot in order, and wait for ssh\n  cut     end every process of the host at one instant\n\nWhat a host had written before a cut is kept: this machine does not lose power.",
     )
-    .argument("<what>", "on, off, cut or reboot", oneOf(Object.keys(DOES)))
+    .addArgument(new Argument("<what>", "what to do").choices(Object.keys(DOES)))
     .argument("<hosts...>", "hosts of the lab")
     .addHelpText("after", exitCodesHelp(CODES))
     .action(
@@ -313,7 +313,7 @@ function registerLink(lab: Command): void {
     .description(
       "The cable is pulled at the switch: the host does not notice, and it stays pulled when the host reboots.",
     )
-    .argument("<state>", "up or down", oneOf(["up", "down"]))
+    .addArgument(new Argument("<state>", "the cable's").choices(["up", "down"]))
     .argument("<hosts...>", "hosts of the lab")
     .addHelpText("after", exitCodesHelp(CODES))
     .action(
@@ -363,7 +363,7 @@ function registerDisk(lab: Command): void {
     .command("disk")
     .summary("fill the disks of hosts, or free them again")
     .description("Fills a host's disk with a file of the lab's, to see what a full disk does, or removes that file.")
-    .argument("<what>", "fill or free", oneOf(["fill", "free"]))
+    .addArgument(new Argument("<what>", "what to do").choices(["fill", "free"]))
     .argument("<hosts...>", "hosts of the lab")
     .option("--leave <size>", "how much to leave free", sizeOf, 0)
     .addHelpText("after", exitCodesHelp(CODES))
@@ -458,13 +458,6 @@ async function printHosts(session: Session, hosts: readonly import("../../lab/la
 function withoutEscapes(text: string): string {
   // eslint-disable-next-line no-control-regex -- escape sequences are what this removes
   return text.replace(/\u001b\[[0-9;?]*[A-Za-z]|\u001b\][^\u0007]*\u0007|\r/g, "");
-}
-
-function oneOf(choices: readonly string[]): (text: string) => string {
-  return (text) => {
-    if (choices.includes(text)) return text;
-    throw new InvalidArgumentError(`it must be ${choices.join(", ")}`);
-  };
 }
 
 function numberOf(text: string): number {

@@ -65,7 +65,7 @@ export async function optionsPage(signal: AbortSignal): Promise<string> {
     "<!-- Written by scripts/options-doc.ts from the declarations in nix/modules. Do not edit. -->",
     "",
     `Every option that a host's modules can set, ${options.length} of them. \`<name>\` stands for a name you choose, \`*\` for an element of a`,
-    "list. `pristine eval hosts.HOST.config.OPTION` shows the value an option has on a host. Names and meanings are NixOS's where NixOS has",
+    "list. `pristine option HOST OPTION` shows the value an option has on a host, and why. Names and meanings are NixOS's where NixOS has",
     "the option; `deployment`, `persistence` and `system` are Pristine's own.",
     "",
     titles.map((title) => `[\`${title}\`](#${anchor(title)})`).join(" · "),

@@ -1,77 +1,55 @@
-# How to tell whether a host works: what must answer before a deployment is confirmed.
-{ config, lib, ... }:
+# How to tell whether a host works: what must work before a deployment is confirmed.
+{
+  config,
+  lib,
+  options,
+  ...
+}:
 let
-  inherit (lib) attrNames filter mapAttrsToList mkOption types;
-  checks = config.deployment.healthChecks;
-
-  kinds = [
+  inherit (builtins)
+    any
+    attrNames
+    attrValues
+    concatLists
+    elem
+    filter
+    head
+    length
+    match
+    toString
+    unsafeGetAttrPos
+    ;
+  inherit (lib)
+    concatStringsSep
+    filterAttrs
+    mapAttrsToList
+    mkOption
+    optionalAttrs
+    optionals
+    types
+    ;
+  inherit (config) deployment;
+  checks = deployment.healthChecks;
+  kinds = import ./health-checks/kinds.nix { inherit lib; };
+  kindNames = [
     "http"
     "tcp"
+    "dns"
     "unit"
     "command"
+    "file"
+    "disk"
+    "memory"
   ];
+  # What the activation of a system may take is 300 seconds; units are to have some of them.
+  hostSecondsMax = 240;
 
   check = types.submodule {
-    options = {
-      http = mkOption {
-        type = types.nullOr (
-          types.submodule {
-            options = {
-              url = mkOption {
-                type = types.strMatching "https?://.+";
-                example = "http://localhost/";
-                description = "What is asked for, from the host itself.";
-              };
-              status = mkOption {
-                type = types.nullOr (types.ints.between 100 599);
-                default = null;
-                description = "The status the answer must have; null means any of 200 to 399.";
-              };
-              body = mkOption {
-                type = types.nullOr types.nonEmptyStr;
-                default = null;
-                description = "A text the answer must contain.";
-              };
-            };
-          }
-        );
-        default = null;
-        description = "An HTTP request that must be answered.";
-      };
-      tcp = mkOption {
-        type = types.nullOr (
-          types.submodule {
-            options = {
-              host = mkOption {
-                type = types.nonEmptyStr;
-                default = "localhost";
-                description = "The name or address to connect to.";
-              };
-              port = mkOption {
-                type = types.port;
-                description = "The port to connect to.";
-              };
-            };
-          }
-        );
-        default = null;
-        description = "A TCP connection that must be accepted.";
-      };
-      unit = mkOption {
-        type = types.nullOr (types.strMatching "[a-zA-Z0-9@%:_.\\-]+[.][a-z]+");
-        default = null;
-        example = "nginx.service";
-        description = "A unit that must be active.";
-      };
-      command = mkOption {
-        type = types.nullOr (types.nonEmptyListOf types.str);
-        default = null;
-        example = [
-          "/usr/bin/test"
-          "-e"
-          "/run/app.sock"
-        ];
-        description = "A command that must succeed, as a list of words.";
+    options = kinds.options // {
+      settle = mkOption {
+        type = types.ints.unsigned;
+        default = 0;
+        description = "How many seconds after the activation the first attempt is made.";
       };
       timeout = mkOption {
         type = types.ints.positive;
@@ -91,14 +69,26 @@ let
     };
   };
 
-  given = check: filter (kind: check.${kind} != null) kinds;
+  given = check: filter (kind: check.${kind} != null) kindNames;
+  isOfOneKind = check: length (given check) == 1;
 
-  # As the host's executor reads it.
+  # Where a check was defined, for people.
+  placeOf =
+    name:
+    concatStringsSep " and " (
+      map (
+        definition:
+        let
+          pos = unsafeGetAttrPos name definition.value;
+        in
+        if pos == null then definition.file else "${pos.file}:${toString pos.line}"
+      ) (filter (definition: definition.value ? ${name}) options.deployment.healthChecks.definitionsWithLocations)
+    );
+
   dataOf =
     name: check:
     let
-      kind = builtins.head (given check);
-      withoutNulls = lib.filterAttrs (_: value: value != null);
+      kind = head (given check);
     in
     {
       inherit name kind;
@@ -106,33 +96,116 @@ let
       inherit (check) retries;
       intervalSeconds = check.interval;
     }
-    // (
-      if kind == "http" then
-        withoutNulls check.http
-      else if kind == "tcp" then
-        check.tcp
-      else
-        { ${kind} = check.${kind}; }
+    // optionalAttrs (check.settle != 0) { settleSeconds = check.settle; }
+    // kinds.dataOf { inherit kind check; };
+
+  # What keeps a check from ever running, or from ever succeeding.
+  problemsOf =
+    name: check:
+    let
+      kind = head (given check);
+      when = condition: message: if condition then [ message ] else [ ];
+      parts = match "https?://([^/?#]*[^/?#0-9:]|\\[[^]]*])?:([0-9]*).*" check.http.url;
+      port = if parts == null then "" else builtins.elemAt parts 1;
+      absent = "exists = false goes with no other wish";
+    in
+    if !isOfOneKind check then
+      [
+        (
+          "must be exactly one of ${concatStringsSep ", " kindNames}; it is "
+          + (if given check == [ ] then "none of them" else concatStringsSep " and " (given check))
+        )
+      ]
+    else
+      when (check.timeout > deployment.confirmTimeout) "may take ${toString check.timeout} s, longer than the host waits for confirmation (deployment.confirmTimeout = ${toString deployment.confirmTimeout})"
+      ++ when (check.settle + check.timeout > hostSecondsMax) "would have its first answer after ${toString (check.settle + check.timeout)} s (settle and timeout), and there are ${toString hostSecondsMax} s for it"
+      ++ optionals (kind == "http") (
+        when (port != "" && (builtins.stringLength port > 5 || lib.toIntBase10 port < 1 || lib.toIntBase10 port > 65535)) "asks ${check.http.url}, whose port is not from 1 to 65535"
+        ++ concatLists (
+          map (header: when (match "[A-Za-z0-9!#$%&'*+.^_`|~-]+" header == null) "names a header `${header}', which cannot be one") (
+            attrNames (check.http.headers // check.http.requestHeaders)
+          )
+        )
+        ++ when (check.http.method == "HEAD" && check.http.body != null) "wants a body of a HEAD request, whose answer has none"
+      )
+      ++ optionals (kind == "command") (
+        when (lib.hasInfix "/" (head check.command) && !lib.hasPrefix "/" (head check.command)) "runs `${head check.command}', which is relative to no directory; give the whole path"
+        ++ when (head check.command == "") "runs a command without a name"
+      )
+      ++ optionals (kind == "file" && !check.file.exists) (
+        when (any (wish: check.file.${wish} != null) [ "mode" "user" "group" "contains" "maxAge" ]) absent
+      )
+      ++ optionals (kind == "file") (
+        concatLists (
+          map
+            (
+              who:
+              let
+                wanted = check.file.${who};
+                known = attrNames config.users."${who}s";
+              in
+              when (wanted != null && !elem wanted known) "wants the ${who} `${wanted}', which this host does not have"
+            )
+            [
+              "user"
+              "group"
+            ]
+        )
+      )
+      ++ optionals (kind == "disk" || kind == "memory") (
+        concatLists (
+          mapAttrsToList (wish: amount: when ((kinds.amountOf amount).percent or 0 > 100) "wants ${wish} = \"${toString amount}\", more than there is") (
+            filterAttrs (wish: amount: amount != null && wish != "mountPoint") check.${kind}
+          )
+        )
+      );
+
+  # `match` refuses what is no regular expression; the error says whose it is.
+  checkPatterns =
+    name: check:
+    let
+      wanted =
+        if !isOfOneKind check then
+          [ ]
+        else if check.http != null then
+          attrValues check.http.headers ++ [ check.http.body ]
+        else if check.file != null then
+          [ check.file.contains ]
+        else
+          [ ];
+    in
+    value:
+    builtins.addErrorContext "while checking the patterns of deployment.healthChecks.${lib.escapeNixIdentifier name}, defined in ${placeOf name}:" (
+      builtins.deepSeq (map (text: match "(${text.matches})" "") (filter (text: text ? matches) wanted)) value
     );
+
+  wellFormed = filterAttrs (_: isOfOneKind) checks;
 in
 {
-  options.deployment.healthChecks = mkOption {
-    type = types.attrsOf check;
-    default = { };
-    example = {
-      home.http.url = "http://localhost/";
+  options.deployment = {
+    healthChecks = mkOption {
+      type = types.attrsOf check;
+      default = { };
+      example = {
+        home.http.url = "http://localhost/";
+      };
+      description = "What must work after a switch, by name. Each check is one of ${
+        concatStringsSep ", " (map (kind: "`${kind}`") kindNames)
+      }.";
     };
-    description = "What must work after a switch, by name. Each check is one of `http`, `tcp`, `unit` and `command`.";
   };
 
   config = {
-    system.meta.healthChecks = mapAttrsToList dataOf (lib.filterAttrs (_: check: given check != [ ]) checks);
+    system.meta.healthChecks = mapAttrsToList (name: check: checkPatterns name check (dataOf name check)) wellFormed;
 
-    assertions = mapAttrsToList (name: check: {
-      assertion = builtins.length (given check) == 1;
-      message =
-        "deployment.healthChecks.${lib.escapeNixIdentifier name} must be exactly one of ${lib.concatStringsSep ", " kinds}; it is "
-        + (if given check == [ ] then "none of them." else "${lib.concatStringsSep " and " (given check)}.");
-    }) checks;
+    assertions = concatLists (
+      mapAttrsToList (
+        name: check:
+        map (problem: {
+          assertion = false;
+          message = "deployment.healthChecks.${lib.escapeNixIdentifier name} ${problem}. It is defined in ${placeOf name}.";
+        }) (problemsOf name check)
+      ) checks
+    );
   };
 }

@@ -22,6 +22,9 @@ import { StepFailure } from "./kit-error.ts";
 import { revert } from "./revert.ts";
 import { TIMERS, TransactionRecord } from "./transaction-record.ts";
 
+/** What is left of the time for an activation when its checks must have ended. */
+const END_SECONDS = 10;
+
 /** Runs the transaction to the point where it awaits confirmation, or back. */
 export function execute(host: Host, id: string): void {
   const record = TransactionRecord.openKnown(host, id);
@@ -89,8 +92,14 @@ function checkHealth(activation: Activation): void {
   const units = record.unitPlan("forward") ?? EMPTY_UNIT_PLAN;
   if (record.state !== "checking") record.setState("checking");
   requireUnits(host, newlyFailed(activation, units));
-  const results = runHealthChecks(host, record.plan.healthChecks, (result) => {
-    record.append({ kind: "health", result });
+  const deadline = record.deadlineAtSeconds();
+  const endSeconds = record.plan.confirmTimeoutSeconds + END_SECONDS;
+  const results = runHealthChecks(host, record.plan.healthChecks, {
+    activatedAtMs: host.uptimeMs(),
+    ...(deadline === undefined ? {} : { untilMs: (deadline - endSeconds) * 1000 }),
+    onResult: (result) => {
+      record.append({ kind: "health", result });
+    },
   });
   const sick = results.filter((result) => !result.healthy);
   if (sick.length > 0) {

@@ -5,39 +5,51 @@
  * of the host's closure; without it through the host's own `curl`, or through bash's `/dev/tcp`. https needs `curl`.
  */
 
-import type { HealthCheck, HealthResult } from "../machine/health-check.ts";
+import {
+  type DnsWish,
+  fits,
+  type HealthCheck,
+  type HealthResult,
+  type HttpWish,
+  renderWanted,
+} from "../machine/health-check.ts";
+import { type Attempt, diskAttempt, fileAttempt, memoryAttempt, TEXT_CHARS_MAX } from "./health-of-system.ts";
 import type { CommandResult, Host } from "./host.ts";
 
-/** Of a response, this much is looked at. */
-const BODY_CHARS_MAX = 1024 * 1024;
-
-interface Attempt {
-  readonly healthy: boolean;
-  readonly message: string;
+interface HealthRun {
+  readonly onResult?: (result: HealthResult) => void;
+  /** When the system was activated, for checks that let it settle; absent when that is long ago. */
+  readonly activatedAtMs?: number;
+  /** No attempt begins after this time since boot, and none lasts much longer. */
+  readonly untilMs?: number;
 }
 
-export function runHealthChecks(
-  host: Host,
-  checks: readonly HealthCheck[],
-  onResult: (result: HealthResult) => void,
-): HealthResult[] {
+export function runHealthChecks(host: Host, checks: readonly HealthCheck[], run: HealthRun = {}): HealthResult[] {
   return checks.map((check) => {
-    const result = runHealthCheck(host, check);
-    onResult(result);
+    const result = runHealthCheck(host, check, run);
+    run.onResult?.(result);
     return result;
   });
 }
 
-function runHealthCheck(host: Host, check: HealthCheck): HealthResult {
+function runHealthCheck(host: Host, check: HealthCheck, run: HealthRun): HealthResult {
+  const { activatedAtMs, untilMs = Number.POSITIVE_INFINITY } = run;
+  if (activatedAtMs !== undefined) {
+    const settledMs = activatedAtMs + (check.settleSeconds ?? 0) * 1000;
+    host.sleepMs(Math.max(0, Math.min(settledMs, untilMs) - host.uptimeMs()));
+  }
   const began = host.uptimeMs();
-  let attempts = 0;
-  for (;;) {
-    const { healthy, message } = attempt(host, check);
+  const resultOf = ({ healthy, message }: Attempt, attempts: number): HealthResult => {
+    return { name: check.name, healthy, attempts, milliseconds: Math.round(host.uptimeMs() - began), message };
+  };
+  let last: Attempt = { healthy: false, message: "no time was left for it" };
+  for (let attempts = 0; ;) {
+    const leftSeconds = (untilMs - host.uptimeMs()) / 1000;
+    if (leftSeconds <= 0) return resultOf(last, attempts);
+    last = attempt(host, { ...check, timeoutSeconds: Math.min(check.timeoutSeconds, leftSeconds) });
     attempts++;
-    if (healthy || attempts > check.retries) {
-      return { name: check.name, healthy, attempts, milliseconds: Math.round(host.uptimeMs() - began), message };
-    }
-    host.sleepMs(check.intervalSeconds * 1000);
+    if (last.healthy || attempts > check.retries) return resultOf(last, attempts);
+    host.sleepMs(Math.max(0, Math.min(check.intervalSeconds * 1000, untilMs - host.uptimeMs())));
   }
 }
 
@@ -51,6 +63,14 @@ function attempt(host: Host, check: HealthCheck): Attempt {
       return tcpAttempt(host, check.host, check.port, check.timeoutSeconds);
     case "http":
       return httpAttempt(host, check);
+    case "dns":
+      return dnsAttempt(host, check, check.timeoutSeconds);
+    case "file":
+      return fileAttempt(host, check, check.timeoutSeconds);
+    case "disk":
+      return diskAttempt(host, check, check.timeoutSeconds);
+    case "memory":
+      return memoryAttempt(host, check.available);
   }
 }
 
@@ -121,22 +141,54 @@ function connectTo(host: Host, { address, port, timeoutSeconds, request }: Conne
   return host.run(["bash", "-c", script, "connect", address, String(port), request], { timeoutSeconds });
 }
 
-type HttpCheck = HealthCheck & { readonly kind: "http" };
+function dnsAttempt(host: Host, wish: DnsWish, timeoutSeconds: number): Attempt {
+  const { query, server } = wish;
+  const busybox = server === undefined ? undefined : host.which("busybox");
+  if (server !== undefined && busybox === undefined) {
+    return { healthy: false, message: "there is no busybox to ask a server with" };
+  }
+  const command =
+    busybox === undefined ? ["getent", "ahosts", query] : [...busybox, "nslookup", query, server as string];
+  const { code, stdout } = host.run(command, { timeoutSeconds });
+  if (code === 124) return { healthy: false, message: `no answer about ${query} after ${timeoutSeconds} s` };
+  const found =
+    busybox === undefined
+      ? stdout.split("\n").flatMap((line) => line.split(/\s+/, 1))
+      : // The server's own address comes first, before the first empty line.
+        [...stdout.slice(stdout.indexOf("\n\n")).matchAll(/^Address(?: \d+)?:\s*(\S+)/gm)].map(([, one = ""]) => one);
+  const addresses = [...new Set(found.filter((address) => address !== ""))];
+  if (addresses.length === 0) return { healthy: false, message: `${query} does not resolve` };
+  const missing = (wish.addresses ?? []).filter((address) => !addresses.includes(address.toLowerCase()));
+  const message = `${query} is ${addresses.join(", ")}`;
+  return missing.length === 0
+    ? { healthy: true, message }
+    : { healthy: false, message: `${message}, and not ${missing.join(", ")}` };
+}
+
+type HttpCheck = HttpWish & { readonly timeoutSeconds: number };
 
 interface Response {
   readonly status: number;
+  /** By name in lower case; of several with one name each. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
   readonly body: string;
 }
 
 function httpAttempt(host: Host, check: HttpCheck): Attempt {
   const response = fetchUrl(host, check);
   if (typeof response === "string") return { healthy: false, message: response };
-  const { status, body } = response;
+  const { status, headers, body } = response;
   const isWanted = check.status === undefined ? status >= 200 && status < 400 : status === check.status;
   if (!isWanted)
     return { healthy: false, message: `status ${status}${check.status === undefined ? "" : `, not ${check.status}`}` };
-  if (check.body !== undefined && !body.includes(check.body)) {
-    return { healthy: false, message: `status ${status}, but the body does not contain '${check.body}'` };
+  for (const [name, wanted] of Object.entries(check.headers ?? {})) {
+    const values = headers.filter(([key]) => key === name.toLowerCase()).map(([, value]) => value);
+    if (values.some((value) => (typeof wanted === "string" ? value === wanted : fits(value, wanted)))) continue;
+    const seen = values.length === 0 ? "has no header" : `has '${values.join("', '")}' as`;
+    return { healthy: false, message: `status ${status}, but the answer ${seen} ${name}, not ${renderWanted(wanted)}` };
+  }
+  if (check.body !== undefined && !fits(body, check.body)) {
+    return { healthy: false, message: `status ${status}, but the body does not contain ${renderWanted(check.body)}` };
   }
   return { healthy: true, message: `status ${status}` };
 }
@@ -149,15 +201,8 @@ function fetchUrl(host: Host, check: HttpCheck): Response | string {
   const isTls = scheme === "https";
   if (isTls || (host.which("busybox") === undefined && host.which("curl") !== undefined)) return curl(host, check);
   const path = rest.startsWith("/") ? rest : `/${rest}`;
-  const request = [
-    `GET ${path} HTTP/1.0`,
-    `Host: ${name}${port === undefined ? "" : `:${port}`}`,
-    "User-Agent: pristine",
-    "Accept: */*",
-    "Connection: close",
-    "",
-    "",
-  ].join("\r\n");
+  const headers = requestHeadersOf(check, `${name}${port === undefined ? "" : `:${port}`}`);
+  const request = [`${check.method ?? "GET"} ${path} HTTP/1.0`, ...headers, "", ""].join("\r\n");
   const address = name.replace(/^\[|\]$/g, "");
   const { timeoutSeconds } = check;
   const { code, stdout } = connect(host, { address, port: Number(port ?? 80), timeoutSeconds, request });
@@ -167,28 +212,51 @@ function fetchUrl(host: Host, check: HttpCheck): Response | string {
   return code === 0 ? "the answer is no HTTP" : `${name}:${port ?? 80} refuses connections`;
 }
 
+/** The lines of the request's head; what is declared replaces what we would say. */
+function requestHeadersOf(check: HttpCheck, host: string): string[] {
+  const headers = new Map([
+    ["host", `Host: ${host}`],
+    ["user-agent", "User-Agent: pristine"],
+    ["accept", "Accept: */*"],
+    ["connection", "Connection: close"],
+  ]);
+  if (check.method === "POST") headers.set("content-length", "Content-Length: 0");
+  for (const [name, value] of Object.entries(check.requestHeaders ?? {}))
+    headers.set(name.toLowerCase(), `${name}: ${value}`);
+  return [...headers.values()];
+}
+
 function parseResponse(text: string): Response | undefined {
-  const status = /^HTTP\/1\.[01] (\d{3})/.exec(text);
-  if (status === null) return undefined;
+  const status = /^HTTP\/[\d.]+ (\d{3})/.exec(text)?.[1];
+  if (status === undefined) return undefined;
   const end = text.indexOf("\r\n\r\n");
-  return { status: Number(status[1]), body: end < 0 ? "" : text.slice(end + 4, end + 4 + BODY_CHARS_MAX) };
+  // What a proxy or the server says before the answer itself.
+  const rest = end < 0 ? "" : text.slice(end + 4);
+  if (status.startsWith("1") && rest !== "") return parseResponse(rest);
+  const [, ...lines] = text.slice(0, end < 0 ? text.length : end).split("\r\n");
+  const headers = lines.flatMap((line) => {
+    const colon = line.indexOf(":");
+    return colon < 0 ? [] : [[line.slice(0, colon).toLowerCase(), line.slice(colon + 1).trim()] as const];
+  });
+  return { status: Number(status), headers, body: rest.slice(0, TEXT_CHARS_MAX) };
 }
 
 function curl(host: Host, check: HttpCheck): Response | string {
   if (host.which("curl") === undefined) return "an https check needs 'curl' in the host's packages";
+  const method = check.method ?? "GET";
   const command = [
     "curl",
     "--silent",
     "--show-error",
-    "--max-time",
-    String(check.timeoutSeconds),
-    "--write-out",
-    "\n%{http_code}",
-  ];
-  const { code, stdout, stderr } = host.run([...command, "--", check.url], {
-    timeoutSeconds: check.timeoutSeconds + 1,
-  });
+    "--include",
+    "--suppress-connect-headers",
+    ["--max-time", String(check.timeoutSeconds)],
+    method === "HEAD" ? ["--head"] : ["--request", method],
+    Object.entries(check.requestHeaders ?? {}).flatMap(([name, value]) => ["--header", `${name}: ${value}`]),
+    "--",
+    check.url,
+  ].flat();
+  const { code, stdout, stderr } = host.run(command, { timeoutSeconds: check.timeoutSeconds + 1 });
   if (code !== 0) return stderr.trim().split("\n").at(-1) ?? `curl failed (${code})`;
-  const end = stdout.lastIndexOf("\n");
-  return { status: Number(stdout.slice(end + 1)), body: stdout.slice(0, Math.min(end, BODY_CHARS_MAX)) };
+  return parseResponse(stdout) ?? "the answer is no HTTP";
 }

@@ -197,7 +197,7 @@ function check(host: Host): number {
   const system = runningSystem(host);
   const declared = system === undefined ? [] : (new SystemObject(host.files, system).meta?.healthChecks ?? []);
   const checks = input === "" ? declared : (JSON.parse(input) as HealthCheck[]);
-  const results = runHealthChecks(host, checks, () => undefined);
+  const results = runHealthChecks(host, checks);
   const healthy = results.every((result) => result.healthy);
   print({ healthy, results, failedUnits: failedUnits(host.units.list()) } satisfies CheckAnswer);
   return healthy ? 0 : 4;

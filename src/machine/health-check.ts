@@ -2,6 +2,8 @@
 
 interface HealthCheckBase {
   readonly name: string;
+  /** After the activation, the first attempt is not made before this time. */
+  readonly settleSeconds?: number;
   /** A bound on one attempt. */
   readonly timeoutSeconds: number;
   /** Attempts after the first. */
@@ -10,19 +12,59 @@ interface HealthCheckBase {
   readonly intervalSeconds: number;
 }
 
+/** A text, or a POSIX extended regular expression that fits a part of it. */
+export type WantedText = string | { readonly matches: string };
+
+/** So many, or this part of all. */
+export type WantedAmount = { readonly count: number } | { readonly percent: number };
+
+export interface HttpWish {
+  readonly url: string;
+  /** `GET` when absent. */
+  readonly method?: string;
+  readonly requestHeaders?: Readonly<Record<string, string>>;
+  /** The wanted status; any of 200…399 when absent. */
+  readonly status?: number;
+  /** Headers the answer must have, a text being the whole value. */
+  readonly headers?: Readonly<Record<string, WantedText>>;
+  /** A text the body must contain, or what a part of it must fit. */
+  readonly body?: WantedText;
+}
+
+export interface FileWish {
+  readonly path: string;
+  readonly exists: boolean;
+  /** Octal. */
+  readonly mode?: string;
+  readonly user?: string;
+  readonly group?: string;
+  readonly contains?: WantedText;
+  readonly maxAgeSeconds?: number;
+}
+
+export interface DiskWish {
+  readonly mountPoint: string;
+  readonly free?: WantedAmount;
+  readonly inodes?: WantedAmount;
+}
+
+export interface DnsWish {
+  /** The name that is looked up. */
+  readonly query: string;
+  readonly addresses?: readonly string[];
+  readonly server?: string;
+}
+
 export type HealthCheck = HealthCheckBase &
   (
-    | {
-        readonly kind: "http";
-        readonly url: string;
-        /** The wanted status; any of 200…399 when absent. */
-        readonly status?: number;
-        /** A text the body must contain. */
-        readonly body?: string;
-      }
+    | ({ readonly kind: "http" } & HttpWish)
     | { readonly kind: "tcp"; readonly host: string; readonly port: number }
+    | ({ readonly kind: "dns" } & DnsWish)
     | { readonly kind: "unit"; readonly unit: string }
     | { readonly kind: "command"; readonly command: readonly string[] }
+    | ({ readonly kind: "file" } & FileWish)
+    | ({ readonly kind: "disk" } & DiskWish)
+    | { readonly kind: "memory"; readonly available: WantedAmount }
   );
 
 export interface HealthResult {
@@ -32,4 +74,30 @@ export interface HealthResult {
   readonly milliseconds: number;
   /** Why the last attempt failed, or what it saw. */
   readonly message: string;
+}
+
+const CLASSES: Readonly<Record<string, string>> = {
+  alnum: "A-Za-z0-9",
+  alpha: "A-Za-z",
+  blank: " \\t",
+  cntrl: "\\x00-\\x1f\\x7f",
+  digit: "0-9",
+  graph: "\\x21-\\x7e",
+  lower: "a-z",
+  print: "\\x20-\\x7e",
+  punct: "!-\\/:-@\\[-`{-~",
+  space: "\\s",
+  upper: "A-Z",
+  xdigit: "0-9A-Fa-f",
+};
+
+/** Whether a text is as wanted: it contains the text, or a part of it fits the expression. */
+export function fits(text: string, wanted: WantedText): boolean {
+  if (typeof wanted === "string") return text.includes(wanted);
+  const pattern = wanted.matches.replace(/\[:([a-z]+):\]/g, (all, name: string) => CLASSES[name] ?? all);
+  return new RegExp(pattern).test(text);
+}
+
+export function renderWanted(wanted: WantedText): string {
+  return typeof wanted === "string" ? `'${wanted}'` : `what fits '${wanted.matches}'`;
 }

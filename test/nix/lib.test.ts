@@ -153,6 +153,19 @@ const BAD_INPUT: readonly { readonly what: string; readonly expression: string; 
     says: [/ngnix/, /pristine lock/],
   },
   {
+    what: "a health check whose expression is none",
+    expression: `((import ${ROOT}/nix { }).evalHost {
+      name = "h";
+      meta = { name = "t"; base = "debian"; };
+      packagesFor = architecture: import ${ROOT}/nix/debian {
+        stub = (import ${ROOT}/nix/modules/tests/stub-index.nix).\${architecture};
+        inherit architecture;
+      };
+      modules = [ { deployment.healthChecks.a.http = { url = "http://x/"; body.matches = "(["; }; } ];
+    }).config.system.meta.healthChecks`,
+    says: [/deployment\.healthChecks\.a/, /defined in/],
+  },
+  {
     what: "a missing lock",
     expression: `((import ${ROOT}/nix { }).evalFleet ${ROOT}/examples/start/fleet.nix).hosts.web.system.drvPath`,
     says: [/run `pristine lock'/],

@@ -282,6 +282,35 @@ let
         { name = "run"; kind = "command"; command = [ "/bin/true" ]; timeoutSeconds = 5; retries = 5; intervalSeconds = 2; }
         { name = "unit"; kind = "unit"; unit = "x.service"; timeoutSeconds = 5; retries = 5; intervalSeconds = 2; }
       ];
+    "what each kind is as data" =
+      let
+        checks =
+          (host {
+            deployment.healthChecks = {
+              dns.dns = { name = "db.example.org"; addresses = [ "192.0.2.7" ]; };
+              file.file = { path = "/etc/passwd"; contains.matches = "^root:"; maxAge = 60; mode = "0644"; };
+              disk.disk = { mountPoint = "/nix"; free = "2G"; inodes = "5%"; };
+              memory.memory.available = 1024;
+              page.http = { url = "http://[::1]:80/x"; headers.Server = "a"; body.matches = "b+"; method = "HEAD"; };
+            };
+          }).system.meta.healthChecks;
+        of = name: removeAttrs (lib.head (lib.filter (check: check.name == name) checks)) [ "timeoutSeconds" "retries" "intervalSeconds" ];
+      in
+      of "dns" == { name = "dns"; kind = "dns"; query = "db.example.org"; addresses = [ "192.0.2.7" ]; }
+      && of "file" == { name = "file"; kind = "file"; path = "/etc/passwd"; exists = true; contains = { matches = "^root:"; }; maxAgeSeconds = 60; mode = "0644"; }
+      && of "disk" == { name = "disk"; kind = "disk"; mountPoint = "/nix"; free = { count = 2147483648; }; inodes = { percent = 5; }; }
+      && of "memory" == { name = "memory"; kind = "memory"; available = { count = 1024; }; }
+      && of "page" == { name = "page"; kind = "http"; url = "http://[::1]:80/x"; headers = { Server = "a"; }; body = { matches = "b+"; }; method = "HEAD"; };
+    "a check that can never run, with where it was defined" =
+      fails "longer than the host waits for confirmation" { deployment.healthChecks.a = { unit = "x.service"; timeout = 61; }; }
+      && fails "there are 240 s for it" { deployment.healthChecks.a = { unit = "x.service"; settle = 240; }; }
+      && fails "not from 1 to 65535" { deployment.healthChecks.a.http.url = "http://x:70000/"; }
+      && fails "which cannot be one" { deployment.healthChecks.a.http = { url = "http://x/"; headers."a b" = "c"; }; }
+      && fails "give the whole path" { deployment.healthChecks.a.command = [ "bin/x" ]; }
+      && fails "no other wish" { deployment.healthChecks.a.file = { path = "/x"; exists = false; mode = "0600"; }; }
+      && fails "does not have" { deployment.healthChecks.a.file = { path = "/x"; user = "nobodyhere"; }; }
+      && fails "more than there is" { deployment.healthChecks.a.memory.available = "101%"; }
+      && fails "modules/tests/core.nix:" { deployment.healthChecks.a.command = [ "bin/x" ]; };
     "a check of two kinds" = fails "http and unit" { deployment.healthChecks.a = { http.url = "http://x/"; unit = "x.service"; }; };
     "a check of no kind" = fails "none of them" { deployment.healthChecks.a = { }; };
     "deployment's defaults" =

@@ -21,6 +21,8 @@ export interface RunOnHosts {
   readonly argv: readonly [string, ...string[]];
   readonly deadlineMs: number | "none";
   readonly concurrencyMax: number;
+  /** Runs it as root, also where the fleet logs in as somebody else. */
+  readonly asRoot?: boolean;
 }
 
 /** One outcome per host, in order; with `--json`, output is in these rather than on the terminal. */
@@ -44,6 +46,7 @@ export async function runOnHosts(
           signal,
           deadlineMs: options.deadlineMs,
           captures,
+          asRoot: options.asRoot ?? false,
           ...(captures ? {} : { onStdout: stdout.push, onStderr: stderr.push }),
         },
       );

@@ -85,7 +85,7 @@ async function showJournals(session: Session, names: readonly string[], options:
       options.follow === true
         ? ({ deadlineMs: "none", concurrencyMax: sessions.size } as const)
         : { deadlineMs: READ_DEADLINE_MS, concurrencyMax: 32 };
-    const runs = await runOnHosts(session, [...sessions.values()], { argv, ...ends });
+    const runs = await runOnHosts(session, [...sessions.values()], { argv, asRoot: true, ...ends });
     if (json) {
       const hosts = runs.map(({ stdout = "", ...run }) => ({
         ...run,

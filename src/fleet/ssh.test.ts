@@ -127,7 +127,7 @@ test("a key is forgotten under the name by which ssh knows it", async () => {
 test("what needs root is run by sudo for another user", async () => {
   const argvOf = async (user: string | undefined, asRoot: boolean): Promise<string> => {
     const seen: string[] = [];
-    const connection = new SshConnection({ host: "web", user }, { onCommand: (argv) => seen.push(argv.at(-1) ?? "") });
+    const connection = new SshConnection({ host: "web", user }, { onCommand: (remote) => seen.push(remote.join(" ")) });
     await connection.run({ argv: ["true"] }, { signal, asRoot });
     return seen.join();
   };

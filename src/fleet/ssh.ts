@@ -82,11 +82,12 @@ export class SshConnection {
   async run(command: Command, options: RunOverSsh): Promise<ProcessOutcome> {
     const fresh = options.fresh ?? false;
     const address = await this.#answering(fresh, options.signal);
-    const argv = await this.#argv(address, this.#privileged(command.argv, options.asRoot), {
+    const remote = this.#privileged(command.argv, options.asRoot);
+    const argv = await this.#argv(address, remote, {
       fresh,
       extra: options.verbose === true ? ["-v"] : [],
     });
-    this.#options.onCommand?.(command.argv, argv);
+    this.#options.onCommand?.(remote, argv);
     const { deadlineMs = COMMAND_DEADLINE_MS, captures = true } = options;
     let said = "";
     const outcome = await run(argv, {

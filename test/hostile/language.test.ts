@@ -82,7 +82,7 @@ const NUMBERS: readonly Case[] = [
   ],
   ['builtins.fromJSON "1e999"', "EVAL_INVALID: [json.exception.out_of_range.406] number overflow parsing '1e999'"],
   ["builtins.floor 1.0e300", "EVAL_INVALID: NixFloat argument 1e+300 is not in the range of NixInt"],
-  ["builtins.genList (x: x) 100000000000", "EVAL_INVALID: out of memory"],
+  ["builtins.genList (x: x) 100000000000", "EVAL_OUT_OF_MEMORY: out of memory"],
   [
     "builtins.elemAt [ 1 ] 9223372036854775807",
     "EVAL_INVALID: 'builtins.elemAt' called with index 9223372036854775807 on a list of size 1",

@@ -5,6 +5,7 @@ import { spawnSync } from "node:child_process";
 import {
   chmodSync,
   chownSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -59,7 +60,8 @@ suite("what was remembered", { skip }, () => {
   const slow = "builtins.foldl' (a: b: a + b) 0 (builtins.genList (x: x) 100000)";
   /** Takes so long that it is worth remembering. */
   const asked = (path: string): string => `builtins.seq (${slow}) (builtins.readFile ${path})`;
-  const entries = (): number => readdirSync(join(home, "cache/pristine/evaluations")).length;
+  const cache = join(home, "cache/pristine/evaluations");
+  const entries = (): number => (existsSync(cache) ? readdirSync(cache).length : 0);
   const withMode = (path: string, mode: number): string => {
     rmSync(path, { force: true });
     mkdirSync(join(directory, "open"), { recursive: true });

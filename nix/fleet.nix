@@ -118,7 +118,9 @@ let
         "base"
         "description"
         "architecture"
+        "rollout"
       ] given;
+      rollout = checkRollout "`meta.rollout' of ${where}" (meta.rollout or { });
       name = meta.name or (throw "${where} has no name: add `meta.name = \"…\";'");
     in
     if !builtins.isString name || match "[a-z0-9][a-z0-9-]{0,31}" name == null then
@@ -128,7 +130,66 @@ let
     else if !architectures ? ${meta.architecture or "amd64"} then
       throw "`meta.architecture' of ${where} is '${toString meta.architecture}'; known are ${lib.concatStringsSep ", " (attrNames architectures)}."
     else
-      meta // { base = "debian"; };
+      builtins.deepSeq rollout (
+        meta
+        // {
+          base = "debian";
+          inherit rollout;
+        }
+      );
+
+  # How deployments go through the fleet; what is absent has the deployer's default.
+  checkRollout =
+    where: given:
+    let
+      isCount = value: builtins.isInt value && value >= 0;
+      isPatterns = value: builtins.isString value || builtins.isList value && lib.all builtins.isString value;
+      kinds = {
+        waves = {
+          isRight = value: builtins.isList value && lib.all isPatterns value;
+          wanted = "a list of patterns, or of lists of patterns, such as [ \"@canary\" [ \"web*\" \"@db\" ] ]";
+        };
+        canaries = {
+          isRight = isCount;
+          wanted = "the number of hosts that go ahead";
+        };
+        pause = {
+          isRight = isCount;
+          wanted = "a number of seconds";
+        };
+        maxFailures = {
+          isRight = isCount;
+          wanted = "the number of hosts that may fail";
+        };
+        parallel = {
+          isRight = value: builtins.isInt value && value >= 1;
+          wanted = "the number of hosts at a time";
+        };
+        pendingFor = {
+          isRight = isCount;
+          wanted = "a number of seconds";
+        };
+        onFailure = {
+          isRight = value: builtins.elem value failurePolicies;
+          wanted = "one of ${concatMapStringsSep ", " lib.moduleErrors.showValue failurePolicies}";
+        };
+      };
+      failurePolicies = [
+        "continue"
+        "halt"
+        "rollBackWave"
+      ];
+    in
+    if !isAttrs given then
+      throw "${where} is a value of type ${typeOf given}; it must be an attribute set such as { waves = [ \"@canary\" ]; }."
+    else
+      mapAttrs (
+        name: value:
+        if kinds.${name}.isRight value then
+          value
+        else
+          throw "`${name}' in ${where} is ${lib.moduleErrors.showValue value}; it must be ${kinds.${name}.wanted}."
+      ) (checkKeys where (attrNames kinds) given);
 
   ## Whole fleets
 
@@ -170,7 +231,7 @@ let
     {
       inherit meta hosts inventoryOf;
       inventory = {
-        inherit (meta) name;
+        inherit (meta) name rollout;
         hosts = builtins.seq (checkAddresses hosts) inventoryOf;
       };
     };
@@ -190,6 +251,7 @@ let
       deployment = {
         inherit (deployment)
           tags
+          wave
           confirmTimeout
           keepGenerations
           preflight

@@ -48,6 +48,12 @@ in
       example = [ "web" ];
       description = "Words by which hosts are chosen (`--on @web`).";
     };
+    wave = mkOption {
+      type = types.int;
+      default = 0;
+      example = 1;
+      description = "In which wave of a deployment the host comes: those with smaller numbers are finished before. Waves that the fleet's `meta.rollout.waves` declares by patterns take the place of numbers.";
+    };
     confirmTimeout = mkOption {
       type = types.ints.between 5 3600;
       default = 60;

@@ -1,18 +1,18 @@
-/** From names on the command line to outcomes: plan, execute, roll back, reboot. */
+/** From names on the command line to plans, and what of them is approved; rebooting. */
 
-import { randomBytes } from "node:crypto";
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
-import { deployFleet } from "../fleet/deploy.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
-import { exitCodeOfOutcomes, type HostOutcome } from "../fleet/outcome.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHost, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
+import { NOT_REACHED } from "../fleet/outcome.ts";
 import { rebootHost } from "../fleet/reboot.ts";
+import { type FailurePolicy, type RolloutPolicy, wavesOf } from "../fleet/rollout/policy.ts";
+import { type ApprovedPlan, approvedPlan } from "../fleet/rollout/rollout-record.ts";
+import { parsePatterns, selectHosts } from "../fleet/selection.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
-import { hostName, userName } from "../system/identity.ts";
 import { EXIT } from "./exit-codes.ts";
 import {
   build,
@@ -25,8 +25,6 @@ import {
   withSessions,
   withSystems,
 } from "./fleet-context.ts";
-import { renderOutcome, renderSummary } from "./render/outcome.ts";
-import { planRecord } from "./render/plan.ts";
 import { renderCount } from "./render/table.ts";
 import { durationMsOf, requireApproval, wholeNumberOf } from "./option-values.ts";
 import type { Session } from "./session.ts";
@@ -34,7 +32,7 @@ import type { Session } from "./session.ts";
 interface PlanFlags {
   readonly on?: readonly string[];
   readonly goal: TransactionGoal;
-  readonly parallel: string;
+  readonly parallel?: string;
   readonly confirmTimeout?: string;
   /** Take over hosts that have another name, or are another fleet's. */
   readonly adopt?: boolean;
@@ -42,8 +40,8 @@ interface PlanFlags {
 
 type Sessions = ReadonlyMap<string, HostSession>;
 
-function concurrency(flags: PlanFlags): number {
-  return wholeNumberOf("--parallel", flags.parallel, { min: 1 });
+function concurrency(flags: { readonly parallel?: string | undefined }): number | undefined {
+  return flags.parallel === undefined ? undefined : wholeNumberOf("--parallel", flags.parallel, { min: 1 });
 }
 
 /**
@@ -53,15 +51,18 @@ function concurrency(flags: PlanFlags): number {
 export async function makePlan(
   session: Session,
   names: readonly string[],
-  flags: PlanFlags,
+  flags: PlanFlags & Pick<RolloutFlags, "pendingFor">,
   use: (plan: FleetPlan, sessions: Sessions, context: FleetContext) => Promise<number>,
 ): Promise<number> {
-  const concurrencyMax = concurrency(flags);
+  const concurrencyMax = concurrency(flags) ?? CONCURRENCY_DEFAULT;
   const confirmTimeoutSeconds = confirmTimeout(flags);
   const opened = withConfirmTimeout(await openFleet(session, names, { on: flags.on }), confirmTimeoutSeconds);
   return withSessions(session, opened, async (sessions) => {
     const looked = await preflight(session, opened, sessions, flags, { needsRoom: true });
-    const present = looked.filter(({ error }) => error === undefined).map((one) => one.session.host);
+    // What a host is to get that is not reached waits for it.
+    const waits = CAN_WAIT.has(flags.goal) && pendingSecondsOf(opened, flags) > 0;
+    const isWanted = ({ error }: Preflight): boolean => error === undefined || (waits && NOT_REACHED.has(error.code));
+    const present = looked.filter(isWanted).map((one) => one.session.host);
     const context = await withSystems(
       session,
       opened,
@@ -85,6 +86,8 @@ export async function makePlan(
     return use(plan, sessions, context);
   });
 }
+
+const CAN_WAIT: ReadonlySet<TransactionGoal> = new Set(["switch", "boot"]);
 
 /** Looks at hosts before anything is made for them, and says what is to be known of them. */
 async function preflight(
@@ -143,57 +146,50 @@ export async function planRollback(
   });
 }
 
-/** Executes an approved plan and shows what became of each host. */
-export async function executePlan(
-  session: Session,
-  plan: FleetPlan,
-  sessions: Sessions,
-  context: FleetContext,
-  flags: PlanFlags & { readonly reason: string; readonly ignoreInhibitors?: boolean },
-): Promise<number> {
-  const { progress, terminal } = session;
-  const abandon = new AbortController();
-  // The first interrupt ends what has not begun; what has begun is reported; a second one stops watching.
-  const again = (): void => {
-    if (session.signal.aborted) abandon.abort(session.signal.reason);
+/** Options that say how a deployment goes through the fleet, each in place of what the fleet declares. */
+export interface RolloutFlags {
+  readonly wave?: readonly string[];
+  readonly canaries?: string;
+  readonly pause?: string;
+  readonly maxFailures?: string;
+  readonly onFailure?: FailurePolicy;
+  readonly pendingFor?: string;
+  readonly parallel?: string;
+}
+
+const CONCURRENCY_DEFAULT = 10;
+const PENDING_SECONDS_DEFAULT = 7 * 24 * 3600;
+
+function pendingSecondsOf({ inventory }: FleetContext, { pendingFor }: Pick<RolloutFlags, "pendingFor">): number {
+  if (pendingFor !== undefined) return wholeNumberOf("--pending-for", pendingFor, { min: 0, unit: "seconds" });
+  return inventory.rollout.pendingFor ?? PENDING_SECONDS_DEFAULT;
+}
+
+/** What is approved of a plan, with the order that the fleet or the command line declares. */
+export function approvedOf(plan: FleetPlan, context: FleetContext, flags: RolloutFlags, reason: string): ApprovedPlan {
+  const { name, rollout: declared, hosts } = context.inventory;
+  const count = (option: string, text: string | undefined): number | undefined =>
+    text === undefined ? undefined : wholeNumberOf(option, text, { min: 0 });
+  const given = flags.wave?.map((text) => parsePatterns([text])) ?? [];
+  const waves = given.length > 0 ? given : (declared.waves ?? []).map((wave) => [wave].flat());
+  // A pattern that fits nothing is a mistake, also when other hosts are meant this time.
+  for (const patterns of waves) selectHosts(hosts, patterns);
+  const canaries = count("--canaries", flags.canaries) ?? declared.canaries ?? 0;
+  const isStaged =
+    wavesOf(
+      plan.hosts.map(({ host }) => host),
+      { waves, canaries },
+    ).length > 1;
+  const policy: RolloutPolicy = {
+    waves,
+    canaries,
+    pauseSeconds: count("--pause", flags.pause) ?? declared.pause ?? 0,
+    failuresMax: count("--max-failures", flags.maxFailures) ?? declared.maxFailures ?? 0,
+    onFailure: flags.onFailure ?? declared.onFailure ?? (isStaged ? "halt" : "continue"),
+    concurrencyMax: concurrency(flags) ?? declared.parallel ?? CONCURRENCY_DEFAULT,
+    pendingSeconds: pendingSecondsOf(context, flags),
   };
-  const armed = (): void => {
-    progress.line(
-      "hosts that are already activating are watched to the end; interrupt again to leave them to themselves",
-    );
-    setTimeout(() => process.on("SIGINT", again), 100);
-  };
-  session.signal.addEventListener("abort", armed, { once: true });
-  let outcomes: HostOutcome[];
-  try {
-    outcomes = await deployFleet(plan.hosts, sessions, {
-      goal: flags.goal,
-      concurrencyMax: concurrency(flags),
-      operator: { user: userName(), host: hostName(), pid: process.pid },
-      reason: flags.reason,
-      planHash: plan.hash,
-      clock: systemClock,
-      runId: `${new Date().toISOString().replace(/[-:]/g, "").slice(0, 15)}-${randomBytes(3).toString("hex")}`,
-      localStore: context.store,
-      cancel: session.signal,
-      abandon: abandon.signal,
-      ignoreInhibitors: flags.ignoreInhibitors ?? false,
-      observer: {
-        phase: (host, text, options) => progress.update(host, text, options),
-        finished: (outcome) => {
-          const { text, mark } = renderOutcome(outcome);
-          progress.done(outcome.host, text, mark);
-        },
-      },
-    });
-  } finally {
-    session.signal.removeEventListener("abort", armed);
-    process.off("SIGINT", again);
-  }
-  progress.close();
-  if (session.options.json) terminal.out(JSON.stringify({ plan: planRecord(plan), outcomes }));
-  else for (const line of renderSummary(outcomes, terminal, { verbose: session.options.verbose })) terminal.out(line);
-  return exitCodeOfOutcomes(outcomes);
+  return approvedPlan(plan, { fleet: name, reason, policy, kitOf: (host) => kitOf(context, host).outPath });
 }
 
 export async function rebootHosts(

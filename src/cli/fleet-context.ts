@@ -101,6 +101,7 @@ export function systemOf(context: FleetContext, host: HostInventory): Derivation
   return system;
 }
 
+/** The kit for a host's platform. */
 export function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; outPath: string } {
   const kit = context.inventory.kits.get(host.system);
   if (kit === undefined) throw new OperationError("HOST_ARCHITECTURE", `there is no host kit for ${host.system}`);
@@ -113,15 +114,32 @@ export async function withSessions<T>(
   context: FleetContext,
   use: (sessions: ReadonlyMap<string, HostSession>) => Promise<T>,
 ): Promise<T> {
+  const { inventory, store } = context;
+  const hosts = context.hosts.map((host) => ({ host, kit: kitOf(context, host).outPath }));
+  return await withSessionsTo(session, { fleet: inventory.name, store, hosts }, use);
+}
+
+/** The same for hosts that are known without evaluating the fleet. */
+export async function withSessionsTo<T>(
+  session: Session,
+  wanted: {
+    readonly fleet: string;
+    readonly store: LocalStore;
+    /** With the full store path of each host's kit. */
+    readonly hosts: readonly { readonly host: HostInventory; readonly kit: string }[];
+  },
+  use: (sessions: ReadonlyMap<string, HostSession>) => Promise<T>,
+): Promise<T> {
   const { options, terminal } = session;
+  const { store } = wanted;
   const configFile =
     options.lab || options.labName !== undefined
-      ? await labSshConfig(options.labName ?? context.inventory.name)
+      ? await labSshConfig(options.labName ?? wanted.fleet)
       : options.sshConfig;
   const ownKey = join(dirname(session.fleetFile), OPERATOR_KEY);
   const identityFile = (await exists(ownKey)) ? ownKey : undefined;
   const sessions = new Map(
-    context.hosts.map((host) => {
+    wanted.hosts.map(({ host, kit }) => {
       // In a lab, hosts are known to ssh by their names.
       const target = configFile !== undefined && configFile !== options.sshConfig ? { host: host.name } : host.target;
       // What runs on the host is what one wants to know; how it gets there is the same each time.
@@ -129,14 +147,14 @@ export async function withSessions<T>(
         const shown = options.verbose ? renderArgv(local) : renderArgv(remote) || "(a shell)";
         session.progress.line(terminal.colors.dim(`${host.name} + ${safeText(shown)}`));
       };
-      const kitPath = rootOf(kitOf(context, host).outPath, context.store.storeDir);
+      const kitPath = rootOf(kit, store.storeDir);
       return [
         host.name,
         new HostSession(
           { ...host, target },
           {
             ssh: { configFile, identityFile, ...(options.showCommands ? { onCommand } : {}) },
-            localStore: context.store,
+            localStore: store,
             kitPath,
           },
         ),

@@ -1,109 +1,190 @@
 /**
- * Executes a plan: per host copy, activate, check, confirm or see it return; one outcome per host, in order.
- *
- * Hosts are independent: one host's failure neither stops nor reverts another.
+ * Executes a rollout: per host copy, activate, check, confirm or see it return; one outcome per host, in the order of the
+ * waves. Each step is in the journal before it is taken, and what is not reached becomes pending.
  */
 
 import type { Clock } from "../base/clock.ts";
 import { invariant, OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
-import type { JournalRecord, Operator, StepName, TransactionGoal, TransactionPlan } from "../machine/transaction.ts";
+import type { JournalRecord, StepName, TransactionPlan } from "../machine/transaction.ts";
 import { TRANSACTION_STEPS } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost } from "./activate-host.ts";
 import { copyToHost } from "./copy-to-host.ts";
-import { mapConcurrently } from "../base/concurrency.ts";
+import type { HostKit } from "./host-kit.ts";
 import type { HostSession } from "./host-session.ts";
-import type { HostOutcome, HostResult, TimelineEntry } from "./outcome.ts";
-import type { HostPlan } from "./plan.ts";
+import { type HostOutcome, type HostResult, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
+import { hasFailed, rollOut, type RolloutObserver } from "./rollout/rollout.ts";
+import type { RolloutEvent } from "./rollout/rollout-journal.ts";
+import { type ApprovedHost, refusalOf, type RolloutRecord, transactionId } from "./rollout/rollout-record.ts";
 
 export interface DeployOptions {
-  readonly goal: TransactionGoal;
-  readonly concurrencyMax: number;
-  readonly operator: Operator;
-  readonly reason: string;
-  readonly planHash?: string;
   readonly clock: Clock;
-  /** Unique per run; part of every transaction's id. */
-  readonly runId: string;
   readonly localStore: ReadStore;
+  /** Outcomes of the same rollout from before it was interrupted. */
+  readonly known?: ReadonlyMap<string, HostOutcome>;
+  /** Hears of everything before it is done, and has it on disk when it returns. */
+  readonly journal?: { append(event: RolloutEvent): void };
+  /** Told of every outcome: a host that was not reached may become pending, which is answered as the time it ends. */
+  readonly onOutcome?: (host: ApprovedHost, outcome: HostOutcome) => Promise<string | undefined>;
   /** Hosts whose activation has not begun are skipped once this is aborted. */
   readonly cancel: AbortSignal;
   /** Stops watching altogether. */
   readonly abandon: AbortSignal;
   readonly observer: DeployObserver;
-  readonly ignoreInhibitors?: boolean;
 }
 
 /** How the command line hears of progress. */
-export interface DeployObserver {
+export interface DeployObserver extends RolloutObserver {
   phase(host: string, text: string, options?: { readonly minor?: boolean }): void;
-  finished(outcome: HostOutcome): void;
 }
 
 export async function deployFleet(
-  plans: readonly HostPlan[],
+  rollout: RolloutRecord,
   sessions: ReadonlyMap<string, HostSession>,
   options: DeployOptions,
 ): Promise<HostOutcome[]> {
-  return mapConcurrently(plans, options.concurrencyMax, async (plan) => {
-    const startedMs = options.clock.nowMs();
-    const timeline: TimelineEntry[] = [];
-    const note = (text: string, minor = false, transient = false): void => {
-      if (!transient) timeline.push({ atMs: Math.round(options.clock.nowMs() - startedMs), text });
-      options.observer.phase(plan.host.name, text, { minor });
-    };
-    let copied: { paths: number; bytes: number } | undefined;
-    let result: HostResult;
-    try {
-      result = await deployHost(plan, sessions.get(plan.host.name), options, note, (amount) => (copied = amount));
-    } catch (error) {
-      result = failureOf(error, options.cancel);
-    }
-    const outcome: HostOutcome = {
-      ...result,
-      host: plan.host.name,
-      goal: options.goal,
-      timeline,
-      ...(copied && { copied }),
-    };
-    options.observer.finished(outcome);
-    return outcome;
-  });
+  const { journal, clock, cancel, observer } = options;
+  const approved = new Map(rollout.hosts.map((entry) => [entry.host.name, entry]));
+  const waves = rollout.waves.map((names) => names.map((name) => ({ name, entry: approved.get(name)! })));
+  const known = new Map([...(options.known ?? [])].filter(([, outcome]) => isSettled(outcome)));
+  const noted = async (entry: ApprovedHost, outcome: HostOutcome): Promise<HostOutcome> => {
+    const pendingUntil = await options.onOutcome?.(entry, outcome);
+    const told =
+      outcome.status === "unreachable" && pendingUntil !== undefined ? { ...outcome, pendingUntil } : outcome;
+    if (isSettled(told)) journal?.append({ kind: "outcome", outcome: told });
+    return told;
+  };
+  const outcomes = await rollOut(
+    waves,
+    {
+      deploy: async ({ entry }) => await noted(entry, await deployHost(entry, rollout, sessions, options)),
+      rollBack: async ({ entry }, changed, reason) =>
+        await noted(entry, await takeBack(entry, { rollout, changed, reason }, sessions, options)),
+      skip: async ({ name, entry }, because) =>
+        await noted(entry, { status: "skipped", because, host: name, goal: rollout.goal, timeline: [] }),
+    },
+    { policy: rollout.policy, clock, cancel, known, observer },
+  );
+  if (outcomes.every(isSettled)) journal?.append({ kind: "ended" });
+  return outcomes;
+}
+
+/** Whether an outcome stays true; a host that was not heard of again has to be asked. */
+function isSettled(outcome: HostOutcome): boolean {
+  return outcome.status !== "unknown" && !(outcome.status === "skipped" && outcome.because === "cancelled");
+}
+
+type Note = (text: string, minor?: boolean, transient?: boolean) => void;
+type Sessions = ReadonlyMap<string, HostSession>;
+
+/** Makes a host's story while `act` works on it; what befalls the host is its outcome. */
+async function tell(
+  name: string,
+  { goal }: Pick<RolloutRecord, "goal">,
+  options: DeployOptions,
+  act: (note: Note, onCopied: (amount: { paths: number; bytes: number }) => void) => Promise<HostResult>,
+): Promise<HostOutcome> {
+  const startedMs = options.clock.nowMs();
+  const timeline: TimelineEntry[] = [];
+  const note: Note = (text, minor = false, transient = false) => {
+    if (!transient) timeline.push({ atMs: Math.round(options.clock.nowMs() - startedMs), text });
+    options.observer.phase(name, text, { minor });
+  };
+  let copied: { paths: number; bytes: number } | undefined;
+  let result: HostResult;
+  try {
+    result = await act(note, (amount) => (copied = amount));
+  } catch (error) {
+    result = failureOf(error, options.cancel);
+  }
+  return { ...result, host: name, goal, timeline, ...(copied && { copied }) };
 }
 
 async function deployHost(
-  plan: HostPlan,
-  session: HostSession | undefined,
+  entry: ApprovedHost,
+  rollout: RolloutRecord,
+  sessions: Sessions,
   options: DeployOptions,
-  note: (text: string, minor?: boolean, transient?: boolean) => void,
-  onCopied: (amount: { paths: number; bytes: number }) => void,
-): Promise<HostResult> {
-  if (options.cancel.aborted) return { status: "skipped", because: "cancelled" };
-  if (plan.state === "unchanged" && options.goal !== "dry-activate") return { status: "unchanged" };
-  if (plan.state === "unreachable" || plan.state === "failed") return failureOf(plan.error, options.cancel);
-  if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${plan.host.name}`);
-  invariant(plan.system !== undefined, `there is no system to deploy to ${plan.host.name}`);
+): Promise<HostOutcome> {
+  const { name } = entry.host;
+  return await tell(name, rollout, options, async (note, onCopied) => {
+    if (options.cancel.aborted) return { status: "skipped", because: "cancelled" };
+    if (entry.isUnchanged && rollout.goal !== "dry-activate") return { status: "unchanged" };
+    const refusal = refusalOf(rollout, name);
+    if (refusal !== undefined) throw refusal;
+    const session = sessions.get(name);
+    if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${name}`);
+    options.journal?.append({ kind: "host", host: name });
+    const kit = await session.kit(options.cancel);
+    const { address, passedOver } = session.connection;
+    if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
+    const plan = transactionPlan(entry, rollout);
+    onCopied(await copySystem(plan.system, session, options, note));
+    return await activate(kit, plan, options, note);
+  });
+}
 
-  const kit = await session.kit(options.cancel);
-  const { address, passedOver } = session.connection;
-  if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
+/** Brings a host that a rollout has changed back to what it ran before, as a transaction of its own. */
+async function takeBack(
+  entry: ApprovedHost,
+  { rollout, changed, reason }: { rollout: RolloutRecord; changed: HostOutcome; reason: string },
+  sessions: Sessions,
+  options: DeployOptions,
+): Promise<HostOutcome> {
+  const { name } = entry.host;
+  return await tell(name, rollout, options, async (note) => {
+    const session = sessions.get(name);
+    if (session === undefined || !("receipt" in changed) || changed.receipt === undefined) {
+      throw new OperationError("HOST_UNREACHABLE", `nothing is known of the system that ${name} ran before`);
+    }
+    note(`going back: ${reason}`);
+    const { previous, system } = changed.receipt;
+    const plan: TransactionPlan = {
+      ...transactionPlan(entry, rollout),
+      id: transactionId(rollout, name, "back"),
+      system: previous,
+      expectedPrevious: system,
+      reason: `rollback: ${reason}`,
+      healthChecks: entry.previousHealthChecks,
+    };
+    // An interruption does not leave the wave half taken back.
+    const result = await activate(
+      await session.kit(options.abandon),
+      plan,
+      { ...options, cancel: options.abandon },
+      note,
+    );
+    return hasFailed(result) || !("receipt" in result) || result.receipt === undefined
+      ? result
+      : { status: "rolled-back", reason, log: [], receipt: result.receipt };
+  });
+}
+
+async function copySystem(
+  system: string,
+  session: HostSession,
+  options: DeployOptions,
+  note: Note,
+): Promise<{ paths: number; bytes: number }> {
   note("copying");
   const copied = await copyToHost({
     from: options.localStore,
     to: session,
-    root: rootOf(plan.system, options.localStore.storeDir),
+    root: rootOf(system, options.localStore.storeDir),
     clock: options.clock,
     signal: options.cancel,
     onProgress: (progress) => note(`copying ${progress.pathsDone}/${progress.pathsTotal} paths`, true, true),
     onNote: note,
   });
-  onCopied(copied);
   note(copied.paths === 0 ? "nothing to copy" : `copied ${copied.paths} ${copied.paths === 1 ? "path" : "paths"}`);
+  return copied;
+}
 
+function activate(kit: HostKit, plan: TransactionPlan, options: DeployOptions, note: Note): Promise<HostResult> {
   return activateHost({
     kit,
-    plan: transactionPlan(plan, plan.system, options),
+    plan,
     clock: options.clock,
     cancel: options.cancel,
     abandon: options.abandon,
@@ -115,21 +196,23 @@ async function deployHost(
   });
 }
 
-function transactionPlan(plan: HostPlan, system: string, options: DeployOptions): TransactionPlan {
+function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): TransactionPlan {
+  const { host, system, previous, healthChecks } = entry;
+  invariant(system !== undefined, `there is no system to deploy to ${host.name}`);
   return {
     version: 1,
-    id: `${options.runId}-${plan.host.name}`.slice(0, 64),
-    goal: options.goal,
-    host: plan.host.name,
+    id: transactionId(rollout, host.name, "forth"),
+    goal: rollout.goal,
+    host: host.name,
     system,
-    ...(plan.previous === undefined ? {} : { expectedPrevious: plan.previous }),
-    ...(options.planHash === undefined ? {} : { planHash: options.planHash }),
-    operator: options.operator,
-    reason: options.reason,
-    confirmTimeoutSeconds: plan.host.confirmTimeoutSeconds,
-    keepGenerations: plan.host.keepGenerations,
-    healthChecks: plan.healthChecks,
-    ...(options.ignoreInhibitors === true ? { ignoreInhibitors: true } : {}),
+    ...(previous === undefined ? {} : { expectedPrevious: previous }),
+    planHash: rollout.planHash,
+    operator: rollout.operator,
+    reason: rollout.reason,
+    confirmTimeoutSeconds: host.confirmTimeoutSeconds,
+    keepGenerations: host.keepGenerations,
+    healthChecks,
+    ...(rollout.ignoreInhibitors ? { ignoreInhibitors: true } : {}),
   };
 }
 
@@ -169,8 +252,7 @@ function failureOf(error: unknown, cancel: AbortSignal): HostResult {
     return { status: "skipped", because: "cancelled" };
   if (!(error instanceof OperationError)) throw error;
   const hint = error.hint === undefined ? {} : { hint: error.hint };
-  if (error.code === "HOST_UNREACHABLE" || error.code === "HOST_TIMEOUT")
-    return { status: "unreachable", reason: error.message, ...hint };
+  if (NOT_REACHED.has(error.code)) return { status: "unreachable", reason: error.message, ...hint };
   return { status: "failed", code: error.code, reason: error.message, ...hint };
 }
 

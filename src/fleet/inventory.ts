@@ -9,6 +9,7 @@ import { OperationError } from "../base/errors.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
+import type { FailurePolicy } from "./rollout/policy.ts";
 
 export interface SshTarget {
   /** A name or address that `ssh` understands. */
@@ -25,6 +26,7 @@ export interface HostInventory {
   /** The platform, such as `x86_64-linux`. */
   readonly system: string;
   readonly tags: readonly string[];
+  readonly wave: number;
   readonly target: SshTarget;
   readonly confirmTimeoutSeconds: number;
   readonly keepGenerations: number;
@@ -40,8 +42,20 @@ export interface HostInventory {
   readonly warnings: readonly string[];
 }
 
+/** What the fleet declares of its deployments (`meta.rollout`); times in seconds. */
+export interface DeclaredRollout {
+  readonly waves?: readonly (string | readonly string[])[];
+  readonly canaries?: number;
+  readonly pause?: number;
+  readonly maxFailures?: number;
+  readonly parallel?: number;
+  readonly pendingFor?: number;
+  readonly onFailure?: FailurePolicy;
+}
+
 export interface Inventory {
   readonly name: string;
+  readonly rollout: DeclaredRollout;
   readonly fleetFile: string;
   readonly hosts: readonly HostInventory[];
   /** The hosts' systems, of those that were asked for. */
@@ -58,9 +72,9 @@ export interface DerivationOutput {
   readonly outPath: string;
 }
 
-/** The fleet's name as `fleet`, and each host as `host-NAME`. */
+/** What concerns the whole fleet, and each host as `host-NAME`. */
 interface RawInventory {
-  readonly fleet: string;
+  readonly fleet: { readonly name: string; readonly rollout: DeclaredRollout };
   readonly [host: `host-${string}`]: RawHost;
 }
 
@@ -79,6 +93,7 @@ interface RawHost {
       readonly port: number | null;
     };
     readonly tags: readonly string[];
+    readonly wave: number;
     readonly confirmTimeout: number;
     readonly keepGenerations: number;
     readonly preflight: { readonly freeMiB: number; readonly freeInodes: number; readonly clockSeconds: number };
@@ -138,7 +153,7 @@ export async function loadInventory(
   const platforms = [...new Set(hosts.map(({ system }) => system))];
   const kits = await ask(kitsExpression(file, platforms), false);
   return {
-    name: fleet,
+    ...fleet,
     fleetFile: file,
     hosts,
     systems: outputs,
@@ -162,6 +177,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     name,
     system: host.system,
     tags: host.deployment.tags,
+    wave: host.deployment.wave,
     target: {
       host: first,
       others,
@@ -201,7 +217,7 @@ export function outputOf(raw: RawOutput): DerivationOutput {
   return { drvPath: raw.drvPath, outPath: raw.outputPath };
 }
 
-/** The fleet's name, and each host by itself, so that a change costs the hosts that saw it. */
+/** The fleet, and each host by itself, so that a change costs the hosts that saw it. */
 function inventoryExpression(file: string, systems: SystemsWanted): string {
   const wanted =
     systems === "all"
@@ -210,14 +226,14 @@ function inventoryExpression(file: string, systems: SystemsWanted): string {
   return `
     let
       pristine = import (/. + ${nixString(nixDirectory())}) { };
-      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name hosts;
+      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hosts;
       isWanted = ${wanted};
       hostOf = name: {
         inherit (hosts.\${name}) system deployment networking;
         warnings = if isWanted name then hosts.\${name}.warnings else [ ];
       } // (if isWanted name then { output = { inherit (hosts.\${name}) drvPath outputPath; }; } else { });
     in
-    { fleet = name; }
+    { fleet = { inherit name rollout; }; }
     // builtins.listToAttrs (map (name: { name = "${HOST}\${name}"; value = hostOf name; }) (builtins.attrNames hosts))`;
 }
 

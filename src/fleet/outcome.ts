@@ -27,10 +27,17 @@ export type HostResult =
     }
   /** The host refused or failed before anything was changed on it. */
   | { readonly status: "failed"; readonly code: string; readonly reason: string; readonly hint?: string }
-  | { readonly status: "unreachable"; readonly reason: string; readonly hint?: string }
+  /** Nothing was changed; with `pendingUntil` (ISO 8601), `pristine converge` brings the host what it should have. */
+  | {
+      readonly status: "unreachable";
+      readonly reason: string;
+      readonly hint?: string;
+      readonly pendingUntil?: string;
+    }
   /** Contact was lost after activation began, and the host could not be asked since; it returns by itself. */
   | { readonly status: "unknown"; readonly reason: string }
-  | { readonly status: "skipped"; readonly because: "cancelled" };
+  /** Left as it is: the operator interrupted the deployment, or too many other hosts had failed. */
+  | { readonly status: "skipped"; readonly because: "cancelled" | "halted" };
 
 export type HostOutcome = HostResult & {
   readonly host: string;
@@ -48,7 +55,10 @@ export function isAsWanted(outcome: HostOutcome): boolean {
 /** 0 when every host is as wanted, 3 when nothing could start, 2 when some failed, 130 when cancelled. */
 export function exitCodeOfOutcomes(outcomes: readonly HostOutcome[]): 0 | 2 | 3 | 130 {
   if (outcomes.every(isAsWanted)) return 0;
-  if (outcomes.some((outcome) => outcome.status === "skipped")) return 130;
+  if (outcomes.some((outcome) => outcome.status === "skipped" && outcome.because === "cancelled")) return 130;
   if (outcomes.every((outcome) => outcome.status === "failed" && outcome.code === "HOST_LOCKED")) return 3;
   return 2;
 }
+
+/** Codes of errors that say that a host was not reached: it is as it was, and may be back later. */
+export const NOT_REACHED: ReadonlySet<string> = new Set(["HOST_UNREACHABLE", "HOST_TIMEOUT"]);

@@ -21,7 +21,7 @@ export function selectHosts<T extends Selectable>(hosts: readonly T[], patterns:
   if (patterns.length === 0) return [...hosts];
   const picked = new Set<T>();
   for (const pattern of patterns) {
-    const fits = hosts.filter((host) => matches(host, pattern));
+    const fits = hosts.filter((host) => matchesPattern(host, pattern));
     if (fits.length === 0) {
       const known = pattern.startsWith("@")
         ? [...new Set(hosts.flatMap((host) => host.tags))].sort().map((tag) => `@${tag}`)
@@ -50,7 +50,8 @@ export function parsePatterns(texts: readonly string[]): string[] {
     .filter((text) => text !== "");
 }
 
-function matches(host: Selectable, pattern: string): boolean {
+/** Whether a name, glob or `@tag` means the host. */
+export function matchesPattern(host: Selectable, pattern: string): boolean {
   if (pattern.startsWith("@")) {
     const wanted = globToRegExp(pattern.slice(1));
     return host.tags.some((tag) => wanted.test(tag));

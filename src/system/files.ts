@@ -3,7 +3,7 @@
  * link times. Trees of store objects are written and read by `tree.ts`.
  */
 
-import { closeSync, constants, ftruncateSync, openSync, writeSync } from "node:fs";
+import { closeSync, constants, fsyncSync, ftruncateSync, openSync, writeSync } from "node:fs";
 import * as fs from "node:fs/promises";
 import { systemErrorCode } from "./file-error.ts";
 import { syncFileSystem } from "./native.ts";
@@ -283,11 +283,20 @@ export interface AppendingFile extends Disposable {
 }
 
 export function createFile(path: string, mode: number = 0o644): AppendingFile {
-  const fd = openSync(path, "w", mode);
+  return appending(openSync(path, "w", mode), { durable: false });
+}
+
+/** Opens a file to add to its end; what was written survives a power cut. */
+export function openLog(path: string, mode: number = 0o600): AppendingFile {
+  return appending(openSync(path, "a", mode), { durable: true });
+}
+
+function appending(fd: number, { durable }: { readonly durable: boolean }): AppendingFile {
   let isOpen = true;
   return {
     write: (bytes) => {
       for (let start = 0; start < bytes.length;) start += writeSync(fd, bytes, start);
+      if (durable) fsyncSync(fd);
     },
     [Symbol.dispose]: () => {
       if (isOpen) closeSync(fd);

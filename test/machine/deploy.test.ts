@@ -449,15 +449,95 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     await assertAsDeclared();
   });
 
-  test("a host that is not reached does not keep others from going on, and converges later", async () => {
-    const undoBoth = fleet.edit("web.nix", "<h1>", "<h1>Dear guest: ");
+  test("a host that is down over two deployments gets the newest one when it is back", async () => {
+    const undoFirst = fleet.edit("web.nix", "<h1>", "<h1>Dear guest: ");
     await web2.lab.link("down");
-    const outcomes = await fleet.deploy([], { exit: [2] });
-    assert.deepEqual(statusOf(outcomes), { web1: "activated", web2: "unreachable" });
+    const first = await fleet.deploy([], { exit: [2] });
+    assert.deepEqual(statusOf(first), { web1: "activated", web2: "unreachable" });
+    undoFirst();
+    const undoSecond = fleet.edit("web.nix", "<h1>", "<h1>Dear friend: ");
+    const second = await fleet.deploy([], { exit: [2] });
+    assert.ok(second["web2"]?.status === "unreachable" && second["web2"].pendingUntil !== undefined);
+    const { pending } = await fleet.ask<{ pending: { host: string }[] }>(["status", "--lab", "web1"]);
+    assert.deepEqual(
+      pending.map(({ host }) => host),
+      ["web2"],
+    );
+    assert.match((await fleet.run(["converge", "--lab"], { exit: [2] })).stderr, /web2: not reached, pending until/);
     await web2.lab.link("up");
-    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "unchanged", web2: "activated" });
-    assert.match(await web2.page(), /Dear guest/);
-    undoBoth();
+    const before = (await web2.receipts()).length;
+    await fleet.run(["converge", "--lab", "--watch", "--every", "1"]);
+    assert.match(await web2.page(), /Dear friend/);
+    assert.equal((await web2.receipts()).length, before + 1);
+    assert.match((await fleet.run(["converge", "--lab"])).stdout, /nothing is pending/);
+    await assertAsDeclared();
+    undoSecond();
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "activated", web2: "activated" });
+  });
+
+  test("a failing host halts later waves, and takes its own wave back where that is wanted", async () => {
+    const before = await Promise.all([web1, web2].map(async (host) => (await host.facts()).systems.activated));
+    const undoGreeting = greet("In waves");
+    const undoBreaking = fleet.edit(
+      "hosts/web2.nix",
+      "imports = [ ../web.nix ];",
+      'imports = [ ../web.nix ]; services.nginx.virtualHosts.shop.locations."/".return = 500;',
+    );
+    const halted = await fleet.deploy(["--wave", "web2"], { exit: [2] });
+    assert.deepEqual(statusOf(halted), { web2: "rolled-back", web1: "skipped" });
+    const back = await fleet.deploy(["--parallel", "1", "--on-failure", "rollBackWave"], { exit: [2] });
+    assert.deepEqual(statusOf(back), { web1: "rolled-back", web2: "rolled-back" });
+    assert.ok(back["web1"]?.status === "rolled-back" && /its wave is taken back/.test(back["web1"].reason));
+    assert.deepEqual(
+      await Promise.all([web1, web2].map(async (host) => (await host.facts()).systems.activated)),
+      before,
+    );
+    undoBreaking();
+    undoGreeting();
+    await assertAsDeclared();
+  });
+
+  test("a plan in a file is executed once, and refused when a host is not what it was", async () => {
+    greet("As planned");
+    await fleet.run(["plan", "--lab", "--out", "plan.json"]);
+    const undo = greet("Not as planned");
+    await fleet.run(["deploy", "--lab", "--plan", "plan.json"]);
+    undo();
+    assert.match(await web1.page(), /As planned/);
+    const refused = await fleet.run(["deploy", "--lab", "--plan", "plan.json"], { exit: [1] });
+    assert.match(refused.stderr, /the plan does not fit any more: web1 runs [^]*PLAN_STALE/);
+  });
+
+  test("a deployer that is killed goes on where it was", async () => {
+    const undo = fleet.edit("web.nix", "<h1>", "<h1>Again: ");
+    let confirmed = false;
+    await fleet.run(["deploy", "--lab", "--yes", "--parallel", "1"], {
+      exit: [null, 137],
+      onLine: (line, kill) => {
+        confirmed ||= line.includes("web1: confirmed");
+        if (confirmed && line.includes("web2: switch /system")) kill("SIGKILL");
+      },
+    });
+    const status = await fleet.ask<{ rollouts: { done: number; begun: number; isRunning: boolean }[] }>(
+      ["status", "--lab", "--no-health"],
+      { exit: [0, 2] },
+    );
+    assert.deepEqual(
+      status.rollouts.map(({ done, begun, isRunning }) => ({ done, begun, isRunning })),
+      [{ done: 1, begun: 1, isRunning: false }],
+    );
+    const { outcomes } = await fleet.ask<{ outcomes: HostOutcome[] }>(["deploy", "--lab", "--resume"]);
+    assert.deepEqual(
+      outcomes.map(({ host, status: became }) => [host, became]),
+      [
+        ["web1", "activated"],
+        ["web2", "activated"],
+      ],
+    );
+    assert.match(await web2.page(), /Again/);
+    await fleet.run(["deploy", "--lab", "--resume"], { exit: [1] });
+    await assertAsDeclared();
+    undo();
   });
 
   test("a wrong host key is refused", async () => {

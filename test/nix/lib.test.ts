@@ -136,6 +136,16 @@ const BAD_INPUT: readonly { readonly what: string; readonly expression: string; 
     expression: fleet(`{ meta.name = "t"; host.a = { }; }`),
     says: [/attribute 'host' that means nothing\. Did you mean `hosts'\?/],
   },
+  {
+    what: "a rollout that cannot be",
+    expression: fleet(`{ meta.name = "t"; meta.rollout.onFailure = "stop"; hosts.a = { }; }`),
+    says: [/`onFailure' in `meta\.rollout' of .* is "stop"; it must be one of "continue", "halt", "rollBackWave"/],
+  },
+  {
+    what: "an unknown key of a rollout",
+    expression: fleet(`{ meta.name = "t"; meta.rollout.wave = [ ]; hosts.a = { }; }`),
+    says: [/attribute 'wave' that means nothing\. Did you mean `waves'\?/],
+  },
   { what: "a fleet without a name", expression: fleet(`{ hosts.a = { }; }`), says: [/no name: add `meta\.name/] },
   {
     what: "a host that cannot have its name",

@@ -53,6 +53,8 @@ export class FleetDriver {
   run(args: readonly string[], options: RunOptions = {}): Promise<Run> {
     const child = spawn(PRISTINE, ["--store", TEST_STORE, ...args], {
       cwd: this.directory,
+      // What deployments leave to do belongs to this fleet.
+      env: { ...process.env, XDG_STATE_HOME: join(this.directory, "state") },
       stdio: ["ignore", "pipe", "pipe"],
       timeout: COMMAND_DEADLINE_MS,
       killSignal: "SIGKILL",

@@ -1,30 +1,35 @@
 /** `pristine plan`, `deploy` and `rollback`: what would be done, and doing it. */
 
 import { type Command, Option } from "commander";
+import { OperationError } from "../../base/errors.ts";
 import type { FleetPlan } from "../../fleet/plan.ts";
+import { FAILURE_POLICIES } from "../../fleet/rollout/policy.ts";
 import type { TransactionGoal } from "../../machine/transaction.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
-import { requireApproval } from "../option-values.ts";
+import type { RolloutFlags } from "../deploy-flow.ts";
+import { durationMsOf, requireApproval } from "../option-values.ts";
 import { action, type Session } from "../session.ts";
-import { onOption } from "../host-option.ts";
+import { collect, onOption } from "../host-option.ts";
 
 const GOALS: readonly TransactionGoal[] = ["switch", "boot", "test", "dry-activate"];
 
 interface PlanFlags {
   readonly on: string[];
   readonly goal: TransactionGoal;
-  readonly parallel: string;
+  readonly parallel?: string;
   readonly adopt?: boolean;
 }
 
-interface DeployFlags extends PlanFlags {
+interface DeployFlags extends PlanFlags, RolloutFlags {
   readonly yes?: boolean;
   readonly confirmTimeout?: string;
   readonly ignoreInhibitors?: boolean;
+  readonly plan?: string;
+  readonly resume?: string | true;
 }
 
 export function registerDeploy(program: Command): void {
-  withPlanOptions(
+  withRolloutOptions(
     program
       .command("plan")
       .summary("show what a deployment would do")
@@ -35,6 +40,7 @@ export function registerDeploy(program: Command): void {
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
     .option("--diff", "show the text differences of files in /etc")
+    .option("--out <file>", "also write the plan to FILE, for 'pristine deploy --plan FILE'")
     .addHelpText(
       "after",
       exitCodesHelp({
@@ -44,10 +50,17 @@ export function registerDeploy(program: Command): void {
       }),
     )
     .action(
-      action(async (session, names: string[], flags: PlanFlags & { diff?: boolean }) => {
-        const { makePlan } = await import("../deploy-flow.ts");
-        return makePlan(session, names, flags, async (plan) => {
-          await showPlan(session, plan, { fileDiffs: flags.diff ?? false });
+      action(async (session, names: string[], flags: DeployFlags & { diff?: boolean; out?: string }) => {
+        const { approvedOf, makePlan } = await import("../deploy-flow.ts");
+        return makePlan(session, names, flags, async (plan, _sessions, context) => {
+          const approved = approvedOf(plan, context, flags, "deploy");
+          await showPlan(session, plan, { fileDiffs: flags.diff ?? false, waves: approved.waves });
+          if (flags.out !== undefined) {
+            const { writePlanFile } = await import("../../fleet/plan-file.ts");
+            const { keepWanted } = await import("../rollout-flow.ts");
+            await keepWanted(approved, context.store, session.signal);
+            await writePlanFile(flags.out, approved);
+          }
           if (session.options.json) {
             const { planRecord } = await import("../render/plan.ts");
             session.terminal.out(JSON.stringify({ plan: planRecord(plan) }));
@@ -59,7 +72,7 @@ export function registerDeploy(program: Command): void {
       }),
     );
 
-  withPlanOptions(
+  withRolloutOptions(
     program
       .command("deploy")
       .summary("make hosts what the fleet declares")
@@ -69,7 +82,9 @@ export function registerDeploy(program: Command): void {
           "  switch        activate now, and boot it from now on\n" +
           "  test          activate now; the next reboot returns\n" +
           "  boot          activate at the next reboot\n" +
-          "  dry-activate  only say what would be done to units",
+          "  dry-activate  only say what would be done to units\n\n" +
+          "Waves: hosts of a later wave begin when the earlier one is finished. The fleet declares them (meta.rollout, deployment.wave), or --wave does. On failure 'halt' leaves hosts that have not begun as they are, 'rollBackWave' also takes back what the wave has changed, and 'continue' goes on; with waves 'halt' is the default.\n\n" +
+          "A host that is not reached becomes pending: 'pristine converge' brings it the newest plan when it is back. A deployment that was interrupted, also by a power cut, goes on with --resume.",
       )
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
@@ -79,6 +94,8 @@ export function registerDeploy(program: Command): void {
       "how long a host waits for confirmation before it returns (default: as declared)",
     )
     .option("--ignore-inhibitors", "go on although the systems' switch inhibitors differ")
+    .option("--plan <file>", "execute exactly this plan of 'pristine plan --out', or refuse; asks nothing")
+    .option("--resume [id]", "go on with the newest rollout that was interrupted, or with the one named")
     .addHelpText(
       "after",
       exitCodesHelp({
@@ -91,11 +108,20 @@ export function registerDeploy(program: Command): void {
     )
     .action(
       action(async (session, names: string[], flags: DeployFlags) => {
-        const { makePlan, executePlan } = await import("../deploy-flow.ts");
+        const { approvedOf, makePlan } = await import("../deploy-flow.ts");
+        const { beginRollout, deployPlanFile, executeRollout, resumeRollout } = await import("../rollout-flow.ts");
+        refuseTogether(names, flags);
+        if (flags.resume !== undefined) return resumeRollout(session, flags.resume);
+        if (flags.plan !== undefined) return deployPlanFile(session, flags.plan, flags);
         return makePlan(session, names, flags, async (plan, sessions, context) => {
-          await showPlan(session, plan, { fileDiffs: false });
+          const approved = approvedOf(plan, context, flags, "deploy");
+          await showPlan(session, plan, { fileDiffs: false, waves: approved.waves });
           await approve(session, plan, flags.yes ?? false);
-          return executePlan(session, plan, sessions, context, { ...flags, reason: "deploy" });
+          return executeRollout(session, beginRollout(approved, flags), {
+            sessions,
+            store: context.store,
+            record: await recordOf(plan),
+          });
         });
       }),
     );
@@ -127,15 +153,44 @@ export function registerDeploy(program: Command): void {
     )
     .action(
       action(async (session, name: string, flags: DeployFlags & { to?: string }) => {
-        const { planRollback, executePlan } = await import("../deploy-flow.ts");
+        const { approvedOf, planRollback } = await import("../deploy-flow.ts");
+        const { beginRollout, executeRollout } = await import("../rollout-flow.ts");
         return planRollback(session, name, flags, async (plan, sessions, context, generation) => {
           await showPlan(session, plan, { fileDiffs: false });
           await approve(session, plan, flags.yes ?? false);
-          return executePlan(session, plan, sessions, context, {
-            ...flags,
-            reason: `rollback to generation ${generation}`,
+          const approved = approvedOf(plan, context, flags, `rollback to generation ${generation}`);
+          return executeRollout(session, beginRollout(approved, flags), {
+            sessions,
+            store: context.store,
+            record: await recordOf(plan),
           });
         });
+      }),
+    );
+
+  program
+    .command("converge")
+    .summary("bring hosts that were not reached what they should have")
+    .description(
+      "Deploys to hosts that a deployment did not reach what was planned for them, the newest plan of each, as soon as they are back. What has expired, and what somebody else has deployed since, is dropped. Without --watch, looks once.",
+    )
+    .argument("[hosts...]", "host names, globs or @tags (default: all)")
+    .option("--watch", "go on until no host is pending")
+    .option("--every <seconds>", "with --watch: how often to look", "60")
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "nothing is pending any more",
+        usage: "usage or evaluation error",
+        hostsFailed: "a host is still not reached, or has returned to its previous system",
+        interrupted: "interrupted",
+      }),
+    )
+    .action(
+      action(async (session, names: string[], flags: { watch?: boolean; every: string }) => {
+        const { converge } = await import("../rollout-flow.ts");
+        const everyMs = durationMsOf("--every", flags.every);
+        return converge(session, names, flags.watch === true ? everyMs : undefined);
       }),
     );
 
@@ -168,13 +223,47 @@ export function registerDeploy(program: Command): void {
 function withPlanOptions(command: Command): Command {
   return command
     .addOption(onOption())
-    .addOption(new Option("--goal <goal>", "what is to become of the system").choices(GOALS).default("switch"))
-    .option("--parallel <count>", "how many hosts at once", "10")
+    .addOption(new Option("--goal <goal>", "what becomes of the systems").choices(GOALS).default("switch"))
+    .option("--parallel <count>", "how many hosts at once (default: as declared, else 10)")
     .option("--adopt", "take over hosts that were deployed under another name or by another fleet");
 }
 
+function withRolloutOptions(command: Command): Command {
+  return withPlanOptions(command)
+    .option(
+      "--wave <patterns>",
+      "hosts of one wave; more of these make more waves, and the rest comes last",
+      collect,
+      [],
+    )
+    .option("--canaries <count>", "how many hosts of the first wave go ahead of it")
+    .option("--pause <seconds>", "how long to wait between waves")
+    .option("--max-failures <count>", "how many hosts may fail before --on-failure applies")
+    .addOption(
+      new Option("--on-failure <policy>", "what a failing host means for the others").choices(FAILURE_POLICIES),
+    )
+    .option("--pending-for <seconds>", "how long a host that is not reached stays pending; 0: not at all");
+}
+
+/** A plan in a file and an interrupted rollout have their hosts and their order already. */
+function refuseTogether(names: readonly string[], flags: DeployFlags): void {
+  const given = flags.plan !== undefined ? "--plan" : flags.resume !== undefined ? "--resume" : undefined;
+  if (given === undefined) return;
+  const isMore = names.length > 0 || flags.on.length > 0 || (flags.plan !== undefined && flags.resume !== undefined);
+  if (isMore) throw new OperationError("USAGE", `${given} says which hosts are meant: name none besides`);
+}
+
+async function recordOf(plan: FleetPlan): Promise<object> {
+  const { planRecord } = await import("../render/plan.ts");
+  return { plan: planRecord(plan) };
+}
+
 /** Shows a plan to people; programs get it with the command's one answer. */
-async function showPlan(session: Session, plan: FleetPlan, options: { readonly fileDiffs: boolean }): Promise<void> {
+async function showPlan(
+  session: Session,
+  plan: FleetPlan,
+  options: { readonly fileDiffs: boolean; readonly waves?: readonly (readonly string[])[] },
+): Promise<void> {
   if (session.options.json) return;
   const { renderPlan } = await import("../render/plan.ts");
   for (const line of renderPlan(plan, session.terminal, options)) session.terminal.out(line);
@@ -182,7 +271,10 @@ async function showPlan(session: Session, plan: FleetPlan, options: { readonly f
 
 /** Asks on the terminal; without one, only `--yes` approves. */
 async function approve(session: Session, plan: FleetPlan, yes: boolean): Promise<void> {
-  if (yes || plan.hosts.every((host) => host.state !== "change")) return;
+  // What is not reached is to get its system later.
+  const isWanted = ({ state, system }: FleetPlan["hosts"][number]): boolean =>
+    state === "change" || (state === "unreachable" && system !== undefined);
+  if (yes || !plan.hosts.some(isWanted)) return;
   const { askYesNo } = await import("../../system/prompt.ts");
   requireApproval(
     await askYesNo(`Deploy plan ${plan.hash.slice(0, 12)}? [y/N] `, session.signal),

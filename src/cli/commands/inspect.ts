@@ -32,10 +32,16 @@ export function registerInspect(program: Command): void {
       action(async (session, names: string[], options: StatusOptions) => {
         const everyMs = durationMsOf("--every", options.every);
         if (options.watch === true) return watchStatuses(session, names, { ...options, everyMs });
-        const statuses = await withStatuses(session, names, options, (ask) => ask());
+        const { statuses, fleet } = await withStatuses(session, names, options, async (ask, name) => ({
+          statuses: await ask(),
+          fleet: name,
+        }));
         const { renderStatuses } = await import("../render/status.ts");
-        if (session.options.json) session.terminal.out(JSON.stringify({ hosts: statuses }));
-        else for (const line of renderStatuses(statuses, session.terminal)) session.terminal.out(line);
+        const { openWorkOf, renderOpenWork } = await import("../open-work.ts");
+        const { terminal } = session;
+        const work = await openWorkOf(fleet);
+        if (session.options.json) terminal.out(JSON.stringify({ hosts: statuses, ...work }));
+        else for (const line of [...renderStatuses(statuses, terminal), ...renderOpenWork(work)]) terminal.out(line);
         return statuses.every((status) => status.asDeclared) ? EXIT.ok : EXIT.hostsFailed;
       }),
     );
@@ -129,19 +135,21 @@ async function withStatuses<T>(
   session: Session,
   names: readonly string[],
   options: Pick<StatusOptions, "on" | "health">,
-  use: (ask: () => Promise<HostStatus[]>) => Promise<T>,
+  use: (ask: () => Promise<HostStatus[]>, fleet: string) => Promise<T>,
 ): Promise<T> {
   const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
   const { statusOfHosts } = await import("../../fleet/status.ts");
   const context = await openFleet(session, names, { on: options.on, systems: true });
   await buildKits(session, context);
   return withSessions(session, context, (sessions) =>
-    use(() =>
-      statusOfHosts([...sessions.values()], {
-        declared: context.inventory.systems,
-        health: options.health,
-        signal: session.signal,
-      }),
+    use(
+      () =>
+        statusOfHosts([...sessions.values()], {
+          declared: context.inventory.systems,
+          health: options.health,
+          signal: session.signal,
+        }),
+      context.inventory.name,
     ),
   );
 }

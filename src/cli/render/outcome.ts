@@ -28,12 +28,22 @@ export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" 
     case "failed":
       return { text: `failed before anything was changed: ${safeText(outcome.reason)}`, mark: "failed" };
     case "unreachable":
-      return { text: `not reached: ${safeText(outcome.reason)}`, mark: "failed" };
+      return { text: `not reached${pendingText(outcome.pendingUntil)}: ${safeText(outcome.reason)}`, mark: "failed" };
     case "unknown":
       return { text: safeText(outcome.reason), mark: "failed" };
     case "skipped":
-      return { text: "skipped: interrupted before its activation began", mark: "info" };
+      return {
+        text:
+          outcome.because === "halted"
+            ? "left as it is: too many hosts have failed"
+            : "skipped: interrupted before its activation began",
+        mark: "info",
+      };
   }
+}
+
+function pendingText(until: string | undefined): string {
+  return until === undefined ? "" : `, pending until ${until.slice(0, 16).replace("T", " ")}`;
 }
 
 export function renderSummary(

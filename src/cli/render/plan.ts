@@ -11,6 +11,8 @@ import type { Terminal } from "./terminal.ts";
 
 export interface PlanOptions {
   readonly fileDiffs: boolean;
+  /** The order of the hosts, shown when there is more than one wave. */
+  readonly waves?: readonly (readonly string[])[];
 }
 
 const LIST_MAX = 12;
@@ -23,6 +25,8 @@ export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOpt
     if (host.state !== "unchanged") lines.push(...renderHost(host, terminal, options), "");
   }
   if (unchanged.length > 0) lines.push(`${bold(unchanged.join(", "))}: unchanged`);
+  const { waves = [] } = options;
+  if (waves.length > 1) lines.push(...waves.map((wave, index) => `${dim(`wave ${index + 1}:`)} ${wave.join(", ")}`));
   const changing = plan.hosts.filter((host) => host.state === "change");
   if (changing.length > 0) {
     const bytes = changing.reduce((sum, host) => sum + (host.copy?.bytes ?? 0), 0);

@@ -1,0 +1,325 @@
+/** Executing what was approved: new rollouts, plans from files, interrupted rollouts, and hosts that were not reached. */
+
+import { randomBytes } from "node:crypto";
+import { systemClock } from "../base/clock.ts";
+import { OperationError } from "../base/errors.ts";
+import { deployFleet, rootOf } from "../fleet/deploy.ts";
+import type { HostSession } from "../fleet/host-session.ts";
+import { exitCodeOfOutcomes, type HostOutcome, NOT_REACHED } from "../fleet/outcome.ts";
+import { readPlanFile } from "../fleet/plan-file.ts";
+import { preflightHosts } from "../fleet/preflight.ts";
+import { PendingHosts } from "../fleet/rollout/pending.ts";
+import { openJournal, openRolloutsOf, pruneRollouts } from "../fleet/rollout/rollout-journal.ts";
+import { type ApprovedHost, type ApprovedPlan, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
+import type { LocalStore } from "../store/local-store.ts";
+import { openLocalStore } from "../store/open-store.ts";
+import { hostName, userName } from "../system/identity.ts";
+import { openFleet, withSessionsTo } from "./fleet-context.ts";
+import { describeRollout, openRollout } from "./open-work.ts";
+import { renderOutcome, renderSummary } from "./render/outcome.ts";
+import { renderDuration } from "./render/table.ts";
+import type { Session } from "./session.ts";
+
+type Sessions = ReadonlyMap<string, HostSession>;
+
+/** Gives an approved plan its id and its operator. */
+export function beginRollout(
+  plan: ApprovedPlan,
+  options: { readonly ignoreInhibitors?: boolean | undefined } = {},
+): RolloutRecord {
+  const id = `${new Date().toISOString().replace(/[-:]/g, "").slice(0, 15)}-${randomBytes(3).toString("hex")}`;
+  const operator = { user: userName(), host: hostName(), pid: process.pid };
+  return { ...plan, id, operator, ignoreInhibitors: options.ignoreInhibitors ?? false };
+}
+
+export interface Execution {
+  readonly sessions: Sessions;
+  readonly store: LocalStore;
+  /** Of the same rollout, before it was interrupted. */
+  readonly known?: ReadonlyMap<string, HostOutcome>;
+  /** What else the answer for programs has. */
+  readonly record?: object;
+}
+
+/** Executes a rollout and shows what became of each host; answers the exit status. */
+export async function executeRollout(
+  session: Session,
+  rollout: RolloutRecord,
+  { sessions, store, known, record }: Execution,
+): Promise<number> {
+  const { options } = session;
+  const changes = rollout.goal !== "dry-activate";
+  if (changes) await keepWanted(rollout, store, session.signal);
+  using journal = changes ? await openJournal(rollout.fleet, rollout.id) : undefined;
+  if (known === undefined) journal?.append({ kind: "begun", rollout });
+  const pending = new PendingHosts(rollout.fleet, systemClock);
+  const outcomes = await watched(session, async (abandon) =>
+    deployFleet(rollout, sessions, {
+      clock: systemClock,
+      localStore: store,
+      ...(known === undefined ? {} : { known }),
+      ...(journal === undefined ? {} : { journal }),
+      onOutcome: (host, outcome) => notePending(pending, rollout, host, outcome),
+      cancel: session.signal,
+      abandon,
+      observer: observerFor(session, rollout),
+    }),
+  );
+  if (changes) await pruneRollouts(rollout.fleet);
+  showOutcomes(session, outcomes, { rollout: rollout.id, ...record });
+  if (!options.json && outcomes.some((outcome) => "pendingUntil" in outcome)) {
+    session.terminal.out("hosts that are pending get this when they are back: run 'pristine converge --watch'");
+  }
+  return exitCodeOfOutcomes(outcomes);
+}
+
+/** What hosts are to run must not be collected before they have it. */
+export async function keepWanted(
+  rollout: Pick<ApprovedPlan, "fleet" | "hosts">,
+  store: LocalStore,
+  signal: AbortSignal,
+): Promise<void> {
+  for (const { host, system, kit } of rollout.hosts) {
+    if (system === undefined) continue;
+    const name = `pristine/wanted/${rollout.fleet}/${host.name}`;
+    const [systemPath, kitPath] = [rootOf(system, store.storeDir), rootOf(kit, store.storeDir)];
+    // An earlier generation may exist only on the host.
+    const valid = await store.validPaths([systemPath, kitPath], signal);
+    if (valid.has(systemPath.baseName)) await store.addPermanentRoot(name, systemPath);
+    if (valid.has(kitPath.baseName)) await store.addPermanentRoot(`${name}-kit`, kitPath);
+  }
+}
+
+/** A host that was not reached waits for this plan; one that was needs no older plan any more. */
+async function notePending(
+  pending: PendingHosts,
+  rollout: RolloutRecord,
+  approved: ApprovedHost,
+  outcome: HostOutcome,
+): Promise<string | undefined> {
+  if (rollout.goal === "dry-activate" || rollout.goal === "test" || outcome.status === "skipped") return undefined;
+  if (outcome.status === "unreachable" && rollout.policy.pendingSeconds > 0 && approved.system !== undefined) {
+    return await pending.put(rollout, approved);
+  }
+  await pending.remove(approved.host.name);
+  return undefined;
+}
+
+/** The first interrupt ends what has not begun; what has begun is reported; a second one stops watching. */
+async function watched<T>(session: Session, run: (abandon: AbortSignal) => Promise<T>): Promise<T> {
+  const { progress, signal } = session;
+  const abandon = new AbortController();
+  const again = (): void => {
+    if (signal.aborted) abandon.abort(signal.reason);
+  };
+  const armed = (): void => {
+    progress.line(
+      "hosts that are already activating are watched to the end; interrupt again to leave them to themselves",
+    );
+    setTimeout(() => process.on("SIGINT", again), 100);
+  };
+  signal.addEventListener("abort", armed, { once: true });
+  try {
+    return await run(abandon.signal);
+  } finally {
+    signal.removeEventListener("abort", armed);
+    process.off("SIGINT", again);
+    progress.close();
+  }
+}
+
+function observerFor({ progress }: Session, rollout: RolloutRecord): Parameters<typeof deployFleet>[2]["observer"] {
+  const count = rollout.waves.length;
+  return {
+    phase: (host, text, options) => progress.update(host, text, options),
+    wave: (index, hosts) => {
+      if (count > 1) progress.line(`wave ${index + 1} of ${count}: ${hosts.join(", ")}`);
+    },
+    pause: (seconds) => progress.line(`pausing ${renderDuration(seconds * 1000)} before the next wave`),
+    halted: (reason) =>
+      progress.line(
+        rollout.policy.onFailure === "rollBackWave"
+          ? `halting, and taking the wave back: ${reason}`
+          : `halting: ${reason}; hosts that have not begun are left as they are`,
+      ),
+    finished: (outcome) => {
+      const { text, mark } = renderOutcome(outcome);
+      progress.done(outcome.host, text, mark);
+    },
+  };
+}
+
+function showOutcomes(session: Session, outcomes: readonly HostOutcome[], record: object): void {
+  const { terminal, options } = session;
+  if (options.json) terminal.out(JSON.stringify({ ...record, outcomes }));
+  else for (const line of renderSummary(outcomes, terminal, { verbose: options.verbose })) terminal.out(line);
+}
+
+/** Executes exactly the plan in a file; refuses when a host is not what it was when the plan was made. */
+export async function deployPlanFile(
+  session: Session,
+  path: string,
+  options: { readonly ignoreInhibitors?: boolean | undefined },
+): Promise<number> {
+  const read = await readPlanFile(path);
+  // What could not be reached then is tried again.
+  const plan = { ...read, refused: read.refused.filter(({ code }) => !NOT_REACHED.has(code)) };
+  const store = await openLocalStore(session.options.store, session.signal);
+  await requireSystems(plan, store, session.signal);
+  return withSessionsTo(session, { fleet: plan.fleet, store, hosts: plan.hosts }, async (sessions) => {
+    const looked = await refusalsOf(session, plan.fleet, sessions);
+    await requireUnmoved(session, plan, sessions);
+    const rollout = beginRollout({ ...plan, refused: [...plan.refused, ...looked] }, options);
+    return await executeRollout(session, rollout, { sessions, store });
+  });
+}
+
+/** What is wrong with hosts now, before anything is done to them: an address may have become another machine's. */
+async function refusalsOf({ signal }: Session, fleet: string, sessions: Sessions): Promise<ApprovedPlan["refused"]> {
+  const options = { fleet, adopt: false, needsRoom: false, clock: systemClock, signal };
+  const looked = await preflightHosts([...sessions.values()], options);
+  return looked.flatMap(({ session, error }) => (error === undefined ? [] : [refusal(session.host.name, error)]));
+}
+
+/** Everything that is to be copied has to be in the local store still. */
+async function requireSystems(plan: ApprovedPlan, store: LocalStore, signal: AbortSignal): Promise<void> {
+  const paths = plan.hosts.flatMap(({ isUnchanged, system, kit }) =>
+    system === undefined ? [] : isUnchanged ? [kit] : [system, kit],
+  );
+  const roots = [...new Set(paths)].map((path) => rootOf(path, store.storeDir));
+  const valid = await store.validPaths(roots, signal);
+  const missing = roots.find(({ baseName }) => !valid.has(baseName));
+  if (missing === undefined) return;
+  throw new OperationError("PLAN_STALE", `${missing.baseName} of the plan is not in the local store any more`, {
+    hint: "make the plan again with 'pristine plan --out FILE'",
+  });
+}
+
+async function requireUnmoved({ progress, signal }: Session, plan: ApprovedPlan, sessions: Sessions): Promise<void> {
+  const moved = await Promise.all(
+    plan.hosts.map(async ({ host, previous }) => {
+      if (previous === undefined) return [];
+      progress.update(host.name, "comparing with the plan");
+      try {
+        const facts = await (await sessions.get(host.name)!.kit(signal)).facts({ signal });
+        const runs = facts.systems.activated;
+        return runs === previous ? [] : [`${host.name} runs ${runs ?? "no system of ours"}`];
+      } catch (error) {
+        // The rollout tells what becomes of it.
+        if (error instanceof OperationError && !signal.aborted) return [];
+        throw error;
+      }
+    }),
+  );
+  if (moved.flat().length === 0) return;
+  throw new OperationError("PLAN_STALE", `the plan does not fit any more: ${moved.flat().join("; ")}`, {
+    hint: "nothing was changed; make the plan again with 'pristine plan --out FILE'",
+  });
+}
+
+/** Goes on with a rollout that was interrupted: `id`, or the newest one of the fleet. */
+export async function resumeRollout(session: Session, id: string | true): Promise<number> {
+  const { inventory, store } = await openFleet(session, []);
+  const state = (await openRolloutsOf(inventory.name)).find(({ rollout }) => id === true || rollout.id === id);
+  if (state === undefined) {
+    const what = id === true ? "no rollout of this fleet was interrupted" : `there is no interrupted rollout '${id}'`;
+    throw new OperationError("ROLLOUT_UNKNOWN", what, { hint: "deploy with 'pristine deploy'" });
+  }
+  const { rollout, outcomes } = state;
+  session.progress.line(describeRollout(openRollout(state)));
+  return withSessionsTo(session, { fleet: inventory.name, store, hosts: rollout.hosts }, async (sessions) => {
+    // What was wrong with hosts then may be mended.
+    const refused = await refusalsOf(session, inventory.name, sessions);
+    return await executeRollout(session, { ...rollout, refused }, { sessions, store, known: outcomes });
+  });
+}
+
+/** Brings hosts that were not reached what they are to have: once, or until all have it; answers the exit status. */
+export async function converge(
+  session: Session,
+  names: readonly string[],
+  everyMs: number | undefined,
+): Promise<number> {
+  for (;;) {
+    const outcomes = await convergeOnce(session, names);
+    const isWaiting = outcomes.some(({ status }) => status === "unreachable");
+    if (everyMs === undefined || !isWaiting) {
+      if (outcomes.length === 0 && !session.options.json) session.terminal.out("nothing is pending");
+      else showOutcomes(session, outcomes, {});
+      return exitCodeOfOutcomes(outcomes);
+    }
+    await systemClock.sleep(everyMs, session.signal);
+  }
+}
+
+async function convergeOnce(session: Session, names: readonly string[]): Promise<HostOutcome[]> {
+  const { progress, signal } = session;
+  const { inventory, hosts, store } = await openFleet(session, names);
+  const pending = new PendingHosts(inventory.name, systemClock);
+  const meant = new Set(hosts.map(({ name }) => name));
+  const outcomes: HostOutcome[] = [];
+  const open = (await pending.list()).filter(({ approved }) => meant.has(approved.host.name));
+  for (const one of open.filter((entry) => pending.isOver(entry))) {
+    progress.line(`${one.approved.host.name}: what was planned for it on ${one.since.slice(0, 10)} has expired`);
+    await pending.remove(one.approved.host.name);
+  }
+  const due = open.filter((entry) => !pending.isOver(entry));
+  const rollouts = new Map(due.map(({ rollout }) => [rollout.id, rollout]));
+  const wanted = { fleet: inventory.name, store, hosts: due.map(({ approved }) => approved) };
+  await withSessionsTo(session, wanted, async (sessions) => {
+    const refused = due.length === 0 ? [] : await refusalsOf(session, inventory.name, sessions);
+    for (const rollout of rollouts.values()) {
+      const entries = due.filter((entry) => entry.rollout.id === rollout.id);
+      const current: ApprovedHost[] = [];
+      for (const { approved, since } of entries) {
+        const { name } = approved.host;
+        const isAway = refused.some(({ host }) => host === name);
+        const later = isAway ? undefined : await deployedSince(sessions.get(name)!, since, signal);
+        if (later === undefined) current.push(approved);
+        else {
+          progress.line(`${approved.host.name}: ${later}; what was planned for it before is dropped`);
+          await pending.remove(approved.host.name);
+        }
+      }
+      const part: RolloutRecord = {
+        ...rollout,
+        policy: { ...rollout.policy, onFailure: "continue", pauseSeconds: 0 },
+        hosts: current,
+        waves: [current.map(({ host }) => host.name)],
+        refused,
+      };
+      outcomes.push(
+        ...(await watched(session, async (abandon) =>
+          deployFleet(part, sessions, {
+            clock: systemClock,
+            localStore: store,
+            onOutcome: async ({ host }, outcome) => {
+              if (outcome.status === "skipped") return undefined;
+              if (outcome.status === "unreachable") {
+                return entries.find(({ approved }) => approved.host.name === host.name)?.until;
+              }
+              await pending.remove(host.name);
+              return undefined;
+            },
+            cancel: signal,
+            abandon,
+            observer: observerFor(session, part),
+          }),
+        )),
+      );
+    }
+  });
+  return outcomes;
+}
+
+/** Who has deployed to a host since a time, as a sentence; `undefined` when nobody has, or it cannot be asked. */
+async function deployedSince(open: HostSession, since: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { receipts } = await (await open.kit(signal)).history({ signal });
+    const later = receipts.find((receipt) => receipt.outcome === "confirmed" && receipt.beganAt > since);
+    return later && `${later.operator.user}@${later.operator.host} has deployed to it since (${later.planReason})`;
+  } catch (error) {
+    if (error instanceof OperationError && !signal.aborted) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,108 @@
+/** What a deployer keeps on its disk: journals of rollouts, hosts that wait, and plans in files. */
+
+import assert from "node:assert/strict";
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, test } from "node:test";
+import type { HostOutcome } from "../outcome.ts";
+import { readPlanFile, writePlanFile } from "../plan-file.ts";
+import { PendingHosts } from "./pending.ts";
+import { openJournal, pruneRollouts, rolloutsOf } from "./rollout-journal.ts";
+import type { ApprovedHost, RolloutRecord } from "./rollout-record.ts";
+
+const scratch = mkdtempSync(join(tmpdir(), "pristine-rollout-"));
+process.env["XDG_STATE_HOME"] = scratch;
+after(() => rmSync(scratch, { recursive: true, force: true }));
+
+function hostOf(name: string, system: string): ApprovedHost {
+  const host = { name, tags: [], wave: 0 } as unknown as ApprovedHost["host"];
+  return { host, kit: "/nix/store/kit", system, isUnchanged: false, healthChecks: [], previousHealthChecks: [] };
+}
+
+const ROLLOUT: RolloutRecord = {
+  version: 1,
+  id: "20261128T100000-abc",
+  fleet: "shop",
+  goal: "switch",
+  reason: "deploy",
+  planHash: "0",
+  operator: { user: "op", host: "desk", pid: 1 },
+  policy: { onFailure: "halt", failuresMax: 0, pauseSeconds: 0, concurrencyMax: 1, pendingSeconds: 3600 },
+  waves: [["a", "b"]],
+  hosts: [hostOf("a", "/nix/store/one"), hostOf("b", "/nix/store/one")],
+  refused: [],
+  ignoreInhibitors: false,
+};
+
+const outcomeOf = (host: string): HostOutcome => ({ status: "unchanged", host, goal: "switch", timeline: [] });
+
+test("an interrupted rollout is told from its journal, also when the last line was cut off", async () => {
+  const path = join(scratch, `pristine/rollouts/shop/${ROLLOUT.id}.jsonl`);
+  {
+    using journal = await openJournal("shop", ROLLOUT.id);
+    journal.append({ kind: "begun", rollout: ROLLOUT });
+    journal.append({ kind: "host", host: "a" });
+    journal.append({ kind: "outcome", outcome: outcomeOf("a") });
+    journal.append({ kind: "host", host: "b" });
+    const [running] = await rolloutsOf("shop");
+    assert.equal(running?.isRunning, true);
+    await assert.rejects(openJournal("shop", ROLLOUT.id), { code: "LOCK_HELD" });
+  }
+  appendFileSync(path, '{"at":"2026-11-28T10:00:00.000Z","kind":"outco');
+  const [state] = await rolloutsOf("shop");
+  assert.deepEqual(state?.rollout, ROLLOUT);
+  assert.deepEqual([[...state!.begun], [...state!.outcomes.keys()]], [["a", "b"], ["a"]]);
+  assert.deepEqual([state?.isEnded, state?.isRunning], [false, false]);
+  {
+    using journal = await openJournal("shop", ROLLOUT.id);
+    journal.append({ kind: "outcome", outcome: outcomeOf("b") });
+    journal.append({ kind: "ended" });
+  }
+  const [ended] = await rolloutsOf("shop");
+  assert.deepEqual([[...ended!.outcomes.keys()], ended!.isEnded], [["a", "b"], true]);
+  assert.deepEqual(await rolloutsOf("other"), []);
+});
+
+test("old rollouts are removed once they have ended", async () => {
+  for (let index = 0; index < 60; index++) {
+    const id = `20261128T11${String(index).padStart(4, "0")}-x`;
+    using journal = await openJournal("many", id);
+    journal.append({ kind: "begun", rollout: { ...ROLLOUT, id, fleet: "many" } });
+    if (index !== 3) journal.append({ kind: "ended" });
+  }
+  await pruneRollouts("many");
+  const left = (await rolloutsOf("many")).map(({ rollout }) => rollout.id.slice(11, 15));
+  assert.deepEqual([left.length, left.at(-1), left.at(-2)], [51, "0003", "0010"]);
+});
+
+test("a host waits for the newest plan, and not for ever", async () => {
+  let nowMs = Date.parse("2026-11-28T10:00:00Z");
+  const clock = { nowMs: () => nowMs, wallClock: () => new Date(nowMs), sleep: async () => undefined };
+  const pending = new PendingHosts("shop", clock);
+  await pending.put(ROLLOUT, hostOf("a", "/nix/store/one"));
+  const until = await pending.put({ ...ROLLOUT, id: "later" }, hostOf("a", "/nix/store/two"));
+  assert.equal(until, "2026-11-28T11:00:00.000Z");
+  const listed = await pending.list();
+  assert.deepEqual(
+    listed.map((one) => [one.approved.system, one.rollout.id, pending.isOver(one)]),
+    [["/nix/store/two", "later", false]],
+  );
+  nowMs += 3600_000;
+  assert.equal(pending.isOver(listed[0]!), true);
+  await pending.remove("a");
+  await pending.remove("a");
+  assert.deepEqual(await pending.list(), []);
+});
+
+test("a plan in a file is what was written, or refused", async () => {
+  const path = join(scratch, "plan.json");
+  const { id: _id, operator: _operator, ignoreInhibitors: _ignore, ...plan } = ROLLOUT;
+  await writePlanFile(path, plan);
+  assert.deepEqual(await readPlanFile(path), plan);
+  const text = readFileSync(path, "utf8");
+  for (const damaged of [text.replace("/nix/store/one", "/nix/store/two"), text.slice(0, -9), "{}", "", "null"]) {
+    writeFileSync(path, damaged);
+    await assert.rejects(readPlanFile(path), { code: "PLAN_INVALID" });
+  }
+});

@@ -1,0 +1,135 @@
+/**
+ * What a deployer did, on its own disk: `$XDG_STATE_HOME/pristine/rollouts/FLEET/ID.jsonl`, one event a line, each on
+ * disk before the next thing is done. From it an interrupted rollout goes on, and its state can be told.
+ *
+ * The hosts' own journals are the truth about the hosts; this one says what was asked of which.
+ */
+
+import { OperationError } from "../../base/errors.ts";
+import { stateDirectory } from "../../system/directories.ts";
+import { ensureDirectory, namesIn, openLog, readTextIfPresent, removeFile, syncDirectory } from "../../system/files.ts";
+import { tryLockFile } from "../../system/flock.ts";
+import type { HostOutcome } from "../outcome.ts";
+import type { RolloutRecord } from "./rollout-record.ts";
+
+export type RolloutEvent =
+  | { readonly kind: "begun"; readonly rollout: RolloutRecord }
+  /** From here on something may have happened on the host. */
+  | { readonly kind: "host"; readonly host: string }
+  /** Without its timeline. A later one for the same host takes its place. */
+  | { readonly kind: "outcome"; readonly outcome: HostOutcome }
+  /** Nothing is left to do. */
+  | { readonly kind: "ended" };
+
+export interface RolloutState {
+  readonly rollout: RolloutRecord;
+  /** When it began, ISO 8601 in UTC. */
+  readonly beganAt: string;
+  /** Hosts that were begun, with or without an outcome. */
+  readonly begun: ReadonlySet<string>;
+  readonly outcomes: ReadonlyMap<string, HostOutcome>;
+  readonly isEnded: boolean;
+  /** Whether a process is at work on it. */
+  readonly isRunning: boolean;
+}
+
+/** Rollouts of a fleet that are kept. */
+const KEPT_MAX = 50;
+
+function directoryOf(fleet: string): string {
+  return `${stateDirectory()}/rollouts/${fleet}`;
+}
+
+export interface RolloutJournal extends Disposable {
+  append(event: RolloutEvent): void;
+}
+
+/** Opens the journal of a rollout, new or interrupted, which nobody else may be at work on. */
+export async function openJournal(fleet: string, id: string): Promise<RolloutJournal> {
+  const directory = directoryOf(fleet);
+  await ensureDirectory(directory, 0o700);
+  const path = `${directory}/${id}.jsonl`;
+  const lock = tryLockFile(path);
+  if (lock === undefined) {
+    throw new OperationError("LOCK_HELD", `another process is at work on the rollout ${id}`, {
+      hint: "wait until it has ended, or look at it with 'pristine status'",
+    });
+  }
+  const log = openLog(path);
+  await syncDirectory(directory);
+  return {
+    append: (event) => {
+      const shown = event.kind === "outcome" ? { ...event, outcome: { ...event.outcome, timeline: [] } } : event;
+      // A line that a crash has cut off is ended by the next one's beginning.
+      log.write(Buffer.from(`\n${JSON.stringify({ at: new Date().toISOString(), ...shown })}\n`));
+    },
+    [Symbol.dispose]: () => {
+      log[Symbol.dispose]();
+      lock.release();
+    },
+  };
+}
+
+/** The rollouts of a fleet, the newest first; without those whose first line is damaged. */
+export async function rolloutsOf(fleet: string): Promise<RolloutState[]> {
+  const directory = directoryOf(fleet);
+  const names = (await namesIn(directory)).filter((name) => name.endsWith(".jsonl"));
+  const states = names
+    .sort()
+    .reverse()
+    .map((name) => readState(`${directory}/${name}`));
+  return (await Promise.all(states)).filter((state) => state !== undefined);
+}
+
+/** Those that have hosts left which no later rollout has dealt with, the newest first. */
+export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
+  const covered = new Set<string>();
+  const open: RolloutState[] = [];
+  for (const state of await rolloutsOf(fleet)) {
+    const names = state.rollout.hosts.map(({ host }) => host.name);
+    const isLeft = names.some((name) => !state.outcomes.has(name) && !covered.has(name));
+    if (state.isRunning || (!state.isEnded && isLeft)) open.push(state);
+    for (const name of names) covered.add(name);
+  }
+  return open;
+}
+
+/** Removes the journals of old rollouts that have ended. */
+export async function pruneRollouts(fleet: string): Promise<void> {
+  const old = (await rolloutsOf(fleet)).slice(KEPT_MAX).filter(({ isEnded, isRunning }) => isEnded && !isRunning);
+  for (const { rollout } of old) await removeFile(`${directoryOf(fleet)}/${rollout.id}.jsonl`);
+}
+
+async function readState(path: string): Promise<RolloutState | undefined> {
+  const text = (await readTextIfPresent(path)) ?? "";
+  let first: { readonly rollout: RolloutRecord; readonly at: string } | undefined;
+  const begun = new Set<string>();
+  const outcomes = new Map<string, HostOutcome>();
+  let isEnded = false;
+  for (const line of text.split("\n")) {
+    const event = parseEvent(line);
+    if (event === undefined) continue;
+    if (event.kind === "begun") first ??= { rollout: event.rollout, at: event.at };
+    else if (event.kind === "host") begun.add(event.host);
+    else if (event.kind === "outcome") outcomes.set(event.outcome.host, event.outcome);
+    isEnded = event.kind === "ended";
+  }
+  if (first?.rollout.version !== 1) return undefined;
+  return { rollout: first.rollout, beganAt: first.at, begun, outcomes, isEnded, isRunning: isLocked(path) };
+}
+
+function parseEvent(line: string): (RolloutEvent & { readonly at: string }) | undefined {
+  if (line === "") return undefined;
+  try {
+    return JSON.parse(line) as RolloutEvent & { readonly at: string };
+  } catch {
+    // The power went while it was written: what it would have said is asked of the host.
+    return undefined;
+  }
+}
+
+function isLocked(path: string): boolean {
+  const lock = tryLockFile(path);
+  lock?.release();
+  return lock === undefined;
+}

@@ -1,0 +1,110 @@
+/** A rollout as data: what was approved for each host, and in which order it comes. */
+
+import { OperationError } from "../../base/errors.ts";
+import type { HealthCheck } from "../../machine/health-check.ts";
+import type { Operator, TransactionGoal } from "../../machine/transaction.ts";
+import type { HostInventory } from "../inventory.ts";
+import type { FleetPlan, HostPlan } from "../plan.ts";
+import { type RolloutPolicy, wavesOf } from "./policy.ts";
+
+/** What is approved for one host: all that deploying it takes, without evaluating or building anything again. */
+export interface ApprovedHost {
+  readonly host: HostInventory;
+  /** The full store paths of the kit and of the system; no system was made for a host that cannot take it. */
+  readonly kit: string;
+  readonly system?: string;
+  /** The system it was planned against; absent for a host that was not reached then. */
+  readonly previous?: string;
+  readonly isUnchanged: boolean;
+  readonly healthChecks: readonly HealthCheck[];
+  /** Those of the previous system, for the way back. */
+  readonly previousHealthChecks: readonly HealthCheck[];
+}
+
+/** A plan as it was approved, before anybody executes it. */
+export interface ApprovedPlan {
+  readonly version: 1;
+  readonly fleet: string;
+  readonly goal: TransactionGoal;
+  /** Why, for the hosts' records. */
+  readonly reason: string;
+  readonly planHash: string;
+  readonly policy: Omit<RolloutPolicy, "waves" | "canaries">;
+  readonly waves: readonly (readonly string[])[];
+  readonly hosts: readonly ApprovedHost[];
+  /** What was found wrong with hosts: nothing is done to them. */
+  readonly refused: readonly Refusal[];
+}
+
+interface Refusal {
+  readonly host: string;
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** A plan that somebody executes. */
+export interface RolloutRecord extends ApprovedPlan {
+  /** Unique; part of every transaction's id. */
+  readonly id: string;
+  readonly operator: Operator;
+  readonly ignoreInhibitors: boolean;
+}
+
+/** What is approved of a plan. */
+export function approvedPlan(
+  plan: FleetPlan,
+  options: {
+    readonly fleet: string;
+    readonly reason: string;
+    readonly policy: RolloutPolicy;
+    /** The full store path of the kit for a host. */
+    readonly kitOf: (host: HostInventory) => string;
+  },
+): ApprovedPlan {
+  const { fleet, reason, policy, kitOf } = options;
+  const { waves: _waves, canaries: _canaries, ...kept } = policy;
+  const members = plan.hosts.map(({ host }) => host);
+  return {
+    version: 1,
+    fleet,
+    goal: plan.goal,
+    reason,
+    planHash: plan.hash,
+    policy: kept,
+    waves: wavesOf(members, policy).map((wave) => wave.map(({ name }) => name)),
+    hosts: plan.hosts.map((host) => approvedHost(host, kitOf(host.host))),
+    refused: plan.hosts.flatMap(({ host, error }) => (error === undefined ? [] : [refusal(host.name, error)])),
+  };
+}
+
+function approvedHost(plan: HostPlan, kit: string): ApprovedHost {
+  const { host, system, previous, healthChecks, state } = plan;
+  return {
+    host,
+    kit,
+    ...(system === undefined ? {} : { system }),
+    ...(previous === undefined ? {} : { previous }),
+    isUnchanged: state === "unchanged",
+    healthChecks,
+    previousHealthChecks: plan.old?.meta?.healthChecks ?? [],
+  };
+}
+
+/** What was found wrong with a host, as data. */
+export function refusal(host: string, { code, message, hint }: OperationError): Refusal {
+  return { host, code, message, ...(hint === undefined ? {} : { hint }) };
+}
+
+/** What was found wrong with a host, as the error that it was. */
+export function refusalOf(plan: ApprovedPlan, host: string): OperationError | undefined {
+  const refusal = plan.refused.find((one) => one.host === host);
+  return refusal && new OperationError(refusal.code, refusal.message, { hint: refusal.hint });
+}
+
+/** The id of the transaction by which a rollout reaches a host, and of the one that takes it back. */
+export function transactionId(rollout: Pick<RolloutRecord, "id">, host: string, direction: "forth" | "back"): string {
+  return `${rollout.id}${direction === "back" ? "-back" : ""}-${host}`.slice(0, TRANSACTION_ID_CHARS_MAX);
+}
+
+const TRANSACTION_ID_CHARS_MAX = 64;

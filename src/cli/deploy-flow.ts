@@ -154,6 +154,7 @@ export interface RolloutFlags {
   readonly maxFailures?: string;
   readonly onFailure?: FailurePolicy;
   readonly pendingFor?: string;
+  readonly adopt?: boolean;
   readonly parallel?: string;
 }
 
@@ -189,7 +190,13 @@ export function approvedOf(plan: FleetPlan, context: FleetContext, flags: Rollou
     concurrencyMax: concurrency(flags) ?? declared.parallel ?? CONCURRENCY_DEFAULT,
     pendingSeconds: pendingSecondsOf(context, flags),
   };
-  return approvedPlan(plan, { fleet: name, reason, policy, kitOf: (host) => kitOf(context, host).outPath });
+  return approvedPlan(plan, {
+    fleet: name,
+    reason,
+    policy,
+    adopt: flags.adopt ?? false,
+    kitOf: (host) => kitOf(context, host).outPath,
+  });
 }
 
 export async function rebootHosts(

@@ -1,7 +1,8 @@
-/** Executing what was approved: new rollouts, plans from files, interrupted rollouts, and hosts that were not reached. */
+/** Executing what was approved: new rollouts, plans from files, and interrupted rollouts. */
 
 import { randomBytes } from "node:crypto";
 import { systemClock } from "../base/clock.ts";
+import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { deployFleet, rootOf } from "../fleet/deploy.ts";
 import type { HostSession } from "../fleet/host-session.ts";
@@ -9,7 +10,7 @@ import { exitCodeOfOutcomes, type HostOutcome, NOT_REACHED } from "../fleet/outc
 import { readPlanFile } from "../fleet/plan-file.ts";
 import { preflightHosts } from "../fleet/preflight.ts";
 import { PendingHosts } from "../fleet/rollout/pending.ts";
-import { openJournal, openRolloutsOf, pruneRollouts } from "../fleet/rollout/rollout-journal.ts";
+import { openJournal, openRolloutsOf, pruneRollouts, type RolloutState } from "../fleet/rollout/rollout-journal.ts";
 import { type ApprovedHost, type ApprovedPlan, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-store.ts";
@@ -20,7 +21,7 @@ import { renderOutcome, renderSummary } from "./render/outcome.ts";
 import { renderDuration } from "./render/table.ts";
 import type { Session } from "./session.ts";
 
-type Sessions = ReadonlyMap<string, HostSession>;
+export type Sessions = ReadonlyMap<string, HostSession>;
 
 /** Gives an approved plan its id and its operator. */
 export function beginRollout(
@@ -35,8 +36,8 @@ export function beginRollout(
 export interface Execution {
   readonly sessions: Sessions;
   readonly store: LocalStore;
-  /** Of the same rollout, before it was interrupted. */
-  readonly known?: ReadonlyMap<string, HostOutcome>;
+  /** The same rollout, before it was interrupted. */
+  readonly before?: RolloutState;
   /** What else the answer for programs has. */
   readonly record?: object;
 }
@@ -45,19 +46,19 @@ export interface Execution {
 export async function executeRollout(
   session: Session,
   rollout: RolloutRecord,
-  { sessions, store, known, record }: Execution,
+  { sessions, store, before, record }: Execution,
 ): Promise<number> {
   const { options } = session;
   const changes = rollout.goal !== "dry-activate";
   if (changes) await keepWanted(rollout, store, session.signal);
   using journal = changes ? await openJournal(rollout.fleet, rollout.id) : undefined;
-  if (known === undefined) journal?.append({ kind: "begun", rollout });
+  if (before === undefined) journal?.append({ kind: "begun", rollout });
   const pending = new PendingHosts(rollout.fleet, systemClock);
   const outcomes = await watched(session, async (abandon) =>
     deployFleet(rollout, sessions, {
       clock: systemClock,
       localStore: store,
-      ...(known === undefined ? {} : { known }),
+      ...(before === undefined ? {} : { known: before.outcomes, begun: before.begun }),
       ...(journal === undefined ? {} : { journal }),
       onOutcome: (host, outcome) => notePending(pending, rollout, host, outcome),
       cancel: session.signal,
@@ -106,7 +107,7 @@ async function notePending(
 }
 
 /** The first interrupt ends what has not begun; what has begun is reported; a second one stops watching. */
-async function watched<T>(session: Session, run: (abandon: AbortSignal) => Promise<T>): Promise<T> {
+export async function watched<T>(session: Session, run: (abandon: AbortSignal) => Promise<T>): Promise<T> {
   const { progress, signal } = session;
   const abandon = new AbortController();
   const again = (): void => {
@@ -128,7 +129,10 @@ async function watched<T>(session: Session, run: (abandon: AbortSignal) => Promi
   }
 }
 
-function observerFor({ progress }: Session, rollout: RolloutRecord): Parameters<typeof deployFleet>[2]["observer"] {
+export function observerFor(
+  { progress }: Session,
+  rollout: RolloutRecord,
+): Parameters<typeof deployFleet>[2]["observer"] {
   const count = rollout.waves.length;
   return {
     phase: (host, text, options) => progress.update(host, text, options),
@@ -149,7 +153,7 @@ function observerFor({ progress }: Session, rollout: RolloutRecord): Parameters<
   };
 }
 
-function showOutcomes(session: Session, outcomes: readonly HostOutcome[], record: object): void {
+export function showOutcomes(session: Session, outcomes: readonly HostOutcome[], record: object): void {
   const { terminal, options } = session;
   if (options.json) terminal.out(JSON.stringify({ ...record, outcomes }));
   else for (const line of renderSummary(outcomes, terminal, { verbose: options.verbose })) terminal.out(line);
@@ -167,7 +171,7 @@ export async function deployPlanFile(
   const store = await openLocalStore(session.options.store, session.signal);
   await requireSystems(plan, store, session.signal);
   return withSessionsTo(session, { fleet: plan.fleet, store, hosts: plan.hosts }, async (sessions) => {
-    const looked = await refusalsOf(session, plan.fleet, sessions);
+    const looked = await refusalsOf(session, plan, sessions);
     await requireUnmoved(session, plan, sessions);
     const rollout = beginRollout({ ...plan, refused: [...plan.refused, ...looked] }, options);
     return await executeRollout(session, rollout, { sessions, store });
@@ -175,8 +179,12 @@ export async function deployPlanFile(
 }
 
 /** What is wrong with hosts now, before anything is done to them: an address may have become another machine's. */
-async function refusalsOf({ signal }: Session, fleet: string, sessions: Sessions): Promise<ApprovedPlan["refused"]> {
-  const options = { fleet, adopt: false, needsRoom: false, clock: systemClock, signal };
+export async function refusalsOf(
+  { signal }: Session,
+  { fleet, adopt }: Pick<ApprovedPlan, "fleet" | "adopt">,
+  sessions: Sessions,
+): Promise<ApprovedPlan["refused"]> {
+  const options = { fleet, adopt, needsRoom: false, clock: systemClock, signal };
   const looked = await preflightHosts([...sessions.values()], options);
   return looked.flatMap(({ session, error }) => (error === undefined ? [] : [refusal(session.host.name, error)]));
 }
@@ -196,21 +204,19 @@ async function requireSystems(plan: ApprovedPlan, store: LocalStore, signal: Abo
 }
 
 async function requireUnmoved({ progress, signal }: Session, plan: ApprovedPlan, sessions: Sessions): Promise<void> {
-  const moved = await Promise.all(
-    plan.hosts.map(async ({ host, previous }) => {
-      if (previous === undefined) return [];
-      progress.update(host.name, "comparing with the plan");
-      try {
-        const facts = await (await sessions.get(host.name)!.kit(signal)).facts({ signal });
-        const runs = facts.systems.activated;
-        return runs === previous ? [] : [`${host.name} runs ${runs ?? "no system of ours"}`];
-      } catch (error) {
-        // The rollout tells what becomes of it.
-        if (error instanceof OperationError && !signal.aborted) return [];
-        throw error;
-      }
-    }),
-  );
+  const moved = await mapConcurrently(plan.hosts, plan.policy.concurrencyMax, async ({ host, previous }) => {
+    if (previous === undefined) return [];
+    progress.update(host.name, "comparing with the plan");
+    try {
+      const facts = await (await sessions.get(host.name)!.kit(signal)).facts({ signal });
+      const runs = facts.systems.activated;
+      return runs === previous ? [] : [`${host.name} runs ${runs ?? "no system of ours"}`];
+    } catch (error) {
+      // The rollout tells what becomes of it.
+      if (error instanceof OperationError && !signal.aborted) return [];
+      throw error;
+    }
+  });
   if (moved.flat().length === 0) return;
   throw new OperationError("PLAN_STALE", `the plan does not fit any more: ${moved.flat().join("; ")}`, {
     hint: "nothing was changed; make the plan again with 'pristine plan --out FILE'",
@@ -225,101 +231,11 @@ export async function resumeRollout(session: Session, id: string | true): Promis
     const what = id === true ? "no rollout of this fleet was interrupted" : `there is no interrupted rollout '${id}'`;
     throw new OperationError("ROLLOUT_UNKNOWN", what, { hint: "deploy with 'pristine deploy'" });
   }
-  const { rollout, outcomes } = state;
+  const { rollout } = state;
   session.progress.line(describeRollout(openRollout(state)));
   return withSessionsTo(session, { fleet: inventory.name, store, hosts: rollout.hosts }, async (sessions) => {
     // What was wrong with hosts then may be mended.
-    const refused = await refusalsOf(session, inventory.name, sessions);
-    return await executeRollout(session, { ...rollout, refused }, { sessions, store, known: outcomes });
+    const refused = await refusalsOf(session, rollout, sessions);
+    return await executeRollout(session, { ...rollout, refused }, { sessions, store, before: state });
   });
-}
-
-/** Brings hosts that were not reached what they are to have: once, or until all have it; answers the exit status. */
-export async function converge(
-  session: Session,
-  names: readonly string[],
-  everyMs: number | undefined,
-): Promise<number> {
-  for (;;) {
-    const outcomes = await convergeOnce(session, names);
-    const isWaiting = outcomes.some(({ status }) => status === "unreachable");
-    if (everyMs === undefined || !isWaiting) {
-      if (outcomes.length === 0 && !session.options.json) session.terminal.out("nothing is pending");
-      else showOutcomes(session, outcomes, {});
-      return exitCodeOfOutcomes(outcomes);
-    }
-    await systemClock.sleep(everyMs, session.signal);
-  }
-}
-
-async function convergeOnce(session: Session, names: readonly string[]): Promise<HostOutcome[]> {
-  const { progress, signal } = session;
-  const { inventory, hosts, store } = await openFleet(session, names);
-  const pending = new PendingHosts(inventory.name, systemClock);
-  const meant = new Set(hosts.map(({ name }) => name));
-  const outcomes: HostOutcome[] = [];
-  const open = (await pending.list()).filter(({ approved }) => meant.has(approved.host.name));
-  for (const one of open.filter((entry) => pending.isOver(entry))) {
-    progress.line(`${one.approved.host.name}: what was planned for it on ${one.since.slice(0, 10)} has expired`);
-    await pending.remove(one.approved.host.name);
-  }
-  const due = open.filter((entry) => !pending.isOver(entry));
-  const rollouts = new Map(due.map(({ rollout }) => [rollout.id, rollout]));
-  const wanted = { fleet: inventory.name, store, hosts: due.map(({ approved }) => approved) };
-  await withSessionsTo(session, wanted, async (sessions) => {
-    const refused = due.length === 0 ? [] : await refusalsOf(session, inventory.name, sessions);
-    for (const rollout of rollouts.values()) {
-      const entries = due.filter((entry) => entry.rollout.id === rollout.id);
-      const current: ApprovedHost[] = [];
-      for (const { approved, since } of entries) {
-        const { name } = approved.host;
-        const isAway = refused.some(({ host }) => host === name);
-        const later = isAway ? undefined : await deployedSince(sessions.get(name)!, since, signal);
-        if (later === undefined) current.push(approved);
-        else {
-          progress.line(`${approved.host.name}: ${later}; what was planned for it before is dropped`);
-          await pending.remove(approved.host.name);
-        }
-      }
-      const part: RolloutRecord = {
-        ...rollout,
-        policy: { ...rollout.policy, onFailure: "continue", pauseSeconds: 0 },
-        hosts: current,
-        waves: [current.map(({ host }) => host.name)],
-        refused,
-      };
-      outcomes.push(
-        ...(await watched(session, async (abandon) =>
-          deployFleet(part, sessions, {
-            clock: systemClock,
-            localStore: store,
-            onOutcome: async ({ host }, outcome) => {
-              if (outcome.status === "skipped") return undefined;
-              if (outcome.status === "unreachable") {
-                return entries.find(({ approved }) => approved.host.name === host.name)?.until;
-              }
-              await pending.remove(host.name);
-              return undefined;
-            },
-            cancel: signal,
-            abandon,
-            observer: observerFor(session, part),
-          }),
-        )),
-      );
-    }
-  });
-  return outcomes;
-}
-
-/** Who has deployed to a host since a time, as a sentence; `undefined` when nobody has, or it cannot be asked. */
-async function deployedSince(open: HostSession, since: string, signal: AbortSignal): Promise<string | undefined> {
-  try {
-    const { receipts } = await (await open.kit(signal)).history({ signal });
-    const later = receipts.find((receipt) => receipt.outcome === "confirmed" && receipt.beganAt > since);
-    return later && `${later.operator.user}@${later.operator.host} has deployed to it since (${later.planReason})`;
-  } catch (error) {
-    if (error instanceof OperationError && !signal.aborted) return undefined;
-    throw error;
-  }
 }

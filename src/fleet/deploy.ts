@@ -23,6 +23,8 @@ export interface DeployOptions {
   readonly localStore: ReadStore;
   /** Outcomes of the same rollout from before it was interrupted. */
   readonly known?: ReadonlyMap<string, HostOutcome>;
+  /** Hosts on which something may have happened then: one that cannot be asked now is not as it was. */
+  readonly begun?: ReadonlySet<string>;
   /** Hears of everything before it is done, and has it on disk when it returns. */
   readonly journal?: { append(event: RolloutEvent): void };
   /** Told of every outcome: a host that was not reached may become pending, which is answered as the time it ends. */
@@ -58,7 +60,8 @@ export async function deployFleet(
   const outcomes = await rollOut(
     waves,
     {
-      deploy: async ({ entry }) => await noted(entry, await deployHost(entry, rollout, sessions, options)),
+      deploy: async ({ entry }) =>
+        await noted(entry, withDoubt(await deployHost(entry, rollout, sessions, options), rollout, options.begun)),
       rollBack: async ({ entry }, changed, reason) =>
         await noted(entry, await takeBack(entry, { rollout, changed, reason }, sessions, options)),
       skip: async ({ name, entry }, because) =>
@@ -123,6 +126,15 @@ async function deployHost(
     onCopied(await copySystem(plan.system, session, options, note));
     return await activate(kit, plan, options, note);
   });
+}
+
+/** Of a host whose activation may have begun before an interruption, nothing is known until it can be asked. */
+function withDoubt(outcome: HostOutcome, rollout: RolloutRecord, begun: ReadonlySet<string> | undefined): HostOutcome {
+  const { host, goal, timeline } = outcome;
+  const isAsked = outcome.status !== "unreachable" && refusalOf(rollout, host) === undefined;
+  if (isAsked || begun?.has(host) !== true || !("reason" in outcome)) return outcome;
+  const reason = `${host} cannot be asked what became of its activation: ${outcome.reason}`;
+  return { status: "unknown", reason, host, goal, timeline };
 }
 
 /** Brings a host that a rollout has changed back to what it ran before, as a transaction of its own. */

@@ -188,7 +188,7 @@ export function registerDeploy(program: Command): void {
     )
     .action(
       action(async (session, names: string[], flags: { watch?: boolean; every: string }) => {
-        const { converge } = await import("../rollout-flow.ts");
+        const { converge } = await import("../converge-flow.ts");
         const everyMs = durationMsOf("--every", flags.every);
         return converge(session, names, flags.watch === true ? everyMs : undefined);
       }),

@@ -31,6 +31,7 @@ const ROLLOUT: RolloutRecord = {
   policy: { onFailure: "halt", failuresMax: 0, pauseSeconds: 0, concurrencyMax: 1, pendingSeconds: 3600 },
   waves: [["a", "b"]],
   hosts: [hostOf("a", "/nix/store/one"), hostOf("b", "/nix/store/one")],
+  adopt: false,
   refused: [],
   ignoreInhibitors: false,
 };

@@ -8,7 +8,7 @@
 import { OperationError } from "../../base/errors.ts";
 import { stateDirectory } from "../../system/directories.ts";
 import { ensureDirectory, namesIn, openLog, readTextIfPresent, removeFile, syncDirectory } from "../../system/files.ts";
-import { tryLockFile } from "../../system/flock.ts";
+import { type FileLock, lockFile, tryLockFile } from "../../system/flock.ts";
 import type { HostOutcome } from "../outcome.ts";
 import type { RolloutRecord } from "./rollout-record.ts";
 
@@ -35,6 +35,7 @@ export interface RolloutState {
 
 /** Rollouts of a fleet that are kept. */
 const KEPT_MAX = 50;
+const LOOK_MS_MAX = 1_000;
 
 function directoryOf(fleet: string): string {
   return `${stateDirectory()}/rollouts/${fleet}`;
@@ -49,12 +50,7 @@ export async function openJournal(fleet: string, id: string): Promise<RolloutJou
   const directory = directoryOf(fleet);
   await ensureDirectory(directory, 0o700);
   const path = `${directory}/${id}.jsonl`;
-  const lock = tryLockFile(path);
-  if (lock === undefined) {
-    throw new OperationError("LOCK_HELD", `another process is at work on the rollout ${id}`, {
-      hint: "wait until it has ended, or look at it with 'pristine status'",
-    });
-  }
+  const lock = await lockForWork(path, id);
   const log = openLog(path);
   await syncDirectory(directory);
   return {
@@ -68,6 +64,18 @@ export async function openJournal(fleet: string, id: string): Promise<RolloutJou
       lock.release();
     },
   };
+}
+
+/** Whoever only looks holds the lock for a moment, too. */
+async function lockForWork(path: string, id: string): Promise<FileLock> {
+  try {
+    return await lockFile(path, { waitMs: LOOK_MS_MAX });
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.code !== "LOCK_HELD") throw error;
+    throw new OperationError("LOCK_HELD", `another process is at work on the rollout ${id}`, {
+      hint: "wait until it has ended, or look at it with 'pristine status'",
+    });
+  }
 }
 
 /** The rollouts of a fleet, the newest first; without those whose first line is damaged. */

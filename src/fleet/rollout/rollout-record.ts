@@ -32,6 +32,8 @@ export interface ApprovedPlan {
   readonly policy: Omit<RolloutPolicy, "waves" | "canaries">;
   readonly waves: readonly (readonly string[])[];
   readonly hosts: readonly ApprovedHost[];
+  /** Whether hosts may be taken over that have another name, or are another fleet's. */
+  readonly adopt: boolean;
   /** What was found wrong with hosts: nothing is done to them. */
   readonly refused: readonly Refusal[];
 }
@@ -58,11 +60,12 @@ export function approvedPlan(
     readonly fleet: string;
     readonly reason: string;
     readonly policy: RolloutPolicy;
+    readonly adopt: boolean;
     /** The full store path of the kit for a host. */
     readonly kitOf: (host: HostInventory) => string;
   },
 ): ApprovedPlan {
-  const { fleet, reason, policy, kitOf } = options;
+  const { fleet, reason, policy, adopt, kitOf } = options;
   const { waves: _waves, canaries: _canaries, ...kept } = policy;
   const members = plan.hosts.map(({ host }) => host);
   return {
@@ -74,6 +77,7 @@ export function approvedPlan(
     policy: kept,
     waves: wavesOf(members, policy).map((wave) => wave.map(({ name }) => name)),
     hosts: plan.hosts.map((host) => approvedHost(host, kitOf(host.host))),
+    adopt,
     refused: plan.hosts.flatMap(({ host, error }) => (error === undefined ? [] : [refusal(host.name, error)])),
   };
 }

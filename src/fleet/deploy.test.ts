@@ -1,0 +1,104 @@
+/** What is told of hosts that cannot be asked: whether anything may have happened on them makes the difference. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { systemClock } from "../base/clock.ts";
+import { OperationError } from "../base/errors.ts";
+import type { ReadStore } from "../store/store.ts";
+import { deployFleet, type DeployOptions } from "./deploy.ts";
+import type { HostSession } from "./host-session.ts";
+import type { HostOutcome } from "./outcome.ts";
+import type { RolloutEvent } from "./rollout/rollout-journal.ts";
+import type { ApprovedHost, RolloutRecord } from "./rollout/rollout-record.ts";
+
+const GONE = { code: "HOST_UNREACHABLE", message: "no route" };
+
+function entryOf(name: string): ApprovedHost {
+  const host = { name, tags: [], wave: 0, confirmTimeoutSeconds: 5, keepGenerations: 2 };
+  return {
+    host: host as unknown as ApprovedHost["host"],
+    kit: "/nix/store/kit",
+    system: "/nix/store/system",
+    isUnchanged: false,
+    healthChecks: [],
+    previousHealthChecks: [],
+  };
+}
+
+function rolloutOf(refused: RolloutRecord["refused"]): RolloutRecord {
+  return {
+    version: 1,
+    id: "now",
+    fleet: "shop",
+    goal: "switch",
+    reason: "deploy",
+    planHash: "0",
+    operator: { user: "op", host: "desk", pid: 1 },
+    policy: { onFailure: "continue", failuresMax: 0, pauseSeconds: 0, concurrencyMax: 2, pendingSeconds: 60 },
+    waves: [["a", "b"]],
+    hosts: [entryOf("a"), entryOf("b")],
+    adopt: false,
+    refused,
+    ignoreInhibitors: false,
+  };
+}
+
+/** Deploys to hosts that cannot be reached; what came of them, and the journal. */
+async function deploy(
+  refused: RolloutRecord["refused"],
+  more: Pick<DeployOptions, "begun" | "onOutcome"> = {},
+): Promise<{ outcomes: HostOutcome[]; journal: RolloutEvent[] }> {
+  const journal: RolloutEvent[] = [];
+  const unreached = {
+    kit: () => Promise.reject(new OperationError(GONE.code, GONE.message)),
+  } as unknown as HostSession;
+  const never = new AbortController().signal;
+  const outcomes = await deployFleet(
+    rolloutOf(refused),
+    new Map([
+      ["a", unreached],
+      ["b", unreached],
+    ]),
+    {
+      clock: systemClock,
+      localStore: { storeDir: "/nix/store" } as ReadStore,
+      journal: { append: (event) => journal.push(event) },
+      cancel: never,
+      abandon: never,
+      observer: {
+        phase: () => undefined,
+        wave: () => undefined,
+        pause: () => undefined,
+        halted: () => undefined,
+        finished: () => undefined,
+      },
+      ...more,
+    },
+  );
+  return { outcomes, journal };
+}
+
+for (const [when, refused] of [
+  ["when it is looked at", [{ host: "a", ...GONE }]],
+  ["when it is worked on", []],
+] as const) {
+  test(`a host that is not reached ${when} is as it was, unless it was begun before`, async () => {
+    const { outcomes, journal } = await deploy(refused, { begun: new Set(["a"]) });
+    assert.deepEqual(
+      outcomes.map(({ host, status }) => [host, status]),
+      [
+        ["a", "unknown"],
+        ["b", "unreachable"],
+      ],
+    );
+    const settled = journal.flatMap((event) => (event.kind === "outcome" ? [event.outcome.host] : []));
+    assert.deepEqual(settled, ["b"], "what is not known is asked again");
+    assert.ok(!journal.some(({ kind }) => kind === "ended"));
+  });
+}
+
+test("until when a host waits is told and written down", async () => {
+  const { outcomes, journal } = await deploy([], { onOutcome: async () => "2026-11-28T10:00:00.000Z" });
+  for (const outcome of outcomes) assert.ok(outcome.status === "unreachable" && outcome.pendingUntil !== undefined);
+  assert.equal(journal.at(-1)?.kind, "ended");
+});

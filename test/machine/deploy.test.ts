@@ -20,7 +20,8 @@ import { makeShop, type Shop } from "../support/shop.ts";
 import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
-const SUBNET = "10.77.31";
+/** Another one for each process, so that several may be at work on one machine. */
+const SUBNET = `10.77.${20 + (process.pid % 200)}`;
 const GENERATIONS_MAX = 3;
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
 const sleep = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));

@@ -12,7 +12,7 @@ import { LocalStore } from "../store/local-store.ts";
 import { exists, removeTree } from "../system/files.ts";
 import { readTempRoots } from "../store/temp-roots.ts";
 import type { BuildEvent } from "./build-event.ts";
-import { realise } from "./realise.ts";
+import { realise, realiseWhatCan } from "./realise.ts";
 
 const signal = AbortSignal.timeout(30_000);
 const directory = mkdtempSync(`${tmpdir()}/realise-`);
@@ -88,5 +88,22 @@ test("an interrupt between two goals is no success", async () => {
   const { outputs, fetched } = await realise({ store, drvPaths: [drvPath], ...cache, signal });
   assert.equal(fetched, 1);
   assert.equal(await exists(store.realPath(outputs.get(drvPath.baseName)!.get("out")!)), true);
+  await store.close();
+});
+
+test("what fails takes along what needs it, and nothing else", async () => {
+  const hasher = new DerivationHasher("/nix/store", () => assert.fail("every derivation is remembered"));
+  const bad = await addFetch(hasher, "bad");
+  const needy = await addFetch(hasher, "needy", bad);
+  const good = await addFetch(hasher, "good");
+  writeFileSync(`${directory}/bad`, "something else");
+  const drvPaths = [needy, good];
+  const wanted = { store, drvPaths, downloadsDir: `${directory}/cache`, signal, keepGoing: true };
+  const { outputs, failures } = await realiseWhatCan(wanted);
+  assert.deepEqual([...failures.keys()], [needy.baseName]);
+  assert.match(failures.get(needy.baseName)!.message, /bad/);
+  assert.deepEqual([...outputs.keys()], [good.baseName]);
+  assert.equal(await exists(store.realPath(outputs.get(good.baseName)!.get("out")!)), true);
+  await assert.rejects(realise({ ...wanted, keepGoing: false }), /bad/);
   await store.close();
 });

@@ -41,6 +41,8 @@ export interface RealiseOptions {
 export interface RealiseOutcome {
   /** Wanted outputs by name, by the derivation's base name. */
   readonly outputs: ReadonlyMap<string, ReadonlyMap<string, StorePath>>;
+  /** Why wanted derivations have no outputs, by base name. */
+  readonly failures: ReadonlyMap<string, Error>;
   /** What was built, or would be. */
   readonly built: number;
   readonly fetched: number;
@@ -51,6 +53,13 @@ const FETCHES = 8;
 
 /** Throws the first failure; with `keepGoing`, after everything else is done. */
 export async function realise(options: RealiseOptions): Promise<RealiseOutcome> {
+  const outcome = await realiseWhatCan(options);
+  for (const failure of outcome.failures.values()) throw failure;
+  return outcome;
+}
+
+/** The same, but with `keepGoing` a failure is told instead of thrown. */
+export async function realiseWhatCan(options: RealiseOptions): Promise<RealiseOutcome> {
   const { store, drvPaths, signal } = options;
   const onEvent = options.onEvent ?? ((): void => undefined);
   let plan = await planGoals(options);
@@ -65,14 +74,22 @@ export async function realise(options: RealiseOptions): Promise<RealiseOutcome> 
   const fetches = goals.filter((goal) => goal.activity === "fetch").length;
   onEvent({ kind: "planned", builds: goals.length - fetches, fetches });
   let fetchedBytes = 0;
-  if (goals.length > 0 && options.dryRun !== true) fetchedBytes = await new Schedule(goals, options, onEvent).run();
+  const failures = new Map<string, Error>();
+  if (goals.length > 0 && options.dryRun !== true) {
+    fetchedBytes = await new Schedule(goals, options, onEvent).run();
+    for (const { baseName } of drvPaths) {
+      const failure = plan.goals.get(baseName)?.failure;
+      if (failure !== undefined) failures.set(baseName, failure);
+    }
+  }
   const outputs = new Map<string, ReadonlyMap<string, StorePath>>();
   for (const drvPath of drvPaths) {
+    if (failures.has(drvPath.baseName)) continue;
     const drv = await store.derivation(drvPath);
     const names = options.outputs?.get(drvPath.baseName) ?? [...drv.outputs.keys()];
     outputs.set(drvPath.baseName, new Map(names.map((name) => [name, outputPathOf(drv, name, store.storeDir)!])));
   }
-  return { outputs, built: goals.length - fetches, fetched: fetches, fetchedBytes };
+  return { outputs, failures, built: goals.length - fetches, fetched: fetches, fetchedBytes };
 }
 
 /** A derivation that has to be realised. */
@@ -83,6 +100,8 @@ interface Goal {
   readonly dependents: Goal[];
   /** Inputs that are not done. */
   waitingFor: number;
+  /** Why it has no outputs: its own failure, or the first one of its inputs. */
+  failure?: Error;
 }
 
 interface Plan {
@@ -154,7 +173,7 @@ class Schedule {
   readonly #keepGoing: boolean;
   /** Ends what still runs after a failure. */
   readonly #stop = new AbortController();
-  readonly #failures: Error[] = [];
+  #firstFailure: Error | undefined;
   #running = 0;
   #fetchedBytes = 0;
   #onIdle: () => void = () => undefined;
@@ -193,11 +212,11 @@ class Schedule {
     for (const goal of this.#goals) if (goal.waitingFor === 0) this.#ready[goal.activity].push(goal);
     this.#startReady();
     if (this.#running > 0) await idle;
-    const [first] = this.#failures;
-    if (first !== undefined) throw first;
+    const first = this.#firstFailure;
+    if (first !== undefined && !this.#keepGoing) throw first;
     // Interrupted between two goals, nothing has failed; but not everything is done.
     this.#settings.signal.throwIfAborted();
-    const stuck = this.#goals.find((goal) => goal.waitingFor > 0);
+    const stuck = this.#goals.find((goal) => goal.waitingFor > 0 && goal.failure === undefined);
     if (stuck !== undefined) {
       throw new OperationError(
         "BUILD_FAILED",
@@ -228,7 +247,8 @@ class Schedule {
     return this.#settings.signal.aborted;
   }
 
-  async #realiseGoal({ drvPath, drv, activity, dependents }: Goal): Promise<void> {
+  async #realiseGoal(goal: Goal): Promise<void> {
+    const { drvPath, drv, activity, dependents } = goal;
     const { onEvent } = this.#settings;
     const startedMs = performance.now();
     try {
@@ -241,10 +261,20 @@ class Schedule {
       }
     } catch (caught) {
       const error = caught instanceof Error ? caught : new Error(String(caught));
-      this.#failures.push(error);
+      this.#firstFailure ??= error;
+      fail(goal, error);
       // What was ended because something else failed has nothing to say of its own.
       if (!this.#isStopping) onEvent({ kind: "failed", drvPath, activity, error });
       if (!this.#keepGoing) this.#stop.abort(error);
     }
+  }
+}
+
+/** What depends on a failure has failed by it. */
+function fail(failed: Goal, error: Error): void {
+  for (let pending = [failed], goal = pending.pop(); goal !== undefined; goal = pending.pop()) {
+    if (goal.failure !== undefined) continue;
+    goal.failure = error;
+    pending.push(...goal.dependents);
   }
 }

@@ -5,6 +5,7 @@ import { OperationError } from "../base/errors.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
+import type { HostInventory } from "../fleet/inventory.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHost, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
 import { NOT_REACHED } from "../fleet/outcome.ts";
@@ -15,7 +16,7 @@ import { parsePatterns, selectHosts } from "../fleet/selection.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 import { EXIT } from "./exit-codes.ts";
 import {
-  build,
+  buildEach,
   buildKits,
   type FleetContext,
   kitOf,
@@ -68,12 +69,15 @@ export async function makePlan(
       opened,
       present.map((host) => host.name),
     );
-    if (present.length > 0) {
-      const wanted = present.flatMap((host) => [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
-      await build(session, context, wanted);
-    }
+    const unbuilt = await buildFor(session, context, present);
     const plan = await planFleet(
-      looked.map((one) => ({ ...one, system: context.inventory.systems.get(one.session.host.name)?.outPath })),
+      looked.map((one) => {
+        const { name } = one.session.host;
+        const error = unbuilt.get(name);
+        return error === undefined
+          ? { ...one, system: context.inventory.systems.get(name)?.outPath }
+          : { ...one, error };
+      }),
       {
         goal: flags.goal,
         localStore: context.store,
@@ -85,6 +89,25 @@ export async function makePlan(
     session.progress.close();
     return use(plan, sessions, context);
   });
+}
+
+/** Builds for hosts; answers by host why there is no system for it, which is no matter of the others. */
+async function buildFor(
+  session: Session,
+  context: FleetContext,
+  hosts: readonly HostInventory[],
+): Promise<ReadonlyMap<string, OperationError>> {
+  if (hosts.length === 0) return new Map();
+  const drvPaths = hosts.flatMap((host) => [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
+  const failures = await buildEach(session, context, drvPaths);
+  return new Map(
+    hosts.flatMap((host) => {
+      const failure = failures.get(systemOf(context, host).drvPath) ?? failures.get(kitOf(context, host).drvPath);
+      if (failure === undefined) return [];
+      if (!(failure instanceof OperationError)) throw failure;
+      return [[host.name, failure]];
+    }),
+  );
 }
 
 const CAN_WAIT: ReadonlySet<TransactionGoal> = new Set(["switch", "boot"]);

@@ -3,7 +3,7 @@
 export const EXIT = {
   /** Everything is as wanted. */
   ok: 0,
-  /** A usage error, an evaluation error or a failed build: no host was touched. */
+  /** A usage or evaluation error, or what was to be built was not: no host was touched. */
   usage: 1,
   /** Some hosts failed, were rolled back or differ from what is wanted. */
   hostsFailed: 2,

@@ -3,7 +3,7 @@
 import { dirname, join } from "node:path";
 import { invariant, OperationError } from "../base/errors.ts";
 import { renderArgv } from "../base/shell-words.ts";
-import { realise } from "../build/realise.ts";
+import { realiseWhatCan } from "../build/realise.ts";
 import { type DerivationOutput, type HostInventory, type Inventory, loadInventory } from "../fleet/inventory.ts";
 import { HostSession } from "../fleet/host-session.ts";
 import { OPERATOR_KEY } from "../fleet/init.ts";
@@ -65,16 +65,27 @@ export function warnOfHost(session: Session, name: string, warnings: readonly st
   for (const warning of warnings) session.progress.line(`${label} ${name}: ${safeText(warning)}`);
 }
 
-/** Builds derivations of the evaluation into the local store. */
+/** Builds derivations of the evaluation into the local store; throws the first failure. */
 export async function build(session: Session, context: FleetContext, drvPaths: readonly string[]): Promise<void> {
+  for (const failure of (await buildEach(session, context, drvPaths)).values()) throw failure;
+}
+
+/** Builds what can be built of them; answers why others could not be, by derivation. */
+export async function buildEach(
+  session: Session,
+  context: FleetContext,
+  drvPaths: readonly string[],
+): Promise<ReadonlyMap<string, Error>> {
   const { progress, signal } = session;
   const wanted = [...new Set(drvPaths)];
   progress.update("build", "instantiating");
   await instantiate(context.inventory.evaluation, wanted, context.store, signal);
   const display = new BuildDisplay(progress);
-  await realise({
+  const roots = new Map(wanted.map((path) => [path, rootOf(path, context.store.storeDir)]));
+  const { failures } = await realiseWhatCan({
     store: context.store,
-    drvPaths: wanted.map((path) => rootOf(path, context.store.storeDir)),
+    drvPaths: [...roots.values()],
+    keepGoing: true,
     signal,
     onEvent: (event) => display.show(event),
   });
@@ -82,7 +93,13 @@ export async function build(session: Session, context: FleetContext, drvPaths: r
     display.built + display.fetched === 0
       ? "everything is in the store"
       : `${renderCount(display.built, "derivation")} built, ${renderCount(display.fetched, "file")} fetched (${renderBytes(display.fetchedBytes)})`;
-  progress.done("build", done);
+  progress.done("build", done, failures.size === 0 ? "ok" : "failed");
+  return new Map(
+    [...roots].flatMap(([path, { baseName }]) => {
+      const failure = failures.get(baseName);
+      return failure === undefined ? [] : [[path, failure]];
+    }),
+  );
 }
 
 /** Builds the host kit for every platform among the hosts. */

@@ -11,7 +11,13 @@ import { readPlanFile } from "../fleet/plan-file.ts";
 import { preflightHosts } from "../fleet/preflight.ts";
 import { PendingHosts } from "../fleet/rollout/pending.ts";
 import { openJournal, openRolloutsOf, pruneRollouts, type RolloutState } from "../fleet/rollout/rollout-journal.ts";
-import { type ApprovedHost, type ApprovedPlan, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
+import {
+  type ApprovedHost,
+  type ApprovedPlan,
+  isWithoutSystem,
+  refusal,
+  type RolloutRecord,
+} from "../fleet/rollout/rollout-record.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import { hostName, userName } from "../system/identity.ts";
@@ -166,8 +172,9 @@ export async function deployPlanFile(
   options: { readonly ignoreInhibitors?: boolean | undefined },
 ): Promise<number> {
   const read = await readPlanFile(path);
-  // What could not be reached then is tried again.
-  const plan = { ...read, refused: read.refused.filter(({ code }) => !NOT_REACHED.has(code)) };
+  // What could not be reached then is tried again, when there is something for it.
+  const refused = read.refused.filter(({ host, code }) => !NOT_REACHED.has(code) || isWithoutSystem(read, host));
+  const plan = { ...read, refused };
   const store = await openLocalStore(session.options.store, session.signal);
   await requireSystems(plan, store, session.signal);
   return withSessionsTo(session, { fleet: plan.fleet, store, hosts: plan.hosts }, async (sessions) => {
@@ -234,8 +241,9 @@ export async function resumeRollout(session: Session, id: string | true): Promis
   const { rollout } = state;
   session.progress.line(describeRollout(openRollout(state)));
   return withSessionsTo(session, { fleet: inventory.name, store, hosts: rollout.hosts }, async (sessions) => {
-    // What was wrong with hosts then may be mended.
-    const refused = await refusalsOf(session, rollout, sessions);
+    // What was wrong with hosts then may be mended, but nothing is made for them now.
+    const kept = rollout.refused.filter(({ host }) => isWithoutSystem(rollout, host));
+    const refused = [...kept, ...(await refusalsOf(session, rollout, sessions))];
     return await executeRollout(session, { ...rollout, refused }, { sessions, store, before: state });
   });
 }

@@ -239,6 +239,25 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     assert.match(await web1.page(), /Good day/);
   });
 
+  test("a build that fails for one host is no matter of the others", async () => {
+    const undos = [
+      fleet.edit(
+        "hosts/web1.nix",
+        "imports",
+        `environment.etc.broken.source = derivation { name = "broken"; system = builtins.currentSystem; builder = "/none"; };
+         imports`,
+      ),
+      fleet.edit("hosts/web2.nix", "Good evening", "Good night"),
+    ];
+    const outcomes = await fleet.deploy([], { exit: [2] });
+    assert.deepEqual(statusOf(outcomes), { web1: "failed", web2: "activated" });
+    assert.ok(outcomes["web1"]?.status === "failed");
+    assert.match(outcomes["web1"].reason, /broken\.drv' cannot be executed/);
+    assert.match(await web2.page(), /Good night/);
+    for (const undo of undos) undo();
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "unchanged", web2: "activated" });
+  });
+
   test("what hosts keep is compared, their journals are read, and watching them ends by Ctrl-C", async () => {
     type Answer = { from: Side; to: Side; diff: SystemDiff; files?: { path: string; lines: unknown[] }[] };
     const change = await fleet.ask<Answer>(["diff", "--lab", "web1", "--diff"]);

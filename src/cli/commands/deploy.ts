@@ -45,8 +45,8 @@ export function registerDeploy(program: Command): void {
       "after",
       exitCodesHelp({
         ok: "planned (whether or not anything would change)",
-        usage: "evaluation or a build failed",
-        hostsFailed: "a host was not reached",
+        usage: "evaluation failed",
+        hostsFailed: "a host was not reached, or cannot take what was planned for it",
       }),
     )
     .action(
@@ -100,7 +100,7 @@ export function registerDeploy(program: Command): void {
       "after",
       exitCodesHelp({
         ok: "every host is as wanted",
-        usage: "usage or evaluation error, a failed build, or not approved: no host was touched",
+        usage: "usage or evaluation error, or not approved: no host was touched",
         hostsFailed: "a host failed, was not reached, or returned to its previous system",
         cannotStart: "another deployment holds the hosts",
         interrupted: "interrupted; hosts already activating were still reported",

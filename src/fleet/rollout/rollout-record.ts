@@ -106,6 +106,11 @@ export function refusalOf(plan: ApprovedPlan, host: string): OperationError | un
   return refusal && new OperationError(refusal.code, refusal.message, { hint: refusal.hint });
 }
 
+/** Whether a host stays refused, whatever is found now: nothing was made for it when it was planned. */
+export function isWithoutSystem(plan: Pick<ApprovedPlan, "hosts">, name: string): boolean {
+  return plan.hosts.some(({ host, system }) => host.name === name && system === undefined);
+}
+
 /** The id of the transaction by which a rollout reaches a host, and of the one that takes it back. */
 export function transactionId(rollout: Pick<RolloutRecord, "id">, host: string, direction: "forth" | "back"): string {
   return `${rollout.id}${direction === "back" ? "-back" : ""}-${host}`.slice(0, TRANSACTION_ID_CHARS_MAX);

@@ -91,9 +91,13 @@ export async function rolloutsOf(fleet: string): Promise<RolloutState[]> {
 
 /** Those that have hosts left which no later rollout has dealt with, the newest first. */
 export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
+  return openOf(await rolloutsOf(fleet));
+}
+
+function openOf(newestFirst: readonly RolloutState[]): RolloutState[] {
   const covered = new Set<string>();
   const open: RolloutState[] = [];
-  for (const state of await rolloutsOf(fleet)) {
+  for (const state of newestFirst) {
     const names = state.rollout.hosts.map(({ host }) => host.name);
     const isLeft = names.some((name) => !state.outcomes.has(name) && !covered.has(name));
     if (state.isRunning || (!state.isEnded && isLeft)) open.push(state);
@@ -102,9 +106,11 @@ export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
   return open;
 }
 
-/** Removes the journals of old rollouts that have ended. */
+/** Removes the journals of old rollouts with nothing left to do. */
 export async function pruneRollouts(fleet: string): Promise<void> {
-  const old = (await rolloutsOf(fleet)).slice(KEPT_MAX).filter(({ isEnded, isRunning }) => isEnded && !isRunning);
+  const states = await rolloutsOf(fleet);
+  const open = new Set(openOf(states).map(({ rollout }) => rollout.id));
+  const old = states.slice(KEPT_MAX).filter(({ rollout }) => !open.has(rollout.id));
   for (const { rollout } of old) await removeFile(`${directoryOf(fleet)}/${rollout.id}.jsonl`);
 }
 

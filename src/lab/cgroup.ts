@@ -1,7 +1,7 @@
 /**
  * Control groups of labs: `pristine-lab/<lab>/<host>/{ctl,machine}` in every hierarchy that containers need.
  *
- * They bound a host's memory, and they are the register of a lab's processes: what is in a lab's cgroup is the lab's,
+ * They bound a host's memory and processors, and they are the register of a lab's processes: what is in a lab's cgroup is the lab's,
  * whoever started it and whatever became of its parent, so ending a lab never needs to trust a process id.
  */
 
@@ -16,8 +16,27 @@ import { tryTool } from "./tools.ts";
 export interface Hierarchy {
   readonly path: string;
   /** `unified` with controllers is a pure version 2 system; beside others it only tracks processes. */
-  readonly kind: "unified" | "systemd" | "memory";
+  readonly kind: "unified" | "systemd" | "memory" | "cpu";
   readonly hasMemory: boolean;
+}
+
+/** What a host may use of this machine; what is absent has no limit. */
+export interface HostLimits {
+  /** Of memory; a host that has this limit has no swap. */
+  readonly memoryBytes?: number | undefined;
+  /** Of processors, at one time. */
+  readonly cpus?: number | undefined;
+}
+
+/** What a host uses of its memory. */
+export interface MemoryUse {
+  readonly bytes: number;
+  /** Without the page cache of files, which gives way when there is need. */
+  readonly heldBytes: number;
+  /** The memory of its programs. */
+  readonly anonymousBytes: number;
+  /** How often the kernel ended one of its programs because the limit was reached. */
+  readonly outOfMemory: number;
 }
 
 const KILL_DEADLINE_MS = 10_000;
@@ -39,33 +58,54 @@ export function hierarchiesOf(all: readonly Mount[]): Hierarchy[] {
   const unified = below.find(({ type }) => type === "cgroup2");
   const named = below.find(({ type, superOptions }) => type === "cgroup" && superOptions.includes("name=systemd"));
   const memory = below.find(({ type, superOptions }) => type === "cgroup" && superOptions.includes("memory"));
+  const cpu = below.find(({ type, superOptions }) => type === "cgroup" && superOptions.includes("cpu"));
   const found: Hierarchy[] = [];
   if (named !== undefined) found.push({ path: named.path, kind: "systemd", hasMemory: false });
   if (unified !== undefined) found.push({ path: unified.path, kind: "unified", hasMemory: memory === undefined });
   if (memory !== undefined) found.push({ path: memory.path, kind: "memory", hasMemory: true });
+  if (cpu !== undefined) found.push({ path: cpu.path, kind: "cpu", hasMemory: false });
   return found;
 }
 
 /** Makes a host's cgroup with its two leaves: `ctl` for what watches over it, `machine` for the container. */
-export async function makeHostCgroup(group: string, memoryBytes: number | undefined): Promise<void> {
-  for (const hierarchy of await hierarchies()) {
+export async function makeHostCgroup(group: string, limits: HostLimits): Promise<void> {
+  const all = await hierarchies();
+  for (const hierarchy of all) {
     const path = `${hierarchy.path}/${group}`;
     await ensureDirectory(`${path}/ctl`);
     await ensureDirectory(`${path}/machine`);
-    if (!hierarchy.hasMemory) continue;
-    if (hierarchy.kind === "unified") await enableControllers(hierarchy.path, group);
-    const [file, limit] = hierarchy.kind === "memory" ? ["memory.limit_in_bytes", "-1"] : ["memory.max", "max"];
-    const written = await writeKernelFile(`${path}/${file}`, memoryBytes === undefined ? limit : String(memoryBytes));
-    if (!written && memoryBytes !== undefined) {
-      throw new OperationError(
-        "LAB_MEMORY_LIMIT_FAILED",
-        `the memory limit of ${memoryBytes} bytes was refused by ${path}/${file}`,
-        {
-          hint: "leave the limit out, or boot this machine with the memory controller enabled",
-        },
-      );
-    }
+    if (hierarchy.kind === "unified" && hierarchy.hasMemory) await enableControllers(hierarchy.path, group);
   }
+  await limitMemory(group, limits.memoryBytes, all);
+  await limitProcessors(group, limits.cpus, all);
+}
+
+async function limitMemory(group: string, bytes: number | undefined, all: readonly Hierarchy[]): Promise<void> {
+  for (const { path, kind } of all.filter(({ hasMemory }) => hasMemory)) {
+    const [limit, lifted] = kind === "memory" ? ["memory.limit_in_bytes", "-1"] : ["memory.max", "max"];
+    const [swap, swapping] = kind === "memory" ? ["memory.swappiness", "60"] : ["memory.swap.max", "max"];
+    // Where the kernel does not count swap there is no such switch.
+    await writeKernelFile(`${path}/${group}/${swap}`, bytes === undefined ? swapping : "0");
+    const file = `${path}/${group}/${limit}`;
+    if ((await writeKernelFile(file, String(bytes ?? lifted))) || bytes === undefined) continue;
+    throw new OperationError("LAB_MEMORY_LIMIT_FAILED", `the memory limit of ${bytes} bytes was refused by ${file}`, {
+      hint: "leave the limit out, or boot this machine with the memory controller enabled",
+    });
+  }
+}
+
+/** How often the kernel looks at what a group has used of its time. */
+const PERIOD_MICROSECONDS = 100_000;
+
+async function limitProcessors(group: string, cpus: number | undefined, all: readonly Hierarchy[]): Promise<void> {
+  const cpu = all.find(({ kind }) => kind === "cpu") ?? all.find(({ kind }) => kind === "unified");
+  const [limit, lifted] = cpu?.kind === "cpu" ? ["cpu.cfs_quota_us", "-1"] : ["cpu.max", "max"];
+  const file = `${cpu?.path}/${group}/${limit}`;
+  const quota = cpus === undefined ? lifted : String(Math.round(cpus * PERIOD_MICROSECONDS));
+  if ((await writeKernelFile(file, quota)) || cpus === undefined) return;
+  throw new OperationError("LAB_CPU_LIMIT_FAILED", `the limit of ${cpus} processors was refused by ${file}`, {
+    hint: "leave the limit out, or boot this machine with the cpu controller enabled",
+  });
 }
 
 /** Version 2 passes controllers down level by level, each only to children. */
@@ -87,14 +127,28 @@ export async function cgroupDirectories(group: string): Promise<string[]> {
   return found;
 }
 
-/** Bytes of memory in use by a cgroup. */
-export async function memoryUse(group: string): Promise<number | undefined> {
+/** The memory that a cgroup and all below it use. */
+export async function memoryUse(group: string): Promise<MemoryUse | undefined> {
   for (const { path, kind, hasMemory } of await hierarchies()) {
     if (!hasMemory) continue;
-    const text = await readTextIfPresent(
-      `${path}/${group}/${kind === "memory" ? "memory.usage_in_bytes" : "memory.current"}`,
-    );
-    if (text !== undefined) return Number(text);
+    const directory = `${path}/${group}`;
+    const isOld = kind === "memory";
+    const bytes = await readTextIfPresent(`${directory}/${isOld ? "memory.usage_in_bytes" : "memory.current"}`);
+    if (bytes === undefined) continue;
+    const statistics = (await readTextIfPresent(`${directory}/memory.stat`)) ?? "";
+    const sizeOf = (name: string): number => Number(new RegExp(`^${name} (\\d+)$`, "m").exec(statistics)?.[1] ?? 0);
+    const total = isOld ? "total_" : "";
+    // Version 1 counts in the group of the program that was ended, and not in those above it.
+    const events = isOld
+      ? await tryTool(["grep", "-rhs", "--include=memory.oom_control", "^oom_kill ", directory])
+      : await tryTool(["grep", "-hs", "^oom_kill ", `${directory}/memory.events`]);
+    const killed = events.stdout.toString("utf8").matchAll(/^oom_kill (\d+)$/gm);
+    return {
+      bytes: Number(bytes),
+      heldBytes: Number(bytes) - sizeOf(`${total}active_file`) - sizeOf(`${total}inactive_file`),
+      anonymousBytes: sizeOf(isOld ? "total_rss" : "anon"),
+      outOfMemory: [...killed].reduce((sum, [, count]) => sum + Number(count), 0),
+    };
   }
   return undefined;
 }

@@ -5,9 +5,9 @@
  * host can run out of space without anybody else noticing.
  */
 
-import { freeBytes, ensureDirectory, exists, removeFile } from "../system/files.ts";
+import { freeBytes, ensureDirectory, exists, readText, removeFile } from "../system/files.ts";
 import { type HostPaths } from "./lab-names.ts";
-import { isMounted, unmountBelow } from "./mounts.ts";
+import { isMounted, mounts, unmountBelow } from "./mounts.ts";
 import { tool, tryTool } from "./tools.ts";
 
 const FILLING = "lab-filling";
@@ -61,6 +61,18 @@ export async function fillDisk(paths: HostPaths, leaveBytes: number): Promise<vo
 
 export async function releaseDisk(paths: HostPaths): Promise<void> {
   await removeFile(`${paths.disk}/${FILLING}`);
+}
+
+const SECTOR_BYTES = 512;
+
+/** What was written to a disk since it was mounted, and what is still to be. */
+export async function writtenBytes(paths: HostPaths): Promise<number> {
+  const mount = (await mounts()).find(({ path }) => path === paths.disk);
+  if (mount === undefined) return 0;
+  await tool(["sync", "--file-system", paths.disk], { deadlineMs: 120_000 });
+  // The seventh number is sectors written; a sector has this size here, whatever the disk's own are.
+  const [, , , , , , sectors] = (await readText(`/sys/dev/block/${mount.device}/stat`)).trim().split(/\s+/);
+  return Number(sectors) * SECTOR_BYTES;
 }
 
 /** Makes a disk count as missing; its host must be off. */

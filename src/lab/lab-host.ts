@@ -3,8 +3,8 @@
 import { OperationError } from "../base/errors.ts";
 import { readTail } from "../system/files.ts";
 import type { ProcessOutcome } from "../system/process.ts";
-import { memoryUse } from "./cgroup.ts";
-import { fillDisk, releaseDisk } from "./disk.ts";
+import { type MemoryUse, memoryUse } from "./cgroup.ts";
+import { fillDisk, releaseDisk, writtenBytes } from "./disk.ts";
 import { faultsOf, setLink, setShape, type Faults, type LinkShape } from "./faults.ts";
 import { hostPaths, labPaths } from "./lab-names.ts";
 import { readLabRecord, type HostRecord } from "./lab-record.ts";
@@ -58,7 +58,7 @@ export class LabHost {
 
   /** Boots it when it is off, from what its disk says. */
   async powerOn(signal: AbortSignal): Promise<void> {
-    await power.powerOn(this.lab, this.name, this.record.memoryBytes, signal);
+    await power.powerOn(this.lab, this.name, this.record, signal);
   }
 
   /** Shuts it down in order; says whether it obeyed in time or had to be cut off. */
@@ -101,6 +101,11 @@ export class LabHost {
     await releaseDisk(hostPaths(this.lab, this.name));
   }
 
+  /** What was written to its disk since the lab was made, all of it on the disk now. */
+  async writtenBytes(): Promise<number> {
+    return writtenBytes(hostPaths(this.lab, this.name));
+  }
+
   /** Waits until it lets the operator in by ssh. */
   async waitForSsh(signal: AbortSignal, deadlineMs: number): Promise<void> {
     const whyNot = async (): Promise<string> =>
@@ -123,8 +128,8 @@ export class LabHost {
     );
   }
 
-  /** Bytes of memory in use, or `undefined` when it is off. */
-  async memoryBytes(): Promise<number | undefined> {
+  /** What it uses of its memory, or `undefined` when it is off. */
+  async memory(): Promise<MemoryUse | undefined> {
     return memoryUse(hostPaths(this.lab, this.name).cgroup);
   }
 }

@@ -2,14 +2,13 @@
 
 import { FormatError } from "../base/errors.ts";
 import { readTextIfPresent, writeFileAtomic } from "../system/files.ts";
+import type { HostLimits } from "./cgroup.ts";
 import { labPaths } from "./lab-names.ts";
 
-export interface HostRecord {
+export interface HostRecord extends HostLimits {
   readonly name: string;
   readonly address: string;
   readonly diskBytes: number;
-  /** The host's limit; absent means none. */
-  readonly memoryBytes?: number | undefined;
 }
 
 export interface LabRecord {

@@ -19,7 +19,14 @@ import {
 } from "../system/files.ts";
 import { lockFile } from "../system/flock.ts";
 import { machineBootId } from "../system/kernel-files.ts";
-import { cgroupDirectories, killCgroup, labsWithCgroups, makeHostCgroup, removeCgroup } from "./cgroup.ts";
+import {
+  cgroupDirectories,
+  type HostLimits,
+  killCgroup,
+  labsWithCgroups,
+  makeHostCgroup,
+  removeCgroup,
+} from "./cgroup.ts";
 import { stopRelay } from "./delay.ts";
 import { copyDisk, detachLoops, forgetDisk, isSeeded, makeDisk, mountDisk, unmountDisk } from "./disk.ts";
 import { applyFaults } from "./faults.ts";
@@ -58,14 +65,12 @@ const SSH_DEADLINE_MS = 90_000;
 /** How long to wait for another command that is working on the same lab. */
 const LOCK_WAIT_MS = 120_000;
 
-export interface LabHostRequest {
+export interface LabHostRequest extends HostLimits {
   readonly name: string;
   /** An IPv4 address; without one the lab chooses. */
   readonly address?: string | undefined;
   /** The size of its (sparse) disk, 2 GiB by default; later changes do not affect a disk that exists. */
   readonly diskBytes?: number | undefined;
-  /** The memory it may use; no limit by default. */
-  readonly memoryBytes?: number | undefined;
 }
 
 /** The system that new hosts boot first. */
@@ -216,6 +221,7 @@ async function recordFor(options: LabUpOptions, before: LabRecord | undefined): 
         address,
         diskBytes: had?.diskBytes ?? host.diskBytes ?? DISK_BYTES,
         memoryBytes: host.memoryBytes,
+        cpus: host.cpus,
       };
     }),
   };
@@ -262,7 +268,7 @@ async function makeDisks(options: LabUpOptions, record: LabRecord): Promise<void
     const paths = hostPaths(name, host.name);
     await makeSegment(record, host.name, host.address, signal);
     await applyFaults(name, host.name);
-    await makeHostCgroup(paths.cgroup, host.memoryBytes);
+    await makeHostCgroup(paths.cgroup, host);
     await mountDisk(paths);
     if (!fresh.includes(host)) continue;
     await installKeys(name, host.name, authorizedKeys);
@@ -447,7 +453,7 @@ export async function summaryOf(host: LabHost): Promise<HostSummary> {
     lossPercent,
     delayMs,
     rateKbit,
-    memoryBytes: await host.memoryBytes(),
+    memoryBytes: (await host.memory())?.bytes,
     diskBytes: host.record.diskBytes,
   };
 }

@@ -7,6 +7,8 @@ export interface Mount {
   readonly path: string;
   readonly type: string;
   readonly source: string;
+  /** Its number, as `/sys/dev/block` names it. */
+  readonly device: string;
   /** Options of the file system itself, such as `name=systemd` of a cgroup hierarchy. */
   readonly superOptions: readonly string[];
 }
@@ -19,13 +21,14 @@ export function parseMountInfo(text: string): Mount[] {
   const found: Mount[] = [];
   for (const line of text.split("\n")) {
     const [left, right] = line.split(" - ");
-    const path = left?.split(" ")[4];
+    const [, , device = "", , path] = left?.split(" ") ?? [];
     const [type, source, superOptions] = right?.split(" ") ?? [];
     if (path === undefined || type === undefined) continue;
     found.push({
       path: unescaped(path),
       type,
       source: unescaped(source ?? ""),
+      device,
       superOptions: (superOptions ?? "").split(","),
     });
   }

@@ -4,7 +4,15 @@ import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { ensureDirectory, readTail, readTextIfPresent, removeFile, writeFileAtomic } from "../system/files.ts";
 import { isRunning, type ProcessIdentity } from "../system/kernel-files.ts";
-import { cgroupDirectories, killCgroup, makeHostCgroup, processesIn, removeCgroup, sendSignal } from "./cgroup.ts";
+import {
+  cgroupDirectories,
+  type HostLimits,
+  killCgroup,
+  makeHostCgroup,
+  processesIn,
+  removeCgroup,
+  sendSignal,
+} from "./cgroup.ts";
 import { hostLabel, hostPaths, labPaths, RUNTIME_DIRECTORY, segmentNames } from "./lab-names.ts";
 import { renderSupervisor } from "./supervisor-script.ts";
 import { tool } from "./tools.ts";
@@ -37,17 +45,12 @@ export async function bootCount(lab: string, host: string): Promise<number> {
 }
 
 /** Starts a host that is off; nothing happens to one that runs. Does not wait for it to have booted. */
-export async function powerOn(
-  lab: string,
-  host: string,
-  memoryBytes: number | undefined,
-  signal: AbortSignal,
-): Promise<void> {
+export async function powerOn(lab: string, host: string, limits: HostLimits, signal: AbortSignal): Promise<void> {
   if ((await powerState(lab, host)) === "running") return;
   const paths = hostPaths(lab, host);
   await sweep(lab, host);
   await removeFile(`${paths.runtime}/exit`);
-  await makeHostCgroup(paths.cgroup, memoryBytes);
+  await makeHostCgroup(paths.cgroup, limits);
   await ensureDirectory(paths.runtime);
   const script = renderSupervisor({
     host,

@@ -39,6 +39,7 @@ test("hierarchies of version 1, version 2 and both", () => {
     `30 28 0:26 / ${path} rw,relatime - ${type} cgroup rw,${options}\n`;
   const hybrid =
     line("/sys/fs/cgroup/memory", "cgroup", "memory") +
+    line("/sys/fs/cgroup/cpu,cpuacct", "cgroup", "cpu,cpuacct") +
     line("/sys/fs/cgroup/systemd", "cgroup", "name=systemd") +
     line("/sys/fs/cgroup/unified", "cgroup2", "nsdelegate");
   assert.deepEqual(
@@ -47,6 +48,7 @@ test("hierarchies of version 1, version 2 and both", () => {
       ["systemd", false],
       ["unified", false],
       ["memory", true],
+      ["cpu", false],
     ],
   );
   assert.deepEqual(hierarchiesOf(parseMountInfo(line("/sys/fs/cgroup", "cgroup2", "nsdelegate"))), [

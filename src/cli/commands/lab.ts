@@ -45,7 +45,8 @@ function registerUp(lab: Command): void {
         .argParser(sizeOf)
         .default(2 * 1024 ** 3, "2G"),
     )
-    .option("--memory <size>", "the memory that each host may use (default: no limit)", sizeOf)
+    .option("--memory <size>", "the memory that each host may use, without swap (default: no limit)", sizeOf)
+    .option("--cpus <number>", "the processors that each host may use at one time (default: no limit)", cpusOf)
     .option(
       "--new-addresses",
       "let the lab choose; for fleets whose hosts do not declare addresses of their interfaces",
@@ -61,6 +62,7 @@ function registerUp(lab: Command): void {
 interface UpOptions {
   readonly disk: number;
   readonly memory?: number;
+  readonly cpus?: number;
   readonly newAddresses?: boolean;
   readonly authorizedKey?: string;
 }
@@ -92,6 +94,7 @@ async function up(session: Session, names: string[], options: UpOptions): Promis
       address: options.newAddresses === true ? undefined : host.address,
       diskBytes: options.disk,
       memoryBytes: options.memory,
+      cpus: options.cpus,
     })),
     bootstrap,
     fleetFile: session.fleetFile,
@@ -464,6 +467,13 @@ function numberOf(text: string): number {
   const value = Number(text);
   if (text.trim() !== "" && Number.isFinite(value)) return value;
   throw new InvalidArgumentError("it must be a number");
+}
+
+function cpusOf(text: string): number {
+  const cpus = Number(text);
+  if (text.trim() === "" || !(cpus >= 0.01 && cpus <= 1024))
+    throw new InvalidArgumentError("it must be a number such as 1 or 0.5");
+  return cpus;
 }
 
 function sizeOf(text: string): number {

@@ -5,7 +5,7 @@
  */
 
 import { OperationError } from "../base/errors.ts";
-import type { CheckAnswer, EphemeralAnswer, HistoryAnswer, HostFacts } from "../machine/facts.ts";
+import type { CheckAnswer, EphemeralAnswer, HistoryAnswer, HostFacts, StaleAnswer } from "../machine/facts.ts";
 import type {
   BeginAnswer,
   JournalAnswer,
@@ -113,6 +113,11 @@ export class HostKit {
   /** Runs the health checks of the system that runs. */
   check(call: KitCall): Promise<CheckAnswer> {
     return this.#ask<CheckAnswer>(["check"], { deadlineMs: 300_000, ...call });
+  }
+
+  /** The units that use any of these packages, by their full store paths. */
+  stale(packages: readonly string[], call: KitCall): Promise<StaleAnswer> {
+    return this.#ask<StaleAnswer>(["stale"], { deadlineMs: FACTS_DEADLINE_MS, ...call }, JSON.stringify(packages));
   }
 
   ephemeral(call: KitCall): Promise<EphemeralAnswer> {

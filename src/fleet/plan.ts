@@ -8,10 +8,13 @@ import { createHash } from "node:crypto";
 import { invariant, OperationError } from "../base/errors.ts";
 import type { HostFacts } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
-import { diffSystems, type SystemDiff } from "../machine/system-diff.ts";
+import { type RebootReason, rebootNeed } from "../machine/reboot-need.ts";
+import { differingPackages, diffSystems, type SystemDiff } from "../machine/system-diff.ts";
 import { SystemObject } from "../machine/system-object.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 import { closureInfos } from "../store/copy.ts";
+import type { PathInfo } from "../format/path-info.ts";
+import type { StorePath } from "../format/store-path.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
@@ -34,6 +37,8 @@ export interface HostPlan {
     readonly bytes: number;
   };
   readonly diff?: SystemDiff;
+  /** Why the host has to be rebooted before all of the system is in force; empty when it need not. */
+  readonly reboot?: readonly RebootReason[];
   /** The compared systems, for text differences on demand. */
   readonly old?: SystemObject | undefined;
   readonly wanted?: SystemObject;
@@ -120,7 +125,14 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     bytes: missing.reduce((sum, info) => sum + info.narSize, 0),
   };
   checkRoom(host, facts.disk, copy.bytes);
-  const old = previous === undefined ? undefined : await systemObject(previous, store, options);
+  const look = async (path: string | null | undefined): Promise<SystemObject | undefined> =>
+    path == null ? undefined : await systemObject(path, store, options);
+  const old = await look(previous);
+  const { booted: bootedPath } = facts.systems;
+  const booted = bootedPath === previous ? old : await look(bootedPath);
+  const { gone } = differingPackages(old, wanted);
+  const isLive = LIVE_GOALS.has(options.goal);
+  const stale = isLive && gone.length > 0 ? (await kit.stale(gone, { signal })).units : [];
   const arrival = probe?.arrival;
   const access = {
     user: probe?.user ?? host.target.user ?? "root",
@@ -134,9 +146,41 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     ...base,
     state: "change",
     copy,
-    diff: diffSystems({ old, next: wanted, states: facts.units, access }),
+    diff: diffSystems({
+      old,
+      next: wanted,
+      // Without a switch nothing that runs is touched.
+      states: isLive ? facts.units : [],
+      stale: new Set(stale),
+      sizeOf: await packageSizes({ old, wanted }, closure, { store, options }),
+      access,
+    }),
+    reboot: rebootNeed({ booted, running: old, wanted }),
     old,
     wanted,
+  };
+}
+
+/** Goals that switch what runs. */
+const LIVE_GOALS: ReadonlySet<TransactionGoal> = new Set(["switch", "test", "dry-activate"]);
+
+/** The sizes of packages that differ: new ones are in the closure, old ones here or on the host. */
+async function packageSizes(
+  systems: { readonly old: SystemObject | undefined; readonly wanted: SystemObject },
+  closure: ReadonlyMap<string, PathInfo>,
+  { store, options }: { readonly store: ReadStore; readonly options: PlanOptions },
+): Promise<(path: string) => number | undefined> {
+  const { localStore, signal } = options;
+  const pathOf = (path: string): StorePath => rootOf(path, localStore.storeDir);
+  const gone = differingPackages(systems.old, systems.wanted).gone.map(pathOf);
+  const here = await localStore.pathInfos(gone, signal);
+  const there = await store.pathInfos(
+    gone.filter((path) => !here.has(path.baseName)),
+    signal,
+  );
+  return (path) => {
+    const { baseName } = pathOf(path);
+    return (closure.get(baseName) ?? here.get(baseName) ?? there.get(baseName))?.narSize;
   };
 }
 

@@ -1,5 +1,6 @@
 /** Beginning a transaction: preflight, the record on disk, the supervised executor. Nothing that runs is changed here. */
 
+import { describeInhibitor, differingInhibitors } from "../machine/switch-inhibitors.ts";
 import { SystemObject } from "../machine/system-object.ts";
 import type { BeginAnswer, StepName, TransactionPlan } from "../machine/transaction.ts";
 import { computeUnitPlan } from "./activation.ts";
@@ -170,23 +171,12 @@ function requireArchitecture(host: Host, path: string): void {
   }
 }
 
-/** `switch-inhibitors` in a system: a record of what cannot change under a running host. */
 function requireNoInhibitor(host: Host, path: string, previous: string): void {
-  const before = inhibitorsOf(host, previous);
-  const after = inhibitorsOf(host, path);
-  const differing = [...new Set([...Object.keys(before), ...Object.keys(after)])]
-    .filter((key) => before[key] !== after[key])
-    .sort();
+  const differing = differingInhibitors(new SystemObject(host.files, previous), new SystemObject(host.files, path));
   if (differing.length === 0) return;
-  const details = differing.map((key) => `${key} (${before[key] ?? "absent"} → ${after[key] ?? "absent"})`);
-  throw new KitError("KIT_INHIBITED", `this change needs a reboot: ${details.join(", ")}`, {
+  throw new KitError("KIT_INHIBITED", `this change needs a reboot: ${differing.map(describeInhibitor).join(", ")}`, {
     hint: "deploy with --goal boot and reboot the host",
   });
-}
-
-function inhibitorsOf(host: Host, system: string): Record<string, string> {
-  const text = host.files.readFile(`${system}/switch-inhibitors`);
-  return text === undefined || text.trim() === "" ? {} : (JSON.parse(text) as Record<string, string>);
 }
 
 interface RecordInput {

@@ -7,7 +7,7 @@
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
 import { isFinal, type JournalAnswer } from "../machine/transaction.ts";
-import type { CheckAnswer, EphemeralEntry } from "../machine/facts.ts";
+import type { CheckAnswer, EphemeralEntry, StaleAnswer } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
 import { SystemObject } from "../machine/system-object.ts";
 import { failedUnits } from "./activation.ts";
@@ -53,6 +53,7 @@ const USAGE = `usage: pristine-kit COMMAND
   confirm ID                          make the new system the boot default
   revert ID                           return to the recorded previous system
   check [< CHECKS]                    run health checks
+  stale < PATHS                       units with processes that use store paths
   ephemeral                           what a reboot would erase
   status | history                    the unfinished transaction; all receipts`;
 
@@ -87,6 +88,9 @@ function main(): number {
       return 0;
     case "check":
       return check(host);
+    case "stale":
+      print(stale(host));
+      return 0;
     case "ephemeral":
       print(findEphemeral(host, statusOf));
       return 0;
@@ -201,6 +205,12 @@ function check(host: Host): number {
   const healthy = results.every((result) => result.healthy);
   print({ healthy, results, failedUnits: failedUnits(host.units.list()) } satisfies CheckAnswer);
   return healthy ? 0 : 4;
+}
+
+/** Store paths come as a JSON list on standard input. */
+function stale(host: Host): StaleAnswer {
+  const paths = new Set(JSON.parse(std.in.readAsString()) as string[]);
+  return { units: host.units.stale((path) => paths.has(path)) };
 }
 
 const KINDS: ReadonlyMap<number, EphemeralEntry["kind"]> = new Map([

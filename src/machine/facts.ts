@@ -78,6 +78,11 @@ export interface CheckAnswer {
   readonly failedUnits: readonly string[];
 }
 
+/** What `stale` prints: units with a process that runs, or has mapped, something of the packages asked about. */
+export interface StaleAnswer {
+  readonly units: readonly string[];
+}
+
 /** One thing that nothing declared. */
 export interface EphemeralEntry {
   readonly path: string;

@@ -103,6 +103,25 @@ suite("system diff", () => {
   });
 });
 
+test("sizes of packages, and services that run what is replaced", () => {
+  const jq = (version: string): Partial<SystemMeta> => ({
+    packages: [{ name: "jq", version, path: `/nix/store/jq${version}` }],
+  });
+  const unit = { "etc/systemd/system/a.service": "[Service]\nExecStart=/bin/a\n" };
+  const { packages, units } = diffSystems({
+    old: systemOf("old", unit, jq("1")),
+    next: systemOf("next", unit, jq("2")),
+    states: [{ name: "a.service", activeState: "active", subState: "running" }],
+    stale: new Set(["a.service"]),
+    sizeOf: (path) => (path === "/nix/store/jq1" ? 10 : 30),
+    access: ACCESS,
+  });
+  assert.deepEqual(packages, [{ name: "jq", kind: "changed", before: "1", after: "2", sizeBefore: 10, sizeAfter: 30 }]);
+  assert.deepEqual(units.changes, [
+    { unit: "a.service", action: "restart", reason: "runs a program or library that is replaced" },
+  ]);
+});
+
 suite("lockout", () => {
   const without = (key: keyof typeof SSH): Record<string, string> => {
     const rest: Record<string, string> = { ...SSH };

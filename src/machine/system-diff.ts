@@ -12,6 +12,7 @@ import {
   type SystemPackage,
   type SystemUser,
 } from "./system-object.ts";
+import { differingInhibitors, type InhibitorChange } from "./switch-inhibitors.ts";
 import { predictLockout, type LockoutWarning, type OperatorAccess } from "./lockout.ts";
 import { condenseDiff, diffLines, type DiffLine } from "./text-diff.ts";
 import { diffUnits } from "./unit-diff.ts";
@@ -23,6 +24,9 @@ export interface PackageChange {
   /** Versions, or the same version twice when only the build differs. */
   readonly before?: string;
   readonly after?: string;
+  /** Bytes of the unpacked package, where they are known. */
+  readonly sizeBefore?: number;
+  readonly sizeAfter?: number;
 }
 
 export interface NamedChange {
@@ -55,6 +59,8 @@ export interface SystemDiff {
   readonly persistence: readonly FileChange[];
   readonly firewall: "unchanged" | "enabled" | "disabled";
   readonly units: UnitPlan;
+  /** What keeps the host from switching to the new system. */
+  readonly inhibitors: readonly InhibitorChange[];
   readonly lockout: readonly LockoutWarning[];
 }
 
@@ -64,6 +70,10 @@ export interface SystemDiffInput {
   readonly next: SystemObject;
   /** From the host's facts; without them every unit that the old system wants is taken to be active. */
   readonly states?: readonly UnitState[];
+  /** Units whose processes run programs or libraries that the new system no longer has. */
+  readonly stale?: ReadonlySet<string>;
+  /** The size of a package by its store path, where it is known. */
+  readonly sizeOf?: (path: string) => number | undefined;
   readonly access: OperatorAccess;
 }
 
@@ -73,10 +83,11 @@ export function diffSystems(input: SystemDiffInput): SystemDiff {
   const after = next.meta;
   const states = input.states ?? (old === undefined ? [] : presumedStates(old));
   const isSame = old?.path === next.path;
-  const units = old === undefined ? diffUnits({ old: [], next, states: [] }) : diffUnits({ old: [old], next, states });
+  const { stale = new Set() } = input;
+  const units = diffUnits(old === undefined ? { old: [], next, states: [] } : { old: [old], next, states, stale });
   return {
     isSame,
-    packages: diffPackages(before?.packages ?? [], after?.packages ?? []),
+    packages: diffPackages(before?.packages ?? [], after?.packages ?? [], input.sizeOf ?? (() => undefined)),
     users: diffNamed(before?.users ?? [], after?.users ?? [], userFields),
     groups: diffNamed(before?.groups ?? [], after?.groups ?? [], groupFields),
     etc: isSame ? [] : diffEtc(old, next),
@@ -89,6 +100,7 @@ export function diffSystems(input: SystemDiffInput): SystemDiff {
           ? "enabled"
           : "disabled",
     units: withNewlyWanted(units, old, next, states),
+    inhibitors: old === undefined ? [] : differingInhibitors(old, next),
     lockout: predictLockout({ old, next, units, access: input.access }),
   };
 }
@@ -127,17 +139,39 @@ function presumedStates(system: SystemObject): UnitState[] {
   return [...names].sort().map((name) => ({ name, activeState: "active", subState: "running" }));
 }
 
-function diffPackages(before: readonly SystemPackage[], after: readonly SystemPackage[]): PackageChange[] {
+function diffPackages(
+  before: readonly SystemPackage[],
+  after: readonly SystemPackage[],
+  sizeOf: (path: string) => number | undefined,
+): PackageChange[] {
   const old = new Map(before.map((item) => [item.name, item]));
   const next = new Map(after.map((item) => [item.name, item]));
   return namesOfBoth(old, next).flatMap((name): PackageChange[] => {
     const was = old.get(name);
     const is = next.get(name);
-    if (was === undefined && is !== undefined) return [{ name, kind: "added", after: is.version }];
-    if (was !== undefined && is === undefined) return [{ name, kind: "removed", before: was.version }];
-    if (was === undefined || is === undefined || was.path === is.path) return [];
-    return [{ name, kind: "changed", before: was.version, after: is.version }];
+    if (was?.path === is?.path) return [];
+    const [sizeBefore, sizeAfter] = [was && sizeOf(was.path), is && sizeOf(is.path)];
+    return [
+      {
+        name,
+        kind: was === undefined ? "added" : is === undefined ? "removed" : "changed",
+        ...(was && { before: was.version }),
+        ...(is && { after: is.version }),
+        ...(sizeBefore === undefined ? {} : { sizeBefore }),
+        ...(sizeAfter === undefined ? {} : { sizeAfter }),
+      },
+    ];
   });
+}
+
+/** The store paths of packages that one of them has and the other has not, at the same name or not at all. */
+export function differingPackages(
+  old: SystemObject | undefined,
+  next: SystemObject,
+): Record<"gone" | "come", string[]> {
+  const before = new Set(old?.meta?.packages.map(({ path }) => path));
+  const after = new Set(next.meta?.packages.map(({ path }) => path));
+  return { gone: [...before].filter((path) => !after.has(path)), come: [...after].filter((path) => !before.has(path)) };
 }
 
 function namesOfBoth<T>(old: ReadonlyMap<string, T>, next: ReadonlyMap<string, T>): string[] {

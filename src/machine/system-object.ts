@@ -183,6 +183,12 @@ export class SystemObject {
     return this.#meta;
   }
 
+  /** What stands at the top of the system object itself: the text of a file, or where a link leads. */
+  topEntry(name: string): string | undefined {
+    const path = `${this.path}/${name}`;
+    return this.#readlink(path) ?? this.#tree.readFile(path);
+  }
+
   /** The definition of a unit, a template's for an instance; undefined when the system has none. */
   unit(name: string): UnitDefinition | undefined {
     if (!this.#units.has(name)) this.#units.set(name, this.#readUnit(name));

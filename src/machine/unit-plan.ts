@@ -44,3 +44,20 @@ export const EMPTY_UNIT_PLAN: UnitPlan = {
   skipped: [],
   changes: [],
 };
+
+/** What becomes of units in all, each named once; a service that is stopped before the flip and started after it is restarted. */
+export function unitActions(
+  plan: UnitPlan,
+): Readonly<Record<"stop" | "restart" | "reload" | "start", readonly string[]>> {
+  const again = plan.stop.filter((unit) => plan.start.includes(unit));
+  // What comes up because a target newly wants it stands in the changes only.
+  const started = plan.changes.filter(({ action }) => action === "start").map(({ unit }) => unit);
+  const others = (units: readonly string[]): string[] =>
+    [...new Set(units.filter((unit) => !again.includes(unit)))].sort();
+  return {
+    stop: others(plan.stop),
+    restart: [...new Set([...plan.restart, ...again])].sort(),
+    reload: plan.reload,
+    start: others([...plan.start, ...started]),
+  };
+}

@@ -55,6 +55,15 @@ function shrink(directory: string): void {
   );
 }
 
+/** A host of `pristine --json plan`. */
+interface PlannedHost {
+  readonly name: string;
+  readonly state: string;
+  readonly copy: { readonly paths: readonly { readonly path: string }[]; readonly bytes: number };
+  readonly diff: SystemDiff;
+  readonly reboot: readonly object[];
+}
+
 function greet(text: string): () => void {
   const undo = fleet.edit("hosts/web1.nix", greeting, text);
   const earlier = greeting;
@@ -128,19 +137,21 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
   });
 
   test("the first deployment goes from the generic system to the declared one", async () => {
-    const plan = await fleet.ask<{ plan: { goal: string; hosts: { name: string; state: string }[] } }>([
-      "plan",
-      "--lab",
-    ]);
+    const { plan } = await fleet.ask<{ plan: { goal: string; hosts: PlannedHost[] } }>(["plan", "--lab"]);
     assert.deepEqual(
-      plan.plan.hosts.map(({ name, state }) => [name, state]),
+      plan.hosts.map(({ name, state }) => [name, state]),
       [
         ["web1", "change"],
         ["web2", "change"],
       ],
     );
+    const [{ copy, diff, reboot } = assert.fail()] = plan.hosts;
+    await web1.sh(`for path in ${copy.paths.map(({ path }) => path).join(" ")}; do test ! -e $path || exit 1; done`);
+    assert.ok(diff.packages.every(({ sizeBefore, sizeAfter }) => (sizeBefore ?? 0) + (sizeAfter ?? 0) > 0));
+    assert.deepEqual([diff.inhibitors, reboot], [[], []]);
     const outcomes = await fleet.deploy();
     assert.deepEqual(statusOf(outcomes), { web1: "activated", web2: "activated" });
+    assert.deepEqual(outcomes["web1"]?.copied, { paths: copy.paths.length, bytes: copy.bytes });
     for (const outcome of Object.values(outcomes)) {
       assert.ok(outcome.status === "activated");
       assert.equal(outcome.receipt.outcome, "confirmed");

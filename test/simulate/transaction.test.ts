@@ -299,6 +299,19 @@ suite("a transaction goes its way", () => {
     assertRuns(machine, NEW);
   });
 
+  test("a switch inhibitor that differs is refused, unless only the boot default is to move or it is ignored", () => {
+    const machine = newMachine();
+    machine.addSystem(BAD, {}, { "switch-inhibitors": '{"dbus":"broker"}' });
+    assert.throws(() => begin(processOn(machine), planOf(BAD)), {
+      name: "KitError",
+      message: "this change needs a reboot: dbus (absent → broker)",
+    });
+    assert.equal(begin(processOn(machine), planOf(BAD, "boot", "t2")).state, "recorded");
+    settle(machine);
+    confirm(processOn(machine), "t2");
+    begin(processOn(machine), { ...planOf(BAD, "dry-activate", "t3"), ignoreInhibitors: true });
+  });
+
   test("a plan made against another system is refused", () => {
     const machine = newMachine();
     const plan = { ...planOf(NEW), expectedPrevious: BAD };

@@ -7,6 +7,7 @@ import { FAILURE_POLICIES } from "../../fleet/rollout/policy.ts";
 import type { TransactionGoal } from "../../machine/transaction.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
 import type { RolloutFlags } from "../deploy-flow.ts";
+import type { PlanOptions as PlanView } from "../render/plan.ts";
 import { durationMsOf, requireApproval } from "../option-values.ts";
 import { action, type Session } from "../session.ts";
 import { collect, onOption } from "../host-option.ts";
@@ -40,6 +41,7 @@ export function registerDeploy(program: Command): void {
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
     .option("--diff", "show the text differences of files in /etc")
+    .option("--full", "show everything: long lists to their end, reasons, and the paths to copy")
     .option("--out <file>", "also write the plan to FILE, for 'pristine deploy --plan FILE'")
     .addHelpText(
       "after",
@@ -50,26 +52,29 @@ export function registerDeploy(program: Command): void {
       }),
     )
     .action(
-      action(async (session, names: string[], flags: DeployFlags & { diff?: boolean; out?: string }) => {
-        const { approvedOf, makePlan } = await import("../deploy-flow.ts");
-        return makePlan(session, names, flags, async (plan, _sessions, context) => {
-          const approved = approvedOf(plan, context, flags, "deploy");
-          await showPlan(session, plan, { fileDiffs: flags.diff ?? false, waves: approved.waves });
-          if (flags.out !== undefined) {
-            const { writePlanFile } = await import("../../fleet/plan-file.ts");
-            const { keepWanted } = await import("../rollout-flow.ts");
-            await keepWanted(approved, context.store, session.signal);
-            await writePlanFile(flags.out, approved);
-          }
-          if (session.options.json) {
-            const { planRecord } = await import("../render/plan.ts");
-            session.terminal.out(JSON.stringify({ plan: planRecord(plan) }));
-          }
-          return plan.hosts.some((host) => host.state === "unreachable" || host.state === "failed")
-            ? EXIT.hostsFailed
-            : EXIT.ok;
-        });
-      }),
+      action(
+        async (session, names: string[], flags: DeployFlags & { diff?: boolean; full?: boolean; out?: string }) => {
+          const { approvedOf, makePlan } = await import("../deploy-flow.ts");
+          return makePlan(session, names, flags, async (plan, _sessions, context) => {
+            const approved = approvedOf(plan, context, flags, "deploy");
+            const { diff: fileDiffs = false, full = false } = flags;
+            await showPlan(session, plan, { fileDiffs, full, waves: approved.waves });
+            if (flags.out !== undefined) {
+              const { writePlanFile } = await import("../../fleet/plan-file.ts");
+              const { keepWanted } = await import("../rollout-flow.ts");
+              await keepWanted(approved, context.store, session.signal);
+              await writePlanFile(flags.out, approved);
+            }
+            if (session.options.json) {
+              const { planRecord } = await import("../render/plan.ts");
+              session.terminal.out(JSON.stringify({ plan: planRecord(plan, { fileDiffs }) }));
+            }
+            return plan.hosts.some((host) => host.state === "unreachable" || host.state === "failed")
+              ? EXIT.hostsFailed
+              : EXIT.ok;
+          });
+        },
+      ),
     );
 
   withRolloutOptions(
@@ -259,11 +264,7 @@ async function recordOf(plan: FleetPlan): Promise<object> {
 }
 
 /** Shows a plan to people; programs get it with the command's one answer. */
-async function showPlan(
-  session: Session,
-  plan: FleetPlan,
-  options: { readonly fileDiffs: boolean; readonly waves?: readonly (readonly string[])[] },
-): Promise<void> {
+async function showPlan(session: Session, plan: FleetPlan, options: PlanView): Promise<void> {
   if (session.options.json) return;
   const { renderPlan } = await import("../render/plan.ts");
   for (const line of renderPlan(plan, session.terminal, options)) session.terminal.out(line);

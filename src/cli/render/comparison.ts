@@ -2,8 +2,7 @@
 
 import { basename } from "node:path";
 import type { Comparison, Side } from "../../fleet/compare.ts";
-import { diffEtcFile } from "../../machine/system-diff.ts";
-import { renderDiff, renderFileDiffs } from "./plan.ts";
+import { fileRecords, renderDiff, renderFileDiffs } from "./plan.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function renderComparison(
@@ -28,6 +27,5 @@ function sideText(label: string, side: Side, { colors }: Terminal): string {
 export function comparisonRecord(comparison: Comparison, options: { readonly fileDiffs: boolean }): object {
   const { from, to, systems } = comparison;
   const { lockout: _, ...diff } = comparison.diff;
-  const files = diff.etc.map(({ path }) => ({ path, lines: diffEtcFile(systems.old, systems.next, path) }));
-  return { from, to, diff, ...(options.fileDiffs ? { files } : {}) };
+  return { from, to, diff, ...(options.fileDiffs ? { files: fileRecords(comparison.diff, systems) } : {}) };
 }

@@ -4,13 +4,17 @@ import { basename } from "node:path";
 import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
 import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
 import type { SystemObject } from "../../machine/system-object.ts";
-import type { UnitChange } from "../../machine/unit-plan.ts";
+import { describeInhibitor } from "../../machine/switch-inhibitors.ts";
+import { unitActions } from "../../machine/unit-plan.ts";
 import { safeText } from "./safe-text.ts";
 import { renderBytes, renderCount } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PlanOptions {
+  /** The changed lines of files in `/etc`. */
   readonly fileDiffs: boolean;
+  /** Everything: long lists to their end, reasons, and the paths to copy. */
+  readonly full?: boolean;
   /** The order of the hosts, shown when there is more than one wave. */
   readonly waves?: readonly (readonly string[])[];
 }
@@ -45,14 +49,23 @@ function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): s
     return [`${name}: ${red(safeText(plan.error.message))}`, ...hint];
   }
   const lines = [`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system ?? "nothing")}`];
-  const { diff, copy } = plan;
-  if (diff !== undefined) lines.push(...renderDiff(diff, terminal));
+  const { diff, copy, reboot = [] } = plan;
+  const full = options.full ?? false;
+  if (diff !== undefined) lines.push(...renderDiff(diff, terminal, { units: "actions", full }));
   if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined)
     lines.push(...renderFileDiffs(diff, { old: plan.old, next: plan.wanted }, terminal));
   if (copy !== undefined)
     lines.push(
       `  copy      ${copy.paths.length === 0 ? "nothing" : `${renderCount(copy.paths.length, "path")}, ${renderBytes(copy.bytes)}`}`,
     );
+  if (full)
+    lines.push(...(copy?.paths ?? []).map(({ path, bytes }) => dim(`    ${basename(path)} ${renderBytes(bytes)}`)));
+  for (const { message } of reboot) lines.push(`  ${yellow("reboot")}    ${safeText(message)}`);
+  for (const inhibitor of diff?.inhibitors ?? []) {
+    lines.push(
+      `  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there (--goal boot)`,
+    );
+  }
   for (const warning of diff?.lockout ?? []) {
     const text = safeText(warning.message);
     lines.push(warning.severity === "danger" ? `  ${red("LOCKOUT")}   ${text}` : `  ${yellow("note")}      ${text}`);
@@ -84,16 +97,10 @@ export function renderFileDiffs(
 export function renderDiff(
   diff: SystemDiff,
   terminal: Terminal,
-  options: { readonly units: "actions" | "changes" } = { units: "actions" },
+  options: { readonly units: "actions" | "changes"; readonly full?: boolean },
 ): string[] {
-  const { green, red, yellow } = terminal.colors;
+  const { dim, green, red, yellow } = terminal.colors;
   const lines: string[] = [];
-  const list = (label: string, items: readonly string[]): void => {
-    if (items.length === 0) return;
-    const shown = items.slice(0, LIST_MAX).map(safeText);
-    const more = items.length > LIST_MAX ? ` … ${items.length - LIST_MAX} more` : "";
-    lines.push(`  ${label.padEnd(9)} ${shown.join(", ")}${more}`);
-  };
   const signed = (kind: string, text: string): string =>
     kind === "added" || kind === "opened"
       ? green(`+${text}`)
@@ -102,15 +109,17 @@ export function renderDiff(
         : yellow(`~${text}`);
   const styled = (label: string, items: readonly string[]): void => {
     if (items.length === 0) return;
-    const more = items.length > LIST_MAX ? ` … ${items.length - LIST_MAX} more` : "";
+    if (options.full === true) {
+      lines.push(...items.map((item, index) => `  ${(index === 0 ? label : "").padEnd(9)} ${item}`));
+      return;
+    }
+    const more = items.length > LIST_MAX ? dim(` … ${items.length - LIST_MAX} more`) : "";
     lines.push(`  ${label.padEnd(9)} ${items.slice(0, LIST_MAX).join(", ")}${more}`);
   };
   styled(
     "packages",
     diff.packages.map((change) => signed(change.kind, safeText(packageText(change)))),
   );
-  const unitsOf = (action: UnitChange["action"]): string[] =>
-    diff.units.changes.filter((change) => change.action === action).map((change) => change.unit);
   if (options.units === "changes") {
     const kinds = { start: "added", stop: "removed" } as const;
     styled(
@@ -120,12 +129,19 @@ export function renderDiff(
       ),
     );
   } else {
-    for (const action of ["stop", "restart", "reload", "start"] as const) list(action, unitsOf(action));
-    list(
+    const { changes } = diff.units;
+    const actions = unitActions(diff.units);
+    const reasonOf = (unit: string): string => changes.find((change) => change.unit === unit)?.reason ?? "with others";
+    for (const action of ["stop", "restart", "reload", "start"] as const) {
+      const named = (unit: string): string => (options.full === true ? `${unit} (${reasonOf(unit)})` : unit);
+      styled(
+        action,
+        actions[action].map((unit) => safeText(named(unit))),
+      );
+    }
+    styled(
       "left",
-      diff.units.changes
-        .filter((change) => change.action === "skip")
-        .map((change) => `${change.unit} (${change.reason})`),
+      changes.flatMap(({ action, unit, reason }) => (action === "skip" ? safeText(`${unit} (${reason})`) : [])),
     );
   }
   styled(
@@ -153,14 +169,21 @@ export function renderDiff(
 }
 
 function packageText(change: SystemDiff["packages"][number]): string {
-  const { name, before, after } = change;
-  if (before === undefined) return `${name} ${after ?? ""}`;
-  if (after === undefined) return `${name} ${before}`;
-  return before === after ? `${name} ${after} (rebuilt)` : `${name} ${before} → ${after}`;
+  const { name, before, after, sizeBefore, sizeAfter } = change;
+  const version = before === undefined || after === undefined ? (after ?? before ?? "") : versionsText(before, after);
+  // Of a change only the difference in size tells something.
+  const grown = sizeBefore !== undefined && sizeAfter !== undefined ? sizeAfter - sizeBefore : undefined;
+  const size = grown === undefined ? (sizeAfter ?? sizeBefore) : Math.abs(grown);
+  const sign = grown === undefined ? "" : grown < 0 ? "-" : "+";
+  return `${name} ${version}${size === undefined || size === 0 ? "" : ` (${sign}${renderBytes(size)})`}`;
+}
+
+function versionsText(before: string, after: string): string {
+  return before === after ? `${after} rebuilt` : `${before} → ${after}`;
 }
 
 /** The plan as JSON; systems are named by their store paths. */
-export function planRecord(plan: FleetPlan): object {
+export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: boolean } = {}): object {
   return {
     hash: plan.hash,
     goal: plan.goal,
@@ -172,8 +195,24 @@ export function planRecord(plan: FleetPlan): object {
       previous: host.previous ?? null,
       copy: host.copy ?? null,
       diff: host.diff ?? null,
+      ...(options.fileDiffs === true && host.diff !== undefined && host.wanted !== undefined
+        ? { files: fileRecords(host.diff, { old: host.old, next: host.wanted }) }
+        : {}),
+      reboot: host.reboot ?? null,
       warnings: host.warnings ?? [],
-      error: host.error === undefined ? null : { code: host.error.code, message: host.error.message },
+      error: host.error === undefined ? null : errorRecordOf(host.error),
     })),
   };
+}
+
+/** The changed lines of files in `/etc` as JSON. */
+export function fileRecords(
+  diff: SystemDiff,
+  systems: { readonly old: SystemObject | undefined; readonly next: SystemObject },
+): object[] {
+  return diff.etc.map(({ path }) => ({ path, lines: diffEtcFile(systems.old, systems.next, path) }));
+}
+
+function errorRecordOf({ code, message, hint }: NonNullable<HostPlan["error"]>): object {
+  return { code, message, ...(hint === undefined ? {} : { hint }) };
 }

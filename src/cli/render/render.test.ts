@@ -39,8 +39,8 @@ function host(name: string): HostInventory {
 const DIFF: SystemDiff = {
   isSame: false,
   packages: [
-    { kind: "changed", name: "nginx", before: "1.26", after: "1.28" },
-    { kind: "added", name: "htop", after: "3.4" },
+    { kind: "changed", name: "nginx", before: "1.26", after: "1.28", sizeBefore: 4096, sizeAfter: 1024 },
+    { kind: "added", name: "htop", after: "3.4", sizeAfter: 2048 },
     { kind: "removed", name: "tree", before: "2.2" },
   ] as SystemDiff["packages"],
   users: [{ kind: "removed", name: "eve", details: ["uid 1001"] }] as unknown as SystemDiff["users"],
@@ -51,11 +51,17 @@ const DIFF: SystemDiff = {
   firewall: "enabled",
   units: {
     ...EMPTY_UNIT_PLAN,
+    stop: ["gone.service", "web.socket"],
+    start: ["web.socket"],
+    reload: ["nginx.service"],
     changes: [
+      { unit: "gone.service", action: "stop", reason: "removed" },
+      { unit: "new.service", action: "start", reason: "newly wanted by multi-user.target" },
       { unit: "nginx.service", action: "reload", reason: "its configuration changed" },
       { unit: "getty@tty1.service", action: "skip", reason: "it says so" },
     ],
   },
+  inhibitors: [{ name: "dbus", before: "dbus-daemon", after: "dbus-broker" }],
   lockout: [{ severity: "danger", kind: "firewall", message: "port 22 is closed" }],
 };
 
@@ -71,6 +77,7 @@ const PLAN: FleetPlan = {
       healthChecks: [],
       copy: { paths: [{ path: "a", bytes: 2048 }], bytes: 2048 },
       diff: DIFF,
+      reboot: [{ kind: "kernel", message: "the kernel changes" }],
     },
     { host: host("lb"), state: "unchanged", system: `${STORE}-system-lb`, healthChecks: [] },
     {
@@ -89,14 +96,19 @@ test("a plan is folded to what changes", () => {
   assert.equal(
     renderPlan(PLAN, terminal(), { fileDiffs: false }).join("\n"),
     `web: 00000000000000000000000000000000-system-old → 00000000000000000000000000000000-system-web
-  packages  ~nginx 1.26 → 1.28, +htop 3.4, -tree 2.2
+  packages  ~nginx 1.26 → 1.28 (-3.0 KiB), +htop 3.4 (2.0 KiB), -tree 2.2
+  stop      gone.service
+  restart   web.socket
   reload    nginx.service
+  start     new.service
   left      getty@tty1.service (it says so)
   /etc      ~nginx/nginx.conf
   users     -eve uid 1001
   ports     +443/tcp
   firewall  enabled
   copy      1 path, 2.0 KiB
+  reboot    the kernel changes
+  INHIBITED dbus (dbus-daemon → dbus-broker): only a reboot gets there (--goal boot)
   LOCKOUT   port 22 is closed
 
 db: db.example cannot be reached: \\x1b[2Jtimed out
@@ -105,6 +117,19 @@ db: db.example cannot be reached: \\x1b[2Jtimed out
 lb: unchanged
 1 host to switch, 2.0 KiB to copy, plan 0123456789ab`,
   );
+});
+
+test("a long list is folded, and told to its end when all is asked for", () => {
+  const etc = Array.from({ length: 14 }, (_, index) => ({ kind: "added", path: `/etc/file${index}` }) as const);
+  const [first] = PLAN.hosts;
+  const plan = { ...PLAN, hosts: [{ ...first!, diff: { ...DIFF, etc } }] };
+  const folded = renderPlan(plan, terminal(), { fileDiffs: false }).join("\n");
+  assert.match(folded, /\/etc      \+file0, .*, \+file11 … 2 more\n/);
+  assert.doesNotMatch(folded, /file13|its configuration changed/);
+  const full = renderPlan(plan, terminal(), { fileDiffs: false, full: true }).join("\n");
+  assert.match(full, /  reload    nginx\.service \(its configuration changed\)\n/);
+  assert.match(full, /  \/etc      \+file0\n {12}\+file1\n[^]* {12}\+file13\n/);
+  assert.match(full, /  copy      1 path, 2\.0 KiB\n    a 2\.0 KiB\n/);
 });
 
 test("what a host says of itself cannot move the cursor", () => {

@@ -65,9 +65,9 @@ export function warnOfHost(session: Session, name: string, warnings: readonly st
   for (const warning of warnings) session.progress.line(`${label} ${name}: ${safeText(warning)}`);
 }
 
-/** Builds derivations of the evaluation into the local store; throws the first failure. */
+/** Builds derivations of the evaluation into the local store; the first failure ends it all and is thrown. */
 export async function build(session: Session, context: FleetContext, drvPaths: readonly string[]): Promise<void> {
-  for (const failure of (await buildEach(session, context, drvPaths)).values()) throw failure;
+  await buildEach(session, context, drvPaths, { keepGoing: false });
 }
 
 /** Builds what can be built of them; answers why others could not be, by derivation. */
@@ -75,6 +75,7 @@ export async function buildEach(
   session: Session,
   context: FleetContext,
   drvPaths: readonly string[],
+  { keepGoing }: { readonly keepGoing: boolean } = { keepGoing: true },
 ): Promise<ReadonlyMap<string, Error>> {
   const { progress, signal } = session;
   const wanted = [...new Set(drvPaths)];
@@ -85,7 +86,7 @@ export async function buildEach(
   const { failures } = await realiseWhatCan({
     store: context.store,
     drvPaths: [...roots.values()],
-    keepGoing: true,
+    keepGoing,
     signal,
     onEvent: (event) => display.show(event),
   });

@@ -11,13 +11,7 @@ import { readPlanFile } from "../fleet/plan-file.ts";
 import { preflightHosts } from "../fleet/preflight.ts";
 import { PendingHosts } from "../fleet/rollout/pending.ts";
 import { openJournal, openRolloutsOf, pruneRollouts, type RolloutState } from "../fleet/rollout/rollout-journal.ts";
-import {
-  type ApprovedHost,
-  type ApprovedPlan,
-  isWithoutSystem,
-  refusal,
-  type RolloutRecord,
-} from "../fleet/rollout/rollout-record.ts";
+import { type ApprovedPlan, isWithoutSystem, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import { hostName, userName } from "../system/identity.ts";
@@ -66,7 +60,7 @@ export async function executeRollout(
       localStore: store,
       ...(before === undefined ? {} : { known: before.outcomes, begun: before.begun }),
       ...(journal === undefined ? {} : { journal }),
-      onOutcome: (host, outcome) => notePending(pending, rollout, host, outcome),
+      onOutcome: (host, outcome) => pending.note(rollout, host, outcome),
       cancel: session.signal,
       abandon,
       observer: observerFor(session, rollout),
@@ -95,21 +89,6 @@ export async function keepWanted(
     if (valid.has(systemPath.baseName)) await store.addPermanentRoot(name, systemPath);
     if (valid.has(kitPath.baseName)) await store.addPermanentRoot(`${name}-kit`, kitPath);
   }
-}
-
-/** A host that was not reached waits for this plan; one that was needs no older plan any more. */
-async function notePending(
-  pending: PendingHosts,
-  rollout: RolloutRecord,
-  approved: ApprovedHost,
-  outcome: HostOutcome,
-): Promise<string | undefined> {
-  if (rollout.goal === "dry-activate" || rollout.goal === "test" || outcome.status === "skipped") return undefined;
-  if (outcome.status === "unreachable" && rollout.policy.pendingSeconds > 0 && approved.system !== undefined) {
-    return await pending.put(rollout, approved);
-  }
-  await pending.remove(approved.host.name);
-  return undefined;
 }
 
 /** The first interrupt ends what has not begun; what has begun is reported; a second one stops watching. */

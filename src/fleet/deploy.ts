@@ -9,10 +9,8 @@ import { StorePath } from "../format/store-path.ts";
 import type { JournalRecord, StepName, TransactionPlan } from "../machine/transaction.ts";
 import { TRANSACTION_STEPS } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
-import { activateHost } from "./activate-host.ts";
-import { copyToHost } from "./copy-to-host.ts";
-import type { HostKit } from "./host-kit.ts";
-import type { HostSession } from "./host-session.ts";
+import { activateHost, type ActivationKit } from "./activate-host.ts";
+import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
 import { type HostOutcome, type HostResult, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
 import { hasFailed, rollOut, type RolloutObserver } from "./rollout/rollout.ts";
 import type { RolloutEvent } from "./rollout/rollout-journal.ts";
@@ -36,6 +34,12 @@ export interface DeployOptions {
   readonly observer: DeployObserver;
 }
 
+/** What a deployment asks of a host: a `HostSession`, or a model of one. */
+export interface DeploySession extends CopyTarget {
+  readonly connection: { readonly address: string; readonly passedOver: readonly string[] };
+  kit(signal: AbortSignal): Promise<ActivationKit>;
+}
+
 /** How the command line hears of progress. */
 export interface DeployObserver extends RolloutObserver {
   phase(host: string, text: string, options?: { readonly minor?: boolean }): void;
@@ -43,7 +47,7 @@ export interface DeployObserver extends RolloutObserver {
 
 export async function deployFleet(
   rollout: RolloutRecord,
-  sessions: ReadonlyMap<string, HostSession>,
+  sessions: Sessions,
   options: DeployOptions,
 ): Promise<HostOutcome[]> {
   const { journal, clock, cancel, observer } = options;
@@ -79,7 +83,7 @@ function isSettled(outcome: HostOutcome): boolean {
 }
 
 type Note = (text: string, minor?: boolean, transient?: boolean) => void;
-type Sessions = ReadonlyMap<string, HostSession>;
+type Sessions = ReadonlyMap<string, DeploySession>;
 
 /** Makes a host's story while `act` works on it; what befalls the host is its outcome. */
 async function tell(
@@ -175,7 +179,7 @@ async function takeBack(
 
 async function copySystem(
   system: string,
-  session: HostSession,
+  session: DeploySession,
   options: DeployOptions,
   note: Note,
 ): Promise<{ paths: number; bytes: number }> {
@@ -193,7 +197,7 @@ async function copySystem(
   return copied;
 }
 
-function activate(kit: HostKit, plan: TransactionPlan, options: DeployOptions, note: Note): Promise<HostResult> {
+function activate(kit: ActivationKit, plan: TransactionPlan, options: DeployOptions, note: Note): Promise<HostResult> {
   return activateHost({
     kit,
     plan,

@@ -6,6 +6,7 @@
 import type { Clock } from "../../base/clock.ts";
 import { stateDirectory } from "../../system/directories.ts";
 import { ensureDirectory, namesIn, readTextIfPresent, removeFile, writeFileAtomic } from "../../system/files.ts";
+import type { HostOutcome } from "../outcome.ts";
 import type { ApprovedHost, RolloutRecord } from "./rollout-record.ts";
 
 /** What a host is to get. */
@@ -21,15 +22,47 @@ export interface PendingHost {
   readonly until: string;
 }
 
+/** Where the files lie, by name. */
+export interface PendingFiles {
+  names(): Promise<readonly string[]>;
+  read(name: string): Promise<string | undefined>;
+  /** Replaces a file as a whole. */
+  write(name: string, text: string): Promise<void>;
+  remove(name: string): Promise<void>;
+}
+
+function filesOf(fleet: string): PendingFiles {
+  const directory = `${stateDirectory()}/pending/${fleet}`;
+  return {
+    names: () => namesIn(directory),
+    read: (name) => readTextIfPresent(`${directory}/${name}`),
+    write: async (name, text) => {
+      await ensureDirectory(directory, 0o700);
+      await writeFileAtomic(`${directory}/${name}`, text, { mode: 0o600 });
+    },
+    remove: (name) => removeFile(`${directory}/${name}`),
+  };
+}
+
 export class PendingHosts {
   readonly #fleet: string;
-  readonly #directory: string;
   readonly #clock: Clock;
+  readonly #files: PendingFiles;
 
-  constructor(fleet: string, clock: Clock) {
+  constructor(fleet: string, clock: Clock, files: PendingFiles = filesOf(fleet)) {
     this.#fleet = fleet;
-    this.#directory = `${stateDirectory()}/pending/${fleet}`;
     this.#clock = clock;
+    this.#files = files;
+  }
+
+  /** A host that was not reached waits for this plan; one that was needs no older plan any more. */
+  async note(rollout: RolloutRecord, approved: ApprovedHost, outcome: HostOutcome): Promise<string | undefined> {
+    if (rollout.goal === "dry-activate" || rollout.goal === "test" || outcome.status === "skipped") return undefined;
+    if (outcome.status === "unreachable" && rollout.policy.pendingSeconds > 0 && approved.system !== undefined) {
+      return await this.put(rollout, approved);
+    }
+    await this.remove(approved.host.name);
+    return undefined;
   }
 
   /** Notes what a host is to get, in place of anything older; answers until when. */
@@ -45,30 +78,28 @@ export class PendingHosts {
       since: now.toISOString(),
       until,
     };
-    await ensureDirectory(this.#directory, 0o700);
-    await writeFileAtomic(this.#fileOf(approved.host.name), `${JSON.stringify(pending)}\n`, { mode: 0o600 });
+    await this.#files.write(fileOf(approved.host.name), `${JSON.stringify(pending)}\n`);
     return until;
   }
 
   async remove(host: string): Promise<void> {
-    await removeFile(this.#fileOf(host));
+    await this.#files.remove(fileOf(host));
   }
 
   /** All that are pending, by name; those whose time is over, too. */
   async list(): Promise<PendingHost[]> {
-    const names = await namesIn(this.#directory);
-    const files = names.filter((name) => name.endsWith(".json")).sort();
-    const read = files.map(async (name) => parsePending(await readTextIfPresent(`${this.#directory}/${name}`)));
+    const names = (await this.#files.names()).filter((name) => name.endsWith(".json")).sort();
+    const read = names.map(async (name) => parsePending(await this.#files.read(name)));
     return (await Promise.all(read)).filter((pending) => pending !== undefined);
   }
 
   isOver(pending: PendingHost): boolean {
     return Date.parse(pending.until) <= this.#clock.wallClock().getTime();
   }
+}
 
-  #fileOf(host: string): string {
-    return `${this.#directory}/${host}.json`;
-  }
+function fileOf(host: string): string {
+  return `${host}.json`;
 }
 
 function parsePending(text: string | undefined): PendingHost | undefined {

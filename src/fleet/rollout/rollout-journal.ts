@@ -55,15 +55,20 @@ export async function openJournal(fleet: string, id: string): Promise<RolloutJou
   await syncDirectory(directory);
   return {
     append: (event) => {
-      const shown = event.kind === "outcome" ? { ...event, outcome: { ...event.outcome, timeline: [] } } : event;
-      // A line that a crash has cut off is ended by the next one's beginning.
-      log.write(Buffer.from(`\n${JSON.stringify({ at: new Date().toISOString(), ...shown })}\n`));
+      log.write(Buffer.from(encodeEvent(event, new Date())));
     },
     [Symbol.dispose]: () => {
       log[Symbol.dispose]();
       lock.release();
     },
   };
+}
+
+/** An event as it stands in the file. */
+export function encodeEvent(event: RolloutEvent, at: Date): string {
+  const shown = event.kind === "outcome" ? { ...event, outcome: { ...event.outcome, timeline: [] } } : event;
+  // A line that a crash has cut off is ended by the next one's beginning.
+  return `\n${JSON.stringify({ at: at.toISOString(), ...shown })}\n`;
 }
 
 /** Whoever only looks holds the lock for a moment, too. */
@@ -94,7 +99,8 @@ export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
   return openOf(await rolloutsOf(fleet));
 }
 
-function openOf(newestFirst: readonly RolloutState[]): RolloutState[] {
+/** Of all rollouts of a fleet. */
+export function openOf(newestFirst: readonly RolloutState[]): RolloutState[] {
   const covered = new Set<string>();
   const open: RolloutState[] = [];
   for (const state of newestFirst) {
@@ -115,7 +121,12 @@ export async function pruneRollouts(fleet: string): Promise<void> {
 }
 
 async function readState(path: string): Promise<RolloutState | undefined> {
-  const text = (await readTextIfPresent(path)) ?? "";
+  const state = parseRollout((await readTextIfPresent(path)) ?? "");
+  return state && { ...state, isRunning: isLocked(path) };
+}
+
+/** What a journal tells; undefined without a first line. */
+export function parseRollout(text: string): Omit<RolloutState, "isRunning"> | undefined {
   let first: { readonly rollout: RolloutRecord; readonly at: string } | undefined;
   const begun = new Set<string>();
   const outcomes = new Map<string, HostOutcome>();
@@ -129,7 +140,7 @@ async function readState(path: string): Promise<RolloutState | undefined> {
     isEnded = event.kind === "ended";
   }
   if (first?.rollout.version !== 1) return undefined;
-  return { rollout: first.rollout, beganAt: first.at, begun, outcomes, isEnded, isRunning: isLocked(path) };
+  return { rollout: first.rollout, beganAt: first.at, begun, outcomes, isEnded };
 }
 
 function parseEvent(line: string): (RolloutEvent & { readonly at: string }) | undefined {

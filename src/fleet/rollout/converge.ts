@@ -1,0 +1,95 @@
+/** Bringing hosts that were not reached what was planned for them, each the newest plan. */
+
+import { mapConcurrently } from "../../base/concurrency.ts";
+import { OperationError } from "../../base/errors.ts";
+import type { HistoryAnswer } from "../../machine/facts.ts";
+import { deployFleet, type DeployObserver, type DeployOptions, type DeploySession } from "../deploy.ts";
+import type { HostOutcome } from "../outcome.ts";
+import type { PendingHost, PendingHosts } from "./pending.ts";
+import type { ApprovedPlan, RolloutRecord } from "./rollout-record.ts";
+
+/** What converging asks of a host besides what a deployment does. */
+export interface ConvergeSession extends DeploySession {
+  kit(
+    signal: AbortSignal,
+  ): Promise<
+    Awaited<ReturnType<DeploySession["kit"]>> & { history(call: { signal: AbortSignal }): Promise<HistoryAnswer> }
+  >;
+}
+
+export interface ConvergeOptions extends Pick<DeployOptions, "clock" | "localStore" | "cancel" | "abandon"> {
+  readonly pending: PendingHosts;
+  readonly sessions: ReadonlyMap<string, ConvergeSession>;
+  /** What is wrong with these hosts now. */
+  readonly look: (rollout: PendingHost["rollout"], hosts: readonly string[]) => Promise<ApprovedPlan["refused"]>;
+  readonly observerOf: (part: RolloutRecord) => DeployObserver;
+  /** Told why something is dropped. */
+  readonly onDropped: (host: string, why: string) => void;
+}
+
+/** Deploys what is due, one rollout after the other; one outcome per host that nobody has deployed to since. */
+export async function convergeHosts(due: readonly PendingHost[], options: ConvergeOptions): Promise<HostOutcome[]> {
+  const { pending, sessions } = options;
+  const outcomes: HostOutcome[] = [];
+  const rollouts = new Map(due.map(({ rollout }) => [rollout.id, rollout]));
+  for (const rollout of rollouts.values()) {
+    const entries = due.filter((entry) => entry.rollout.id === rollout.id);
+    const refused = await options.look(
+      rollout,
+      entries.map(({ approved: { host } }) => host.name),
+    );
+    const current = await withoutLater(entries, refused, options);
+    const part: RolloutRecord = {
+      ...rollout,
+      policy: { ...rollout.policy, onFailure: "continue", pauseSeconds: 0 },
+      hosts: current.map(({ approved }) => approved),
+      waves: [current.map(({ approved }) => approved.host.name)],
+      refused,
+    };
+    const became = await deployFleet(part, sessions, {
+      ...options,
+      onOutcome: async ({ host }, { status }) => {
+        // One that was not heard of again may have gone back: the same transaction is asked for the next time.
+        if (status === "skipped" || status === "unknown") return undefined;
+        if (status === "unreachable") return current.find(({ approved }) => approved.host.name === host.name)?.until;
+        await pending.remove(host.name);
+        return undefined;
+      },
+      observer: options.observerOf(part),
+    });
+    outcomes.push(...became);
+  }
+  return outcomes;
+}
+
+/** Leaves out hosts that somebody has deployed to since: what was planned before is dropped. */
+async function withoutLater(
+  entries: readonly PendingHost[],
+  refused: ApprovedPlan["refused"],
+  options: ConvergeOptions,
+): Promise<PendingHost[]> {
+  const asked = await mapConcurrently(entries, ASKED_AT_ONCE_MAX, async (entry) => {
+    const { name } = entry.approved.host;
+    const isRefused = refused.some(({ host }) => host === name);
+    const later = isRefused ? undefined : await deployedSince(options.sessions.get(name)!, entry.since, options.cancel);
+    if (later === undefined) return [entry];
+    options.onDropped(name, `${later}; what was planned for it before is dropped`);
+    await options.pending.remove(name);
+    return [];
+  });
+  return asked.flat();
+}
+
+const ASKED_AT_ONCE_MAX = 16;
+
+/** Who has deployed to a host since a time, as a sentence; `undefined` when nobody has, or it cannot be asked. */
+async function deployedSince(open: ConvergeSession, since: string, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { receipts } = await (await open.kit(signal)).history({ signal });
+    const later = receipts.find((receipt) => receipt.outcome === "confirmed" && receipt.beganAt > since);
+    return later && `${later.operator.user}@${later.operator.host} has deployed to it since (${later.planReason})`;
+  } catch (error) {
+    if (error instanceof OperationError && !signal.aborted) return undefined;
+    throw error;
+  }
+}

@@ -255,6 +255,7 @@ let
           confirmTimeout
           keepGenerations
           preflight
+          deployerChecks
           ;
         inherit (meta) healthChecks;
         target = {

@@ -31,7 +31,14 @@ for (const stage of chosen) {
 }
 
 /** Without these, fast tests of what uses them are skipped. */
-const FAST_NEEDED: PackageOf = { bwrap: "bubblewrap", gpgv: "gpgv", ssh: "openssh-client", xz: "xz-utils" };
+const FAST_NEEDED: PackageOf = {
+  bwrap: "bubblewrap",
+  curl: "curl",
+  gpgv: "gpgv",
+  openssl: "openssl",
+  ssh: "openssh-client",
+  xz: "xz-utils",
+};
 const NEEDED: PackageOf = { ...LAB_PROGRAMS, ...FAST_NEEDED, debootstrap: "debootstrap", git: "git", time: "time" };
 
 const files = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root }).sort();

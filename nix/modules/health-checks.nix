@@ -41,15 +41,30 @@ let
     "disk"
     "memory"
   ];
+  # What can be asked of a host from elsewhere.
+  deployerKinds = [
+    "http"
+    "tcp"
+    "dns"
+    "command"
+  ];
   # What the activation of a system may take is 300 seconds; units are to have some of them.
   hostSecondsMax = 240;
 
   check = types.submodule {
     options = kinds.options // {
+      runFrom = mkOption {
+        type = types.enum [
+          "host"
+          "deployer"
+        ];
+        default = "host";
+        description = "Where the check is run: on the host itself as root, or on the machine that deploys, as whoever deploys, once the checks on the host hold. From there only ${concatStringsSep ", " (map (kind: "`${kind}`") deployerKinds)} can be asked, a `command` without a shell.";
+      };
       settle = mkOption {
         type = types.ints.unsigned;
         default = 0;
-        description = "How many seconds after the activation the first attempt is made.";
+        description = "How many seconds after the activation the first attempt is made; from the deployer, after the checks on the host.";
       };
       timeout = mkOption {
         type = types.ints.positive;
@@ -108,6 +123,15 @@ let
       parts = match "https?://([^/?#]*[^/?#0-9:]|\\[[^]]*])?:([0-9]*).*" check.http.url;
       port = if parts == null then "" else builtins.elemAt parts 1;
       absent = "exists = false goes with no other wish";
+      isRemote = check.runFrom == "deployer";
+      firstAnswer = check.settle + check.timeout;
+      asked =
+        if check.http != null then
+          lib.concatStrings (builtins.filter builtins.isString (match "https?://([^]/?#:]*).*" check.http.url))
+        else if check.tcp != null then
+          check.tcp.host
+        else
+          "";
     in
     if !isOfOneKind check then
       [
@@ -118,7 +142,12 @@ let
       ]
     else
       when (check.timeout > deployment.confirmTimeout) "may take ${toString check.timeout} s, longer than the host waits for confirmation (deployment.confirmTimeout = ${toString deployment.confirmTimeout})"
-      ++ when (check.settle + check.timeout > hostSecondsMax) "would have its first answer after ${toString (check.settle + check.timeout)} s (settle and timeout), and there are ${toString hostSecondsMax} s for it"
+      ++ when (!isRemote && firstAnswer > hostSecondsMax) "would have its first answer after ${toString firstAnswer} s (settle and timeout), and there are ${toString hostSecondsMax} s for it"
+      ++ optionals isRemote (
+        when (!elem kind deployerKinds) "is run from the deployer, where no ${kind} of the host can be looked at: only ${concatStringsSep ", " deployerKinds} can be asked from there"
+        ++ when (firstAnswer > deployment.confirmTimeout) "would have its first answer after ${toString firstAnswer} s (settle and timeout), and the host waits ${toString deployment.confirmTimeout} s for confirmation (deployment.confirmTimeout)"
+        ++ when (asked == "localhost") "is run from the deployer and asks localhost, which is the deployer itself there: name the host as the deployer reaches it"
+      )
       ++ optionals (kind == "http") (
         when (port != "" && (builtins.stringLength port > 5 || lib.toIntBase10 port < 1 || lib.toIntBase10 port > 65535)) "asks ${check.http.url}, whose port is not from 1 to 65535"
         ++ concatLists (
@@ -179,7 +208,12 @@ let
       builtins.deepSeq (map (text: match "(${text.matches})" "") (filter (text: text ? matches) wanted)) value
     );
 
-  wellFormed = filterAttrs (_: isOfOneKind) checks;
+  # The checks that are run from one place, as data.
+  checksFrom =
+    place:
+    mapAttrsToList (name: check: checkPatterns name check (dataOf name check)) (
+      filterAttrs (_: check: isOfOneKind check && check.runFrom == place) checks
+    );
 in
 {
   options.deployment = {
@@ -193,10 +227,17 @@ in
         concatStringsSep ", " (map (kind: "`${kind}`") kindNames)
       }.";
     };
+    deployerChecks = mkOption {
+      type = types.listOf types.raw;
+      readOnly = true;
+      internal = true;
+      description = "The health checks that the deployer runs, as it reads them. They are no part of the host's system.";
+    };
   };
 
   config = {
-    system.meta.healthChecks = mapAttrsToList (name: check: checkPatterns name check (dataOf name check)) wellFormed;
+    system.meta.healthChecks = checksFrom "host";
+    deployment.deployerChecks = checksFrom "deployer";
 
     assertions = concatLists (
       mapAttrsToList (

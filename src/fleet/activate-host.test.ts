@@ -35,6 +35,9 @@ interface Script {
   readonly follow: readonly (JournalAnswer["state"] | Error)[];
   readonly confirm?: readonly ("confirmed" | Error)[];
   readonly facts?: readonly ("ok" | Error)[];
+  readonly revert?: readonly ("reverting" | Error)[];
+  /** How the host looks from the deployer, when that is looked at. */
+  readonly looks?: "healthy" | "unhealthy";
   /** Leave the host to itself at this question. */
   readonly abandonAt?: string;
 }
@@ -68,8 +71,14 @@ async function run(script: Script): Promise<Told> {
     const answer = answers[Math.min(count, answers.length - 1)];
     return answer instanceof Error ? Promise.reject(answer) : Promise.resolve(answer as T);
   };
+  let askedFor: string | undefined;
   const receiptOf = (outcome: string): Receipt =>
-    ({ outcome, generation: 2, failedUnits: ["a.service"] }) as unknown as Receipt;
+    ({
+      outcome,
+      generation: 2,
+      failedUnits: ["a.service"],
+      ...(outcome === "reverted" && askedFor !== undefined && { reason: { kind: "health-failed", message: askedFor } }),
+    }) as unknown as Receipt;
   const kit = {
     connection: { address: "web" },
     begin: (_plan, call) =>
@@ -77,17 +86,31 @@ async function run(script: Script): Promise<Told> {
     facts: (call) => next("facts", call.fresh, script.facts ?? ["ok"]).then(() => ({}) as never),
     confirm: (_id, call) =>
       next("confirm", call.fresh, script.confirm ?? ["confirmed"]).then(() => receiptOf("confirmed")),
+    revert: (_id, call, { message }) => {
+      askedFor = message;
+      return next("revert", call.fresh, script.revert ?? ["reverting"]).then(() => ({}) as never);
+    },
     follow: async (id, after, onRecord, call) => {
       const state = await next("follow", call.fresh, script.follow);
       onRecord({ seq: after + 1, kind: "state", state } as unknown as JournalRecord);
       const isFinal = /confirmed|tested|revert(ed|-f)/.test(state);
-      return { id, state, records: [], ...(isFinal && { receipt: receiptOf(state) }) };
+      return { id, state, records: [], revertsInSeconds: 30, ...(isFinal && { receipt: receiptOf(state) }) };
     },
   } satisfies ActivationKit;
   const result = await activateHost({
     kit,
     plan: PLAN,
     clock,
+    ...(script.looks !== undefined && {
+      checkHealth: (withinMs) => {
+        assert.equal(withinMs, 20_000, "the time that is left, but for the confirmation");
+        questions.push("look");
+        const healthy = script.looks === "healthy";
+        return Promise.resolve([
+          { name: "page", from: "deployer", healthy, attempts: 1, milliseconds: 1, message: "status 500" },
+        ]);
+      },
+    }),
     cancel: new AbortController().signal,
     abandon: abandon.signal,
     onRecord: () => undefined,
@@ -143,6 +166,26 @@ const CASES: Readonly<Record<string, readonly [Script, string]>> = {
     { follow: [LOST, "reverted-by-reboot"], facts: [LOST, LOST, "ok"] },
     "rolled-back: begin follow facts* facts* facts* follow*",
   ],
+  "it looks healthy from here": [
+    { follow: ["awaiting-confirm", "confirmed"], looks: "healthy" },
+    "activated: begin follow look confirm* follow",
+  ],
+  "it is looked at once, however often the confirmation is tried": [
+    { follow: ["awaiting-confirm", "awaiting-confirm", "confirmed"], looks: "healthy", confirm: [LOST, "confirmed"] },
+    "activated: begin follow look confirm* facts* follow* confirm* follow*",
+  ],
+  "it looks unhealthy from here": [
+    { follow: ["awaiting-confirm", "reverted"], looks: "unhealthy" },
+    "rolled-back: begin follow look revert* follow",
+  ],
+  "it is asked to return until it does": [
+    { follow: ["awaiting-confirm", "awaiting-confirm", "reverted"], looks: "unhealthy", revert: [LOST, "reverting"] },
+    "rolled-back: begin follow look revert* facts* follow* revert* follow*",
+  ],
+  "it returned by itself before it was asked to": [
+    { follow: ["awaiting-confirm", "reverted"], looks: "unhealthy", revert: [REFUSED] },
+    "rolled-back: begin follow look revert* follow",
+  ],
   "the way back leaves failed units": [{ follow: ["revert-failed"] }, "rolled-back: begin follow"],
   "another deployment takes over": [{ follow: ["superseded"] }, "unknown: begin follow"],
   "the host forgets": [{ follow: ["awaiting-confirm", UNKNOWN] }, "unknown: begin follow confirm* follow"],
@@ -169,6 +212,18 @@ test("a host that is never heard of again is given up after its own deadline", a
   const { result, tookMs } = await run({ follow: [LOST], facts: [LOST] });
   assert.equal(result.status, "unknown");
   assert.ok(tookMs >= 360_000 && tookMs < 460_000, `${tookMs} ms`);
+});
+
+test("a host that looks unhealthy says so, also when it returned by its timer", async () => {
+  const { result: asked } = await run({ follow: ["awaiting-confirm", "reverted"], looks: "unhealthy" });
+  const failure = "health check 'page' from the deployer failed: status 500";
+  assert.equal("reason" in asked && asked.reason, failure);
+  const { result: late } = await run({
+    follow: ["awaiting-confirm", "reverted-by-reboot"],
+    looks: "unhealthy",
+    revert: [LOST],
+  });
+  assert.equal("reason" in late && late.reason, failure);
 });
 
 test("what is unknown is not told as known", async () => {

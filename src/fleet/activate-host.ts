@@ -7,13 +7,14 @@
 
 import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
+import { describeFailures, type HealthResult } from "../machine/health-check.ts";
 import { isFinal, type JournalAnswer, type JournalRecord, type TransactionPlan } from "../machine/transaction.ts";
 import type { UnitPlan } from "../machine/unit-plan.ts";
 import { type HostKit, KitError } from "./host-kit.ts";
 import type { HostResult } from "./outcome.ts";
 
 /** What an activation asks of a host's kit. */
-export interface ActivationKit extends Pick<HostKit, "begin" | "facts" | "follow" | "confirm"> {
+export interface ActivationKit extends Pick<HostKit, "begin" | "facts" | "follow" | "confirm" | "revert"> {
   readonly connection: { readonly address: string };
 }
 
@@ -21,6 +22,8 @@ export interface ActivationOptions {
   readonly kit: ActivationKit;
   readonly plan: TransactionPlan;
   readonly clock: Clock;
+  /** Looks at the activated host from here, within a time, before it is confirmed. */
+  readonly checkHealth?: (withinMs: number) => Promise<readonly HealthResult[]>;
   /** Ends the attempt before it has begun; afterwards the activation is only reported. */
   readonly cancel: AbortSignal;
   /** Stops watching, whatever the state; the host then goes on by itself. */
@@ -35,6 +38,9 @@ const RETRY_PAUSE_MS = 1_000;
 const RETURN_GRACE_MS = 90_000;
 const ACTIVATION_TIMEOUT_SECONDS = 300;
 const CONFIRM_DEADLINE_MS = 20_000;
+/** Of the time for the confirmation, what checks leave for confirming: this, or a third of what is left when that is less. */
+const CONFIRM_RESERVE_MS = 10_000;
+const REVERT_DEADLINE_MS = 60_000;
 const BEGIN_ATTEMPTS_MAX = 6;
 
 export async function activateHost(options: ActivationOptions): Promise<HostResult> {
@@ -51,6 +57,8 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   let wasLost = lost;
   let after = 0;
   let refusal: string | undefined;
+  /** How the host looks from here: what failed, once it was looked at. */
+  let verdict: { readonly failure: string | undefined } | undefined;
   const pause = (): Promise<void> => clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
   while (clock.nowMs() < giveUpAtMs && !options.abandon.aborted) {
     try {
@@ -74,8 +82,13 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
       isBegun = true;
       if (lost) options.onNote("the host answers again");
       lost = false;
-      if (isFinal(answer.state)) return resultOf(answer, refusal);
-      if (answer.state === "awaiting-confirm" && refusal === undefined) {
+      if (isFinal(answer.state)) return resultOf(answer, { refusal, unhealthy: verdict?.failure });
+      if (answer.state === "awaiting-confirm") verdict ??= await healthFromHere(options, answer);
+      if (answer.state === "awaiting-confirm" && verdict?.failure !== undefined) {
+        options.onNote("asking the host to return");
+        await askToReturn(kit, plan.id, verdict.failure, options.abandon);
+        await pause();
+      } else if (answer.state === "awaiting-confirm" && refusal === undefined) {
         if (!confirming) options.onNote("confirming over a fresh connection");
         confirming = true;
         refusal = await confirm(kit, plan.id, options.abandon);
@@ -99,6 +112,40 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
     status: "unknown",
     reason: unknownText(host, plan, { isBegun, confirming, isAbandoned: options.abandon.aborted }),
   };
+}
+
+/** Looks at the host from here, in the time that it waits for its confirmation. */
+async function healthFromHere(
+  { plan, checkHealth, onNote }: ActivationOptions,
+  { revertsInSeconds = plan.confirmTimeoutSeconds }: JournalAnswer,
+): Promise<{ readonly failure: string | undefined }> {
+  if (checkHealth === undefined) return { failure: undefined };
+  onNote("checking the health from here");
+  const leftMs = revertsInSeconds * 1000;
+  const results = await checkHealth(leftMs - Math.min(CONFIRM_RESERVE_MS, leftMs / 3));
+  // What a server or a command said becomes a word of a command line.
+  return {
+    failure: describeFailures(results)
+      ?.replace(/\p{Cc}+/gu, " ")
+      .slice(0, FAILURE_CHARS_MAX),
+  };
+}
+
+const FAILURE_CHARS_MAX = 2000;
+
+/** Asks the host to return at once; it does so by its timer when it cannot be asked. */
+async function askToReturn(kit: ActivationKit, id: string, failure: string, signal: AbortSignal): Promise<void> {
+  try {
+    await kit.revert(
+      id,
+      { signal, fresh: true, deadlineMs: REVERT_DEADLINE_MS },
+      { kind: "health-failed", message: failure },
+    );
+  } catch (error) {
+    // It is on its way already, or there; its journal tells.
+    if (error instanceof KitError && error.failure.code === "KIT_STATE") return;
+    throw error;
+  }
 }
 
 /** Confirms; the text of a refusal that is for good: the host is on its way back, which its journal will tell. */
@@ -161,10 +208,17 @@ async function beginOnce(options: ActivationOptions): Promise<Began> {
 /** Failures that come before anything could be sent. */
 const NOT_SENT_CODES = new Set(["HOST_PERMISSION_DENIED", "HOST_KEY_MISMATCH"]);
 
-function resultOf(answer: JournalAnswer, refusal: string | undefined): HostResult {
+function resultOf(
+  answer: JournalAnswer,
+  known: { readonly refusal: string | undefined; readonly unhealthy: string | undefined },
+): HostResult {
   const { receipt } = answer;
-  const log = receipt?.reason?.log ?? [];
-  const why = receipt?.reason?.message ?? refusal ?? answer.state;
+  const reason = receipt?.reason;
+  const log = reason?.log ?? [];
+  const told = reason?.message ?? known.refusal ?? known.unhealthy ?? answer.state;
+  // The host may have returned by its timer, when it could not be asked to.
+  const why =
+    known.unhealthy === undefined || told.startsWith(known.unhealthy) ? told : `${known.unhealthy}; then ${told}`;
   switch (answer.state) {
     case "confirmed":
       if (receipt !== undefined) return { status: "activated", receipt };

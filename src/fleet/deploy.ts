@@ -6,11 +6,13 @@
 import type { Clock } from "../base/clock.ts";
 import { invariant, OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
+import type { DeployerCheck, HealthResult } from "../machine/health-check.ts";
 import type { JournalRecord, StepName, TransactionPlan } from "../machine/transaction.ts";
 import { TRANSACTION_STEPS } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost, type ActivationKit } from "./activate-host.ts";
 import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
+import { runDeployerChecks } from "./deployer-checks.ts";
 import { type HostOutcome, type HostResult, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
 import { hasFailed, rollOut, type RolloutObserver } from "./rollout/rollout.ts";
 import type { RolloutEvent } from "./rollout/rollout-journal.ts";
@@ -128,7 +130,9 @@ async function deployHost(
     if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
     const plan = transactionPlan(entry, rollout);
     onCopied(await copySystem(plan.system, session, options, note));
-    return await activate(kit, plan, options, note);
+    // What becomes the system at the next boot cannot be looked at now.
+    const checks = rollout.goal === "boot" ? [] : (entry.host.deployerChecks ?? []);
+    return await activate(kit, plan, options, note, checks);
   });
 }
 
@@ -197,13 +201,26 @@ async function copySystem(
   return copied;
 }
 
-function activate(kit: ActivationKit, plan: TransactionPlan, options: DeployOptions, note: Note): Promise<HostResult> {
+function activate(
+  kit: ActivationKit,
+  plan: TransactionPlan,
+  options: DeployOptions,
+  note: Note,
+  checks: readonly DeployerCheck[] = [],
+): Promise<HostResult> {
+  const { clock, abandon } = options;
+  const checkHealth = async (withinMs: number): Promise<HealthResult[]> => {
+    const results = await runDeployerChecks(checks, { clock, signal: abandon, withinMs, settles: true });
+    for (const result of results) note(describeResult(result));
+    return results;
+  };
   return activateHost({
     kit,
     plan,
-    clock: options.clock,
+    clock,
+    ...(checks.length === 0 ? {} : { checkHealth }),
     cancel: options.cancel,
-    abandon: options.abandon,
+    abandon,
     onRecord: (record) => {
       const described = describeRecord(record);
       if (described !== undefined) note(described.text, described.isMinor);
@@ -250,9 +267,7 @@ export function describeRecord(
     case "state":
       return record.reason === undefined ? undefined : major(`${record.state}: ${record.reason.message}`);
     case "health":
-      return major(
-        `${record.result.healthy ? "healthy" : "unhealthy"}: ${record.result.name} (${record.result.message})`,
-      );
+      return major(describeResult(record.result));
     case "note":
       return major(record.message);
     case "recorded":
@@ -261,6 +276,10 @@ export function describeRecord(
     case "active-units":
       return undefined;
   }
+}
+
+function describeResult({ name, from, healthy, message }: HealthResult): string {
+  return `${healthy ? "healthy" : "unhealthy"}${from === undefined ? "" : ` from the ${from}`}: ${name} (${message})`;
 }
 
 function failureOf(error: unknown, cancel: AbortSignal): HostResult {

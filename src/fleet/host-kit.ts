@@ -12,6 +12,7 @@ import type {
   JournalRecord,
   KitFailure,
   Receipt,
+  RequestedReason,
   TransactionPlan,
   TransactionStatus,
 } from "../machine/transaction.ts";
@@ -106,8 +107,10 @@ export class HostKit {
     return this.#ask<Receipt>(["confirm", id], call);
   }
 
-  revert(id: string, call: KitCall): Promise<TransactionStatus> {
-    return this.#ask<TransactionStatus>(["revert", id], { deadlineMs: 300_000, ...call });
+  /** Asks for a return, which goes on by itself once this is answered. */
+  revert(id: string, call: KitCall, { kind, message }: RequestedReason): Promise<TransactionStatus> {
+    const args = ["revert", id, "--reason", kind, message];
+    return this.#ask<TransactionStatus>(args, { deadlineMs: 300_000, ...call });
   }
 
   /** Runs the health checks of the system that runs. */

@@ -6,6 +6,7 @@
 
 import { dirname, resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
+import type { DeployerCheck } from "../machine/health-check.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
@@ -38,6 +39,8 @@ export interface HostInventory {
     readonly clockSkewSecondsMax: number;
   };
   readonly healthChecks: readonly unknown[];
+  /** Run by the deployer, once those on the host hold; absent in what earlier versions wrote down. */
+  readonly deployerChecks?: readonly DeployerCheck[];
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
 }
@@ -98,6 +101,7 @@ interface RawHost {
     readonly keepGenerations: number;
     readonly preflight: { readonly freeMiB: number; readonly freeInodes: number; readonly clockSeconds: number };
     readonly healthChecks: readonly unknown[];
+    readonly deployerChecks: readonly DeployerCheck[];
   };
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
   readonly warnings: readonly string[];
@@ -192,6 +196,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
       clockSkewSecondsMax: preflight.clockSeconds,
     },
     healthChecks: host.deployment.healthChecks,
+    deployerChecks: host.deployment.deployerChecks,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
   };

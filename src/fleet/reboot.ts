@@ -3,6 +3,7 @@
 import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import type { HostSession } from "./host-session.ts";
+import { checkHost } from "./status.ts";
 
 export interface RebootResult {
   readonly healthy: boolean;
@@ -57,7 +58,7 @@ export async function rebootHost(
         continue;
       }
       const downMs = answeredMs - startedMs;
-      const check = await kit.check({ signal });
+      const check = await checkHost(session, signal);
       const problems = [
         ...check.results.filter((result) => !result.healthy).map((result) => `${result.name}: ${result.message}`),
         ...check.failedUnits.map((unit) => `unit ${unit} has failed`),

@@ -1,10 +1,12 @@
 /** Asking hosts how they are. */
 
+import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import type { CheckAnswer, Drift, EphemeralAnswer, HostFacts } from "../machine/facts.ts";
 import type { HealthResult } from "../machine/health-check.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { type DeploymentLog, deploymentLogOf } from "./deployment-log.ts";
+import { runDeployerChecks } from "./deployer-checks.ts";
 import type { HostSession } from "./host-session.ts";
 
 const CONCURRENCY_MAX = 16;
@@ -62,7 +64,7 @@ export async function statusOfHosts(
     async (session) => {
       const kit = await session.kit(signal);
       const facts = await kit.facts({ signal });
-      const check: CheckAnswer | undefined = options.health ? await kit.check({ signal }) : undefined;
+      const check = options.health ? await checkHost(session, signal) : undefined;
       const { host } = session;
       const running = facts.systems.activated;
       const generation = facts.generations.findLast((entry) => entry.path === running)?.number;
@@ -102,6 +104,24 @@ export async function statusOfHosts(
   );
 }
 
+/** How long checks from the deployer may take together when nobody waits to be confirmed. */
+const DEPLOYER_CHECKS_MS = 240_000;
+
+/** Runs the health checks of a host: its running system's on the host, and the deployer's from here. */
+export async function checkHost(session: HostSession, signal: AbortSignal): Promise<CheckAnswer> {
+  const kit = await session.kit(signal);
+  const { deployerChecks = [] } = session.host;
+  const [onHost, fromHere] = await Promise.all([
+    kit.check({ signal }),
+    runDeployerChecks(deployerChecks, { clock: systemClock, signal, withinMs: DEPLOYER_CHECKS_MS, settles: false }),
+  ]);
+  return {
+    healthy: onHost.healthy && fromHere.every(({ healthy }) => healthy),
+    results: [...onHost.results, ...fromHere],
+    failedUnits: onHost.failedUnits,
+  };
+}
+
 export interface HostCheck extends CheckAnswer {
   readonly host: string;
   readonly error?: string;
@@ -111,7 +131,7 @@ export async function checkHosts(sessions: readonly HostSession[], signal: Abort
   return askHosts<HostCheck>(
     sessions,
     signal,
-    async (session) => ({ host: session.host.name, ...(await (await session.kit(signal)).check({ signal })) }),
+    async (session) => ({ host: session.host.name, ...(await checkHost(session, signal)) }),
     (session, error) => ({
       host: session.host.name,
       healthy: false,

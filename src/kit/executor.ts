@@ -3,6 +3,7 @@
  * anything fails. It runs in a unit of its own; killed at any point, running it again goes on from the journal.
  */
 
+import { describeFailures } from "../machine/health-check.ts";
 import { isFinal, stepsOf, type RevertReason, type StepName } from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import {
@@ -101,9 +102,8 @@ function checkHealth(activation: Activation): void {
       record.append({ kind: "health", result });
     },
   });
-  const sick = results.filter((result) => !result.healthy);
-  if (sick.length > 0) {
-    const message = sick.map((result) => `health check '${result.name}' failed: ${result.message}`).join("; ");
+  const message = describeFailures(results);
+  if (message !== undefined) {
     throw new StepFailure("health", "health-failed", message, logsOf(host, failedUnits(host.units.list())));
   }
   // A unit that fell over while the checks ran.

@@ -1,13 +1,15 @@
 /** Health checks of what the host itself has: files, filesystems, memory. */
 
-import { type DiskWish, type FileWish, fits, renderWanted, type WantedAmount } from "../machine/health-check.ts";
+import {
+  type Attempt,
+  type DiskWish,
+  type FileWish,
+  fits,
+  renderWanted,
+  type WantedAmount,
+} from "../machine/health-check.ts";
 import type { Host } from "./host.ts";
 import { diskOf, memoryOf } from "./measures.ts";
-
-export interface Attempt {
-  readonly healthy: boolean;
-  readonly message: string;
-}
 
 /** Of a file or a response, this much is looked at. */
 export const TEXT_CHARS_MAX: number = 1024 * 1024;

@@ -7,6 +7,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { HealthCheck, HealthResult } from "../machine/health-check.ts";
+import { unmetNeed } from "../../test/support/needs.ts";
+import { startTlsServer } from "../../test/support/tls-server.ts";
 import { runHealthChecks } from "./health.ts";
 import type { Host, RunOptions } from "./host.ts";
 
@@ -20,6 +22,8 @@ const SERVER = `
 `;
 
 let slept = 0;
+/** The authority that programs trust. */
+let trusted: string | undefined;
 
 /** This machine, with time that passes only where a check waits. */
 const host = {
@@ -29,11 +33,12 @@ const host = {
       encoding: "utf8",
       timeout: timeoutSeconds * 1000,
       ...(heldStdin === undefined ? {} : { input: heldStdin }),
+      env: { ...process.env, ...(trusted === undefined ? {} : { CURL_CA_BUNDLE: trusted }) },
     });
     const code = done.error === undefined ? (done.status ?? 1) : 127;
     return { code, stdout: done.stdout ?? "", stderr: done.stderr ?? "" };
   },
-  which: () => undefined,
+  which: (program: string) => (program === "curl" ? ["curl"] : undefined),
   files: {
     readFile: (path: string) => (lstatSync(path).isFile() ? readFileSync(path, "utf8") : undefined),
   },
@@ -126,6 +131,23 @@ suite("health checks", () => {
       if (failure !== null) assert.match(message, failure);
     });
   }
+
+  test(
+    "https: a server is asked whose certificate is trusted, and no other",
+    { skip: unmetNeed("openssl", "curl") },
+    async () => {
+      using tls = await startTlsServer();
+      const at = (path: string): object => ({ kind: "http", url: `https://localhost:${tls.port}${path}` });
+      assert.match(resultOf(at("/")).message, /certificate/);
+      trusted = tls.authority;
+      assert.deepEqual([resultOf(at("/204")).healthy, resultOf(at("/")).healthy], [true, true]);
+      assert.equal(resultOf({ ...at("/503") }).message, "status 503");
+      assert.equal(resultOf({ ...at("/"), requestHeaders: { Host: "shop" }, body: "GET for shop" }).healthy, true);
+      assert.match(resultOf({ kind: "http", url: `https://127.0.0.1:${tls.port}/` }).message, /127\.0\.0\.1/);
+      assert.match(resultOf({ kind: "http", url: url.replace("http:", "https:") }).message, /SSL|TLS/);
+      trusted = undefined;
+    },
+  );
 
   test("a check settles first, is tried again, and ends when its time is up", () => {
     slept = 1000;

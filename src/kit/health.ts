@@ -6,14 +6,17 @@
  */
 
 import {
+  type Attempt,
   type DnsWish,
-  fits,
   type HealthCheck,
   type HealthResult,
+  type HttpResponse,
   type HttpWish,
-  renderWanted,
+  judgeAddresses,
+  judgeExit,
+  judgeResponse,
 } from "../machine/health-check.ts";
-import { type Attempt, diskAttempt, fileAttempt, memoryAttempt, TEXT_CHARS_MAX } from "./health-of-system.ts";
+import { diskAttempt, fileAttempt, memoryAttempt, TEXT_CHARS_MAX } from "./health-of-system.ts";
 import type { CommandResult, Host } from "./host.ts";
 
 interface HealthRun {
@@ -85,9 +88,8 @@ function unitAttempt(host: Host, unit: string, timeoutSeconds: number): Attempt 
 
 function commandAttempt(host: Host, command: readonly string[], timeoutSeconds: number): Attempt {
   const { code, stdout, stderr } = host.run(command, { timeoutSeconds });
-  if (code === 0) return { healthy: true, message: "exit 0" };
-  const detail = (stderr.trim() === "" ? stdout : stderr).trim().split("\n").at(-1) ?? "";
-  return { healthy: false, message: code === 124 ? `no end after ${timeoutSeconds} s` : `exit ${code}: ${detail}` };
+  if (code === 124) return { healthy: false, message: `no end after ${timeoutSeconds} s` };
+  return judgeExit(code, { stdout, stderr });
 }
 
 function tcpAttempt(host: Host, address: string, port: number, timeoutSeconds: number): Attempt {
@@ -156,45 +158,19 @@ function dnsAttempt(host: Host, wish: DnsWish, timeoutSeconds: number): Attempt 
       ? stdout.split("\n").flatMap((line) => line.split(/\s+/, 1))
       : // The server's own address comes first, before the first empty line.
         [...stdout.slice(stdout.indexOf("\n\n")).matchAll(/^Address(?: \d+)?:\s*(\S+)/gm)].map(([, one = ""]) => one);
-  const addresses = [...new Set(found.filter((address) => address !== ""))];
-  if (addresses.length === 0) return { healthy: false, message: `${query} does not resolve` };
-  const missing = (wish.addresses ?? []).filter((address) => !addresses.includes(address.toLowerCase()));
-  const message = `${query} is ${addresses.join(", ")}`;
-  return missing.length === 0
-    ? { healthy: true, message }
-    : { healthy: false, message: `${message}, and not ${missing.join(", ")}` };
+  return judgeAddresses(wish, [...new Set(found.filter((address) => address !== ""))]);
 }
 
 type HttpCheck = HttpWish & { readonly timeoutSeconds: number };
 
-interface Response {
-  readonly status: number;
-  /** By name in lower case; of several with one name each. */
-  readonly headers: readonly (readonly [name: string, value: string])[];
-  readonly body: string;
-}
-
 function httpAttempt(host: Host, check: HttpCheck): Attempt {
   const response = fetchUrl(host, check);
   if (typeof response === "string") return { healthy: false, message: response };
-  const { status, headers, body } = response;
-  const isWanted = check.status === undefined ? status >= 200 && status < 400 : status === check.status;
-  if (!isWanted)
-    return { healthy: false, message: `status ${status}${check.status === undefined ? "" : `, not ${check.status}`}` };
-  for (const [name, wanted] of Object.entries(check.headers ?? {})) {
-    const values = headers.filter(([key]) => key === name.toLowerCase()).map(([, value]) => value);
-    if (values.some((value) => (typeof wanted === "string" ? value === wanted : fits(value, wanted)))) continue;
-    const seen = values.length === 0 ? "has no header" : `has '${values.join("', '")}' as`;
-    return { healthy: false, message: `status ${status}, but the answer ${seen} ${name}, not ${renderWanted(wanted)}` };
-  }
-  if (check.body !== undefined && !fits(body, check.body)) {
-    return { healthy: false, message: `status ${status}, but the body does not contain ${renderWanted(check.body)}` };
-  }
-  return { healthy: true, message: `status ${status}` };
+  return judgeResponse(check, response);
 }
 
 /** The response, or why there is none. */
-function fetchUrl(host: Host, check: HttpCheck): Response | string {
+function fetchUrl(host: Host, check: HttpCheck): HttpResponse | string {
   const url = /^(https?):\/\/(\[[^\]]+\]|[^/:?#]+)(?::(\d+))?([^#]*)/.exec(check.url);
   if (url === null) return `'${check.url}' is no http URL`;
   const [, scheme, name = "", port, rest = ""] = url;
@@ -226,7 +202,7 @@ function requestHeadersOf(check: HttpCheck, host: string): string[] {
   return [...headers.values()];
 }
 
-function parseResponse(text: string): Response | undefined {
+function parseResponse(text: string): HttpResponse | undefined {
   const status = /^HTTP\/[\d.]+ (\d{3})/.exec(text)?.[1];
   if (status === undefined) return undefined;
   const end = text.indexOf("\r\n\r\n");
@@ -241,7 +217,7 @@ function parseResponse(text: string): Response | undefined {
   return { status: Number(status), headers, body: rest.slice(0, TEXT_CHARS_MAX) };
 }
 
-function curl(host: Host, check: HttpCheck): Response | string {
+function curl(host: Host, check: HttpCheck): HttpResponse | string {
   if (host.which("curl") === undefined) return "an https check needs 'curl' in the host's packages";
   const method = check.method ?? "GET";
   const command = [
@@ -257,6 +233,7 @@ function curl(host: Host, check: HttpCheck): Response | string {
     check.url,
   ].flat();
   const { code, stdout, stderr } = host.run(command, { timeoutSeconds: check.timeoutSeconds + 1 });
-  if (code !== 0) return stderr.trim().split("\n").at(-1) ?? `curl failed (${code})`;
+  // What follows its first line is advice.
+  if (code !== 0) return stderr.trim().split("\n")[0] || `curl failed (${code})`;
   return parseResponse(stdout) ?? "the answer is no HTTP";
 }

@@ -6,7 +6,7 @@
 
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
-import { isFinal, type JournalAnswer } from "../machine/transaction.ts";
+import { isFinal, type JournalAnswer, REQUESTED_KINDS, type RequestedReason } from "../machine/transaction.ts";
 import type { CheckAnswer, EphemeralEntry, StaleAnswer } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
 import { SystemObject } from "../machine/system-object.ts";
@@ -51,7 +51,7 @@ const USAGE = `usage: pristine-kit COMMAND
   begin < PLAN                        record a transaction and start it
   journal ID [--after N] [--follow]   what happened so far, or as it happens
   confirm ID                          make the new system the boot default
-  revert ID                           return to the recorded previous system
+  revert ID [--reason KIND MESSAGE]   return to the recorded previous system
   check [< CHECKS]                    run health checks
   stale < PATHS                       units with processes that use store paths
   ephemeral                           what a reboot would erase
@@ -81,7 +81,7 @@ function main(): number {
       print(confirm(host, argument(rest)));
       return 0;
     case "revert":
-      print(requestRevert(host, argument(rest)).status());
+      print(requestRevert(host, argument(rest), requestedReason(rest)).status());
       return 0;
     case "revert-run":
       revertRun(host, rest);
@@ -116,6 +116,20 @@ function argument(args: readonly string[]): string {
   if (value === undefined) throw new KitError("KIT_USAGE", "a transaction id is missing");
   return value;
 }
+
+/** Why a return is asked for, where that is said. */
+function requestedReason(args: readonly string[]): RequestedReason | undefined {
+  const at = args.indexOf("--reason");
+  if (at < 0) return undefined;
+  const kind = REQUESTED_KINDS.find((known) => known === args[at + 1]);
+  const message = args[at + 2];
+  if (kind === undefined || message === undefined) {
+    throw new KitError("KIT_USAGE", `--reason takes one of ${REQUESTED_KINDS.join(", ")}, and a sentence`);
+  }
+  return { kind, message: message.slice(0, REASON_CHARS_MAX) };
+}
+
+const REASON_CHARS_MAX = 4096;
 
 /** Starts the command again under `flock`, whose lock goes with the process, however that ends. */
 function runLocked(host: Host, command: string, rest: readonly string[]): number {
@@ -187,11 +201,13 @@ function journal(host: Host, args: readonly string[]): number {
 
 function answerOf(record: TransactionRecord, after: number): JournalAnswer {
   const { receipt } = record;
+  const { revertsInSeconds } = record.status();
   return {
     id: record.id,
     state: record.state,
     records: record.recordsAfter(after),
     ...(receipt === undefined ? {} : { receipt }),
+    ...(revertsInSeconds === undefined ? {} : { revertsInSeconds }),
   };
 }
 

@@ -3,7 +3,14 @@
  * a step that fails is recorded, and the next one is tried.
  */
 
-import { isFinal, stepsOf, type Receipt, type RevertReason, type StepName } from "../machine/transaction.ts";
+import {
+  isFinal,
+  stepsOf,
+  type Receipt,
+  type RequestedReason,
+  type RevertReason,
+  type StepName,
+} from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import { actLive, backActivation, newlyFailed, planUnits, type Activation } from "./activation.ts";
 import { openUnfinished } from "./conclude.ts";
@@ -123,7 +130,11 @@ function writeReceipt(activation: Activation, failures: readonly string[]): bool
 }
 
 /** Asks for a return: recorded at once, done by a supervised unit, so that the asker's session may die of it. */
-export function requestRevert(host: Host, id: string): TransactionRecord {
+export function requestRevert(
+  host: Host,
+  id: string,
+  reason: RequestedReason = { kind: "requested", message: "the deployer asked to return" },
+): TransactionRecord {
   let record = TransactionRecord.openKnown(host, id);
   const isOfThisBoot = record.facts.bootId === host.bootId();
   if (!isOfThisBoot) {
@@ -144,7 +155,7 @@ export function requestRevert(host: Host, id: string): TransactionRecord {
     });
   }
   if (record.state !== "reverting") {
-    record.setState("reverting", { kind: "requested", message: "the deployer asked to return" });
+    record.setState("reverting", reason);
   }
   const outcome = host.units.supervise({
     unit: ROLLBACK_UNIT.slice(0, -".service".length),

@@ -1,4 +1,4 @@
-/** Health checks as data: what is declared, sent with a plan, run on the host, and reported. */
+/** Health checks as data: what is declared, sent with a plan, run on the host or by the deployer, and reported. */
 
 interface HealthCheckBase {
   readonly name: string;
@@ -67,8 +67,13 @@ export type HealthCheck = HealthCheckBase &
     | { readonly kind: "memory"; readonly available: WantedAmount }
   );
 
+/** What can be asked from elsewhere than the host. */
+export type DeployerCheck = Extract<HealthCheck, { readonly kind: "http" | "tcp" | "dns" | "command" }>;
+
 export interface HealthResult {
   readonly name: string;
+  /** Where it was run when not on the host. */
+  readonly from?: "deployer";
   readonly healthy: boolean;
   readonly attempts: number;
   readonly milliseconds: number;
@@ -100,4 +105,65 @@ export function fits(text: string, wanted: WantedText): boolean {
 
 export function renderWanted(wanted: WantedText): string {
   return typeof wanted === "string" ? `'${wanted}'` : `what fits '${wanted.matches}'`;
+}
+
+export interface Attempt {
+  readonly healthy: boolean;
+  readonly message: string;
+}
+
+export interface HttpResponse {
+  readonly status: number;
+  /** By name in lower case; of several with one name each. */
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  readonly body: string;
+}
+
+/** Whether a response is as wanted. */
+export function judgeResponse(wish: HttpWish, { status, headers, body }: HttpResponse): Attempt {
+  const isWanted = wish.status === undefined ? status >= 200 && status < 400 : status === wish.status;
+  if (!isWanted)
+    return { healthy: false, message: `status ${status}${wish.status === undefined ? "" : `, not ${wish.status}`}` };
+  for (const [name, wanted] of Object.entries(wish.headers ?? {})) {
+    const values = headers.filter(([key]) => key === name.toLowerCase()).map(([, value]) => value);
+    if (values.some((value) => (typeof wanted === "string" ? value === wanted : fits(value, wanted)))) continue;
+    const seen = values.length === 0 ? "has no header" : `has '${values.join("', '")}' as`;
+    return { healthy: false, message: `status ${status}, but the answer ${seen} ${name}, not ${renderWanted(wanted)}` };
+  }
+  if (wish.body !== undefined && !fits(body, wish.body)) {
+    return { healthy: false, message: `status ${status}, but the body does not contain ${renderWanted(wish.body)}` };
+  }
+  return { healthy: true, message: `status ${status}` };
+}
+
+/** Whether the addresses that a name has are as wanted. */
+export function judgeAddresses({ query, addresses: wanted = [] }: DnsWish, addresses: readonly string[]): Attempt {
+  if (addresses.length === 0) return { healthy: false, message: `${query} does not resolve` };
+  const missing = wanted.filter((address) => !addresses.includes(address.toLowerCase()));
+  const message = `${query} is ${addresses.join(", ")}`;
+  return missing.length === 0
+    ? { healthy: true, message }
+    : { healthy: false, message: `${message}, and not ${missing.join(", ")}` };
+}
+
+/** How a command ended: what it said last is why. */
+export function judgeExit(
+  code: number | undefined,
+  output: { readonly stdout: string; readonly stderr: string },
+): Attempt {
+  if (code === 0) return { healthy: true, message: "exit 0" };
+  const said = (output.stderr.trim() === "" ? output.stdout : output.stderr).trim().split("\n").at(-1) ?? "";
+  return { healthy: false, message: `${code === undefined ? "killed" : `exit ${code}`}: ${said}` };
+}
+
+/** The sentence about checks that did not hold; `undefined` when all did. */
+export function describeFailures(results: readonly HealthResult[]): string | undefined {
+  const sick = results.filter(({ healthy }) => !healthy);
+  if (sick.length === 0) return undefined;
+  return sick
+    .map(
+      ({ name, from, message }) =>
+        `health check '${name}'${from === undefined ? "" : ` from the ${from}`} failed: ${message}`,
+    )
+    .join("; ");
 }

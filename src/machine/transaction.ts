@@ -195,6 +195,11 @@ export interface RevertReason {
   readonly log?: readonly string[];
 }
 
+/** Why a deployer asks a host to return. */
+export type RequestedReason = RevertReason & { readonly kind: (typeof REQUESTED_KINDS)[number] };
+
+export const REQUESTED_KINDS = ["requested", "health-failed"] as const;
+
 /** What is fixed before anything changes: the explicit way back, and until when it stays open. */
 export interface TransactionRecordFacts {
   readonly previous: string;
@@ -337,4 +342,6 @@ export interface JournalAnswer {
   readonly state: TransactionState;
   readonly records: readonly JournalRecord[];
   readonly receipt?: Receipt;
+  /** Seconds until the host returns by itself; absent when no timer runs. */
+  readonly revertsInSeconds?: number;
 }

@@ -2,7 +2,8 @@
  * The deployer against a model of a host, over thousands of seeds: hosts that fail, connections that are lost at any
  * call, answers that are lost, power that is cut.
  *
- * What is told of a host is what the host did, and the deployer ends in bounded time. `SEED=n` runs one seed,
+ * What is told of a host is what the host did, a host that looks unhealthy is never confirmed, and the deployer ends in
+ * bounded time. `SEED=n` runs one seed,
  * `SLOW=1` many more.
  */
 
@@ -11,6 +12,7 @@ import { suite, test } from "node:test";
 import { activateHost } from "../../src/fleet/activate-host.ts";
 import { KitError } from "../../src/fleet/host-kit.ts";
 import type { HostResult } from "../../src/fleet/outcome.ts";
+import type { HealthResult } from "../../src/machine/health-check.ts";
 import type { TransactionPlan } from "../../src/machine/transaction.ts";
 import { type Fate, ModelHost, type Span, VirtualClock } from "../support/model-host.ts";
 
@@ -51,6 +53,7 @@ function storyOf(seed: number): Story {
     ...(chance(0.3) && { fails: chance(0.5) ? "activation" : "check" }),
     ...(chance(0.1) && { unitsFailOnTheWayBack: true }),
     ...(chance(0.15) && { cutsNetwork: true }),
+    ...(chance(0.4) && { looks: { healthy: chance(0.5), afterMs: upTo(60_000) } }),
     outages: [
       ...(chance(0.05) ? [{ fromMs: 0, toMs: upTo(400_000) }] : []),
       ...(chance(0.4) ? Array.from({ length: 1 + upTo(3) }, () => span(120_000, chance(0.1) ? 900_000 : 40_000)) : []),
@@ -82,12 +85,24 @@ async function check(seed: number): Promise<HostResult["status"] | "refused"> {
   const abandon = new AbortController();
   if (abandonAtMs !== undefined) clock.at(abandonAtMs, () => abandon.abort());
   const seen: number[] = [];
+  let looked = 0;
+  let isHealthy = true;
+  const look = async (withinMs: number): Promise<HealthResult[]> => {
+    looked++;
+    const { healthy, afterMs } = fate.looks!;
+    isHealthy = healthy && afterMs <= withinMs;
+    await clock.sleep(Math.min(afterMs, withinMs), abandon.signal);
+    return [
+      { name: "page", from: "deployer", healthy: isHealthy, attempts: 1, milliseconds: afterMs, message: "seen" },
+    ];
+  };
   let result: HostResult | undefined;
   try {
     result = await activateHost({
       kit: host,
       plan,
       clock,
+      ...(fate.looks !== undefined && { checkHealth: look }),
       cancel: new AbortController().signal,
       abandon: abandon.signal,
       onRecord: (record) => seen.push(record.seq),
@@ -109,6 +124,9 @@ async function check(seed: number): Promise<HostResult["status"] | "refused"> {
     host.isReachable() &&
     [...fate.outages, fate.powerCut].every((span) => span === undefined || span.toMs < endedMs - 60_000);
   const truth = host.settle();
+  assert.ok(looked <= 1, `looked at ${looked} times`);
+  if (fate.looks !== undefined && (looked === 0 || !isHealthy))
+    assert.ok(truth !== "confirmed" && truth !== "tested", "confirmed, though it did not look healthy");
   switch (result.status) {
     case "activated":
       assert.equal(truth, "confirmed");
@@ -130,8 +148,13 @@ async function check(seed: number): Promise<HostResult["status"] | "refused"> {
   }
   const isQuiet =
     fate.outages.length + fate.answersLost.size + fate.callsFailing.size === 0 && fate.powerCut === undefined;
-  if (isQuiet && fate.fails === undefined && fate.cutsNetwork !== true && abandonAtMs === undefined)
-    assert.ok(result.status === "activated" || result.status === "tested", "nothing was wrong");
+  if (isQuiet && fate.fails === undefined && fate.cutsNetwork !== true && abandonAtMs === undefined) {
+    if (isHealthy) assert.ok(result.status === "activated" || result.status === "tested", "nothing was wrong");
+    else {
+      assert.ok(host.wasAskedToReturn, "it returned by its timer, though it could have been asked to");
+      assert.match("reason" in result ? result.reason : "", /^health check 'page' from the deployer failed/);
+    }
+  }
   return result.status;
 }
 

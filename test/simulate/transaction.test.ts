@@ -212,14 +212,18 @@ suite("a transaction goes its way", () => {
     assert.equal(machine.timers.size, 0);
   });
 
-  test("a return can be asked for", () => {
-    const machine = newMachine();
-    begin(processOn(machine), planOf(NEW));
-    settle(machine);
-    requestRevert(processOn(machine), "t1");
-    settle(machine);
-    assertRuns(machine, OLD);
-    assert.equal(receiptOf(machine)?.reason?.kind, "requested");
+  test("a return can be asked for, with a reason", () => {
+    for (const reason of [undefined, { kind: "health-failed", message: "no page" }] as const) {
+      const machine = newMachine();
+      begin(processOn(machine), planOf(NEW));
+      settle(machine);
+      requestRevert(processOn(machine), "t1", reason);
+      settle(machine);
+      assertRuns(machine, OLD);
+      const recorded = receiptOf(machine)?.reason;
+      if (reason === undefined) assert.equal(recorded?.kind, "requested");
+      else assert.deepEqual(recorded, reason);
+    }
   });
 
   test("a return asked for too late leaves the next transaction's executor alone", () => {

@@ -14,8 +14,10 @@ import {
   type JournalAnswer,
   type JournalRecord,
   type Receipt,
+  type RequestedReason,
   type TransactionPlan,
   type TransactionState,
+  type TransactionStatus,
 } from "../../src/machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../../src/machine/unit-plan.ts";
 
@@ -66,6 +68,8 @@ export interface Fate {
   /** Where it goes wrong by itself. */
   readonly fails?: "activation" | "check";
   readonly unitsFailOnTheWayBack?: boolean;
+  /** How it looks from the deployer, after so long; nobody looks when absent. */
+  readonly looks?: { readonly healthy: boolean; readonly afterMs: number };
   /** The new system lets nobody in. */
   readonly cutsNetwork?: boolean;
   readonly outages: readonly Span[];
@@ -92,6 +96,7 @@ export class ModelHost implements ActivationKit {
   #rebooted = false;
   #hasMoved = false;
   #calls = 0;
+  #reason: RequestedReason | undefined;
 
   constructor(clock: VirtualClock, fate: Fate) {
     this.clock = clock;
@@ -168,7 +173,14 @@ export class ModelHost implements ActivationKit {
       }
       const state = this.state;
       if (state === "awaiting-confirm" || (state !== undefined && isFinal(state)))
-        return { id, state, records: [], ...(isFinal(state) && { receipt: this.#receipt(state) }) };
+        return {
+          id,
+          state,
+          records: [],
+          ...(isFinal(state)
+            ? { receipt: this.#receipt(state) }
+            : { revertsInSeconds: Math.round(this.#confirmsUntilMs() - this.clock.nowMs()) / 1000 }),
+        };
       if (this.clock.nowMs() >= untilMs) throw timedOut();
       this.clock.pass(STEP_MS);
       await Promise.resolve();
@@ -182,6 +194,30 @@ export class ModelHost implements ActivationKit {
       this.#enter("confirming", this.clock.nowMs());
       return this.#receipt("confirmed");
     });
+  }
+
+  revert(id: string, _call: unknown, reason: RequestedReason): Promise<TransactionStatus> {
+    return this.#call(() => {
+      this.#known(id);
+      this.#conclude();
+      const state = this.#state;
+      if (state === "confirming" || state === "confirmed" || state === "tested")
+        throw kitError("KIT_STATE", `it is ${state}`);
+      if (state !== "reverting" && state !== undefined && !isFinal(state)) {
+        this.#reason = reason;
+        this.#enter("reverting", this.clock.nowMs());
+      }
+      return {} as TransactionStatus;
+    });
+  }
+
+  /** Whether it went back because it was asked to. */
+  get wasAskedToReturn(): boolean {
+    return this.#reason !== undefined;
+  }
+
+  #confirmsUntilMs(): number {
+    return this.#sinceMs + (this.#plan?.confirmTimeoutSeconds ?? 0) * 1000;
   }
 
   /** One short call: latency, a connection that may fail, an answer that may be lost. */
@@ -262,7 +298,8 @@ export class ModelHost implements ActivationKit {
   }
 
   #receipt(outcome: TransactionState): Receipt {
-    return { outcome, failedUnits: [], generation: 2 } as unknown as Receipt;
+    const reason = this.#reason === undefined ? {} : { reason: this.#reason };
+    return { outcome, failedUnits: [], generation: 2, ...reason } as unknown as Receipt;
   }
 }
 

@@ -311,6 +311,28 @@ let
       && fails "does not have" { deployment.healthChecks.a.file = { path = "/x"; user = "nobodyhere"; }; }
       && fails "more than there is" { deployment.healthChecks.a.memory.available = "101%"; }
       && fails "modules/tests/core.nix:" { deployment.healthChecks.a.command = [ "bin/x" ]; };
+    "checks from the deployer are no part of the host" =
+      let
+        config = host {
+          deployment.healthChecks = {
+            page = { http.url = "http://web/"; runFrom = "deployer"; settle = 2; };
+            unit.unit = "x.service";
+          };
+        };
+      in
+      map (check: check.name) config.system.meta.healthChecks == [ "unit" ]
+      && config.deployment.deployerChecks == [
+        { name = "page"; kind = "http"; url = "http://web/"; settleSeconds = 2; timeoutSeconds = 5; retries = 5; intervalSeconds = 2; }
+      ];
+    "a check that the deployer cannot run" =
+      let
+        remote = check: { deployment.healthChecks.a = { runFrom = "deployer"; } // check; };
+      in
+      fails "only http, tcp, dns, command can be asked from there" (remote { unit = "x.service"; })
+      && fails "modules/tests/core.nix:" (remote { memory.available = 1; })
+      && fails "waits 60 s for confirmation" (remote { tcp = { host = "a"; port = 1; }; settle = 58; })
+      && fails "the deployer itself" (remote { tcp.port = 1; })
+      && fails "the deployer itself" (remote { http.url = "https://localhost:8443/x"; });
     "a check of two kinds" = fails "http and unit" { deployment.healthChecks.a = { http.url = "http://x/"; unit = "x.service"; }; };
     "a check of no kind" = fails "none of them" { deployment.healthChecks.a = { }; };
     "deployment's defaults" =

@@ -50,7 +50,7 @@ export function registerInspect(program: Command): void {
     .command("check")
     .summary("run the health checks of hosts")
     .description(
-      "Runs the health checks that each host's running system declares, on the host, and shows their results.",
+      "Runs the health checks of hosts and shows their results: on the host those that its running system declares, and from here those that the fleet declares for the deployer.",
     )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
     .addOption(onOption())
@@ -66,23 +66,17 @@ export function registerInspect(program: Command): void {
       action(async (session, names: string[], options: { on: string[] }) => {
         const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
         const { checkHosts } = await import("../../fleet/status.ts");
-        const { safeText } = await import("../render/safe-text.ts");
+        const { renderChecks } = await import("../render/health.ts");
         const { terminal } = session;
-        const { green, red, bold } = terminal.colors;
         const context = await openFleet(session, names, { on: options.on });
         await buildKits(session, context);
         return withSessions(session, context, async (sessions) => {
           const answers = await checkHosts([...sessions.values()], session.signal);
           if (session.options.json) terminal.out(JSON.stringify({ hosts: answers }));
           else {
-            for (const answer of answers) {
-              terminal.out(bold(answer.host));
-              if (answer.error !== undefined) terminal.out(`  ${red("✗")} ${safeText(answer.error)}`);
-              for (const result of answer.results) {
-                terminal.out(`  ${result.healthy ? green("✓") : red("✗")} ${result.name}: ${safeText(result.message)}`);
-              }
-              for (const unit of answer.failedUnits) terminal.out(`  ${red("✗")} unit ${unit} has failed`);
-            }
+            session.progress.close();
+            const isTable = process.stdout.isTTY;
+            for (const line of renderChecks(answers, terminal, { isTable })) terminal.out(line);
           }
           return answers.every((answer) => answer.healthy) ? EXIT.ok : EXIT.hostsFailed;
         });

@@ -1,7 +1,7 @@
 /** Steady requests against the demo's page, counted, so that a chapter can say how many were lost and for how long. */
 
 import { systemClock } from "../../base/clock.ts";
-import { httpGet } from "../../system/http-get.ts";
+import { askHttp } from "../../system/ask-http.ts";
 
 export interface LoadReport {
   readonly requests: number;
@@ -47,9 +47,9 @@ export class Load {
 
   async #run(): Promise<void> {
     while (!this.#abort.signal.aborted && this.#requests < REQUESTS_MAX) {
-      const answer = await httpGet(this.#url, { timeoutMs: 2_000 });
+      const answer = await askHttp(this.#url, { timeoutMs: 2_000 });
       this.#requests++;
-      if (answer?.status === 200) {
+      if (typeof answer !== "string" && answer.status === 200) {
         const nowMs = performance.now();
         this.#longestGapMs = Math.max(this.#longestGapMs, nowMs - this.#lastAnswerMs);
         this.#lastAnswerMs = nowMs;

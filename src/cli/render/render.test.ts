@@ -19,6 +19,8 @@ import { renderOutcome, renderSummary } from "./outcome.ts";
 import { renderPlan } from "./plan.ts";
 import { Progress } from "./progress.ts";
 import { safeText } from "./safe-text.ts";
+import type { HostCheck } from "../../fleet/status.ts";
+import { renderChecks } from "./health.ts";
 import { renderStatuses } from "./status.ts";
 import { renderBytes, renderDuration, renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -154,6 +156,37 @@ test("what a host says of itself cannot move the cursor", () => {
   const shown = renderStatuses([status], terminal()).join("\n");
   assert.equal(shown.includes("\u001b"), false, shown);
   assert.equal(shown.split("\\x1b[2J").length - 1, 7);
+});
+
+test("health checks are a table, or a line each", () => {
+  const answers: HostCheck[] = [
+    {
+      host: "web1",
+      healthy: false,
+      failedUnits: ["x.service"],
+      results: [
+        { name: "page", healthy: true, attempts: 1, milliseconds: 3, message: "status 200" },
+        { name: "way", from: "deployer", healthy: false, attempts: 6, milliseconds: 3, message: "no\nanswer" },
+      ],
+    },
+    { host: "web2", healthy: false, failedUnits: [], results: [], error: "no route" },
+    { host: "web3", healthy: true, failedUnits: [], results: [] },
+  ];
+  assert.deepEqual(renderChecks(answers, terminal(), { isTable: true }), [
+    "host  check      health       from      what was seen",
+    "web1  page       healthy      host      status 200",
+    "web1  way        unhealthy    deployer  no answer",
+    "web1  x.service  failed       host      the unit has failed",
+    "web2             not checked            no route",
+    "web3             no checks",
+  ]);
+  assert.deepEqual(renderChecks(answers, terminal(), { isTable: false }), [
+    "web1: page: healthy: host: status 200",
+    "web1: way: unhealthy: deployer: no answer",
+    "web1: x.service: failed: host: the unit has failed",
+    "web2: not checked: no route",
+    "web3: no checks",
+  ]);
 });
 
 test("a plan's hash names what is approved and nothing else", () => {

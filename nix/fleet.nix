@@ -256,6 +256,7 @@ let
           keepGenerations
           preflight
           deployerChecks
+          checkPlaces
           ;
         inherit (meta) healthChecks;
         target = {

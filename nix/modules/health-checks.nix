@@ -227,6 +227,12 @@ in
         concatStringsSep ", " (map (kind: "`${kind}`") kindNames)
       }.";
     };
+    checkPlaces = mkOption {
+      type = types.attrsOf types.str;
+      readOnly = true;
+      internal = true;
+      description = "Where each health check is defined, for people.";
+    };
     deployerChecks = mkOption {
       type = types.listOf types.raw;
       readOnly = true;
@@ -236,6 +242,7 @@ in
   };
 
   config = {
+    deployment.checkPlaces = lib.mapAttrs (name: _: placeOf name) checks;
     system.meta.healthChecks = checksFrom "host";
     deployment.deployerChecks = checksFrom "deployer";
 

@@ -41,6 +41,8 @@ export interface HostInventory {
   readonly healthChecks: readonly unknown[];
   /** Run by the deployer, once those on the host hold; absent in what earlier versions wrote down. */
   readonly deployerChecks?: readonly DeployerCheck[];
+  /** Where each check is defined, by its name. */
+  readonly checkPlaces?: Readonly<Record<string, string>>;
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
 }
@@ -102,6 +104,7 @@ interface RawHost {
     readonly preflight: { readonly freeMiB: number; readonly freeInodes: number; readonly clockSeconds: number };
     readonly healthChecks: readonly unknown[];
     readonly deployerChecks: readonly DeployerCheck[];
+    readonly checkPlaces: Readonly<Record<string, string>>;
   };
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
   readonly warnings: readonly string[];
@@ -197,6 +200,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     },
     healthChecks: host.deployment.healthChecks,
     deployerChecks: host.deployment.deployerChecks,
+    checkPlaces: host.deployment.checkPlaces,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
   };

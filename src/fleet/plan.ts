@@ -20,6 +20,7 @@ import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { rootOf } from "./deploy.ts";
 import type { HostInventory } from "./inventory.ts";
+import { requirePossible } from "./possible-checks.ts";
 import { checkRoom, type Preflight } from "./preflight.ts";
 import { openSystemTree } from "./system-tree.ts";
 
@@ -114,6 +115,8 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   const settled = previous === system && facts.systems.profile === system && facts.transaction === null;
   if (settled) return { ...base, state: "unchanged" };
 
+  // An earlier generation has been deployed with its checks before.
+  if (source === localStore) await requirePossible(host, { system: wanted, healthChecks });
   const closure = await closureInfos(source, [root], signal);
   const present = await store.validPaths(
     [...closure.values()].map((info) => info.path),

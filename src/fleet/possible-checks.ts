@@ -1,0 +1,50 @@
+/** Refusing health checks that can never hold, before anything is done to the host. */
+
+import { OperationError } from "../base/errors.ts";
+import type { DeployerCheck, HealthCheck } from "../machine/health-check.ts";
+import { impossibleChecks, type ImpossibleCheck } from "../machine/impossible-checks.ts";
+import type { SystemObject } from "../machine/system-object.ts";
+import { exists } from "../system/files.ts";
+import { findProgram } from "../system/process.ts";
+import type { HostInventory } from "./inventory.ts";
+
+/** Throws `HEALTH_CHECK_IMPOSSIBLE` with each such check, and where it is defined. */
+export async function requirePossible(
+  host: HostInventory,
+  wanted: { readonly system: SystemObject; readonly healthChecks: readonly HealthCheck[] },
+): Promise<void> {
+  const found = [
+    ...impossibleChecks(wanted.system, wanted.healthChecks),
+    ...(await impossibleHere(host.deployerChecks ?? [], host.confirmTimeoutSeconds)),
+  ];
+  if (found.length === 0) return;
+  const told = found.map(({ name, problem }) => {
+    const place = host.checkPlaces?.[name];
+    return `health check '${name}' ${problem}${place === undefined ? "" : ` (defined in ${place})`}`;
+  });
+  throw new OperationError("HEALTH_CHECK_IMPOSSIBLE", `${host.name}: ${told.join("; ")}`, {
+    hint: "nothing was done to the host: correct the check, or declare what it needs",
+  });
+}
+
+async function impossibleHere(
+  checks: readonly DeployerCheck[],
+  confirmTimeoutSeconds: number,
+): Promise<ImpossibleCheck[]> {
+  const found: ImpossibleCheck[] = [];
+  for (const check of checks) {
+    const seconds = (check.settleSeconds ?? 0) + check.timeoutSeconds;
+    if (seconds > confirmTimeoutSeconds) {
+      const problem = `would have its first answer after ${seconds} s, and the host waits ${confirmTimeoutSeconds} s for its confirmation`;
+      found.push({ name: check.name, problem });
+    }
+    const program = check.kind === "command" ? check.command[0] : undefined;
+    if (program !== undefined && !(await isHere(program)))
+      found.push({ name: check.name, problem: `runs ${program}, which this machine does not have` });
+  }
+  return found;
+}
+
+async function isHere(program: string): Promise<boolean> {
+  return program.includes("/") ? await exists(program) : (await findProgram(program)) !== undefined;
+}

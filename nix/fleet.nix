@@ -89,25 +89,29 @@ let
       checked = checkKeys where [
         "meta"
         "defaults"
+        "tags"
         "hosts"
       ] result;
       meta = checked.meta or { };
+      tags = checked.tags or { };
       hosts = checked.hosts or (throw "${where} declares no hosts: add `hosts.NAME = { … };'");
       badNames = filter (name: match "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" name == null) (attrNames hosts);
     in
     if !isAttrs result then
-      throw "${where} is a value of type ${typeOf result}; a fleet is an attribute set with `meta', `defaults' and `hosts'."
+      throw "${where} is a value of type ${typeOf result}; a fleet is an attribute set with `meta', `defaults', `tags' and `hosts'."
     else if !isAttrs meta then
       throw "`meta' of ${where} is a value of type ${typeOf meta}; it must be an attribute set such as { name = \"shop\"; }."
     else if !isAttrs hosts then
       throw "`hosts' of ${where} is a value of type ${typeOf hosts}; it must be an attribute set with a module for each host."
+    else if !isAttrs tags then
+      throw "`tags' of ${where} is a value of type ${typeOf tags}; it must be an attribute set with a module for each tag."
     else if badNames != [ ] then
       throw "${where} declares a host '${head badNames}', which cannot be a host's name: only lower-case letters, digits and dashes, beginning and ending with a letter or digit, at most 63."
     else
       {
         meta = checkMeta where meta;
         defaults = checked.defaults or { };
-        inherit hosts;
+        inherit tags hosts;
       };
 
   checkMeta =
@@ -204,18 +208,33 @@ let
 
       hosts = mapAttrs (
         name: module:
-        evalHost {
-          inherit
-            name
-            hosts
-            meta
-            packagesFor
-            ;
-          modules = [
-            (lib.setDefaultModuleLocation "${toString fleetFile} (defaults)" read.defaults)
-            (lib.setDefaultModuleLocation "${toString fleetFile} (host ${name})" module)
-          ];
-        }
+        let
+          evalWithTags =
+            tags:
+            evalHost {
+              inherit
+                name
+                hosts
+                meta
+                packagesFor
+                ;
+              modules = [
+                (lib.setDefaultModuleLocation "${toString fleetFile} (defaults)" read.defaults)
+              ]
+              ++ map (tag: lib.setDefaultModuleLocation "${toString fleetFile} (tag ${tag})" read.tags.${tag}) tags
+              ++ [ (lib.setDefaultModuleLocation "${toString fleetFile} (host ${name})" module) ];
+            };
+          untagged = evalWithTags [ ];
+          # Tags decide about modules, so they are asked of the host without those.
+          inherit (untagged.config.deployment) tags;
+          tagged = evalWithTags (filter (tag: read.tags ? ${tag}) tags);
+        in
+        if read.tags == { } then
+          untagged
+        else if tagged.config.deployment.tags == tags then
+          tagged
+        else
+          throw "The host '${name}' would have the tags ${lib.concatStringsSep ", " tagged.config.deployment.tags} by the modules of its tags ${lib.concatStringsSep ", " tags}: a module below `tags' cannot change deployment.tags."
       ) read.hosts;
 
       fleetFile = if isAttrs fleet && !lib.isStringLike fleet then "<fleet>" else fleet;
@@ -232,7 +251,7 @@ let
       inherit meta hosts inventoryOf;
       inventory = {
         inherit (meta) name rollout;
-        hosts = builtins.seq (checkAddresses hosts) inventoryOf;
+        hosts = builtins.seq (checkAddresses hosts) (builtins.seq (checkTags fleet read.tags hosts) inventoryOf);
       };
     };
 
@@ -274,6 +293,23 @@ let
       };
       inherit (config) warnings;
     };
+
+  # A module for a tag that no host has would be for nobody.
+  checkTags =
+    fleet: tags: hosts:
+    let
+      known = lib.unique (concatMap (host: host.config.deployment.tags) (attrValues hosts));
+      unknown = filter (tag: !(builtins.elem tag known)) (attrNames tags);
+      tag = head unknown;
+      pos = builtins.unsafeGetAttrPos tag tags;
+      place = if pos == null then describe fleet else "${pos.file}:${toString pos.line}";
+    in
+    if unknown == [ ] then
+      null
+    else
+      throw "`tags.${tag}' is for a tag that no host has.${suggest tag known} It is defined in ${place}. ${
+        if known == [ ] then "No host has a tag (deployment.tags)." else "Hosts have the tags ${lib.concatStringsSep ", " known}."
+      }";
 
   # All that a host is reached by, in the order in which it is tried.
   addressesOf = target: lib.unique ([ target.host ] ++ target.hosts);

@@ -333,6 +333,34 @@ let
       && fails "waits 60 s for confirmation" (remote { tcp = { host = "a"; port = 1; }; settle = 58; })
       && fails "the deployer itself" (remote { tcp.port = 1; })
       && fails "the deployer itself" (remote { http.url = "https://localhost:8443/x"; });
+    "a tag's module is for the hosts that have the tag" =
+      let
+        inherit
+          (fleetLib.evalFleet {
+            meta.name = "test";
+            tags.web =
+              { lib, ... }:
+              {
+                imports = [ { deployment.healthChecks.page.http.url = "http://localhost/"; } ];
+                deployment.confirmTimeout = lib.mkDefault 90;
+              };
+            hosts.web1.deployment.tags = [ "web" ];
+            hosts.web2 =
+              { hosts, ... }:
+              {
+                deployment.tags = [ "web" ] ++ hosts.db.config.deployment.tags;
+                deployment.confirmTimeout = 30;
+              };
+            hosts.db.deployment.tags = [ "db" ];
+          })
+          hosts
+          ;
+        seen = host: [
+          (builtins.attrNames host.config.deployment.healthChecks)
+          host.config.deployment.confirmTimeout
+        ];
+      in
+      seen hosts.web1 == [ [ "page" ] 90 ] && seen hosts.web2 == [ [ "page" ] 30 ] && seen hosts.db == [ [ ] 60 ];
     "a check of two kinds" = fails "http and unit" { deployment.healthChecks.a = { http.url = "http://x/"; unit = "x.service"; }; };
     "a check of no kind" = fails "none of them" { deployment.healthChecks.a = { }; };
     "deployment's defaults" =

@@ -103,6 +103,29 @@ in
       before = [ "local-fs.target" ];
       unitConfig.DefaultDependencies = false;
     };
+    # Goes on with a deployment across a reboot; what cannot be watched over is left for the boot default.
+    systemd.services.pristine-resume = {
+      description = "Watch over the first boot of a system";
+      wantedBy = [ "sysinit.target" ];
+      before = [
+        "sysinit.target"
+        "shutdown.target"
+      ];
+      conflicts = [ "shutdown.target" ];
+      unitConfig = {
+        DefaultDependencies = false;
+        ConditionPathExists = "/run/pristine/booted-once";
+        FailureAction = "reboot";
+      };
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        ExecStart = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit resume";
+        TimeoutStartSec = 90;
+      };
+      restartIfChanged = false;
+    };
+
     system.build.init = ''
       #!/bin/sh
       # Stage 2: the first program in a host's root. Stage 1 has made the root's skeleton and mounted /nix and /persist.
@@ -143,6 +166,9 @@ in
       replace "$system" /run/booted-system
       replace "$system" /run/current-system
       replace "$system" /run/pristine/activated
+
+      # A system that is not the boot default is booted once, and watched over.
+      [ "$(readlink -f /nix/var/nix/profiles/system)" = "$system" ] || : > /run/pristine/booted-once
 
       # What runs must not be collected.
       if mkdir -p /nix/var/nix/gcroots/pristine; then

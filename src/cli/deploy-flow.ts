@@ -110,7 +110,7 @@ async function buildFor(
   );
 }
 
-const CAN_WAIT: ReadonlySet<TransactionGoal> = new Set(["switch", "boot"]);
+const CAN_WAIT: ReadonlySet<TransactionGoal> = new Set(["switch", "boot", "reboot"]);
 
 /** Looks at hosts before anything is made for them, and says what is to be known of them. */
 async function preflight(

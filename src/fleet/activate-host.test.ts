@@ -186,6 +186,17 @@ const CASES: Readonly<Record<string, readonly [Script, string]>> = {
     { follow: ["awaiting-confirm", "reverted"], looks: "unhealthy", revert: [REFUSED] },
     "rolled-back: begin follow look revert* follow",
   ],
+  "the host reboots because it is to": [
+    {
+      follow: ["awaiting-boot", "awaiting-boot", LOST, "awaiting-confirm", "confirmed"],
+      facts: ["ok", "ok", LOST, "ok"],
+    },
+    "activated: begin follow facts* follow* facts* follow* facts* facts* follow* confirm* facts* follow*",
+  ],
+  "the host reboots, and then returns by another reboot": [
+    { follow: ["awaiting-boot", "checking", LOST, "reverted-by-reboot"] },
+    "rolled-back: begin follow facts* follow* facts* follow* facts* follow*",
+  ],
   "the way back leaves failed units": [{ follow: ["revert-failed"] }, "rolled-back: begin follow"],
   "another deployment takes over": [{ follow: ["superseded"] }, "unknown: begin follow"],
   "the host forgets": [{ follow: ["awaiting-confirm", UNKNOWN] }, "unknown: begin follow confirm* follow"],

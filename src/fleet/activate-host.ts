@@ -36,6 +36,8 @@ export interface ActivationOptions {
 const RETRY_PAUSE_MS = 1_000;
 /** After the host's own deadline: how long it may take to return and to answer again. */
 const RETURN_GRACE_MS = 90_000;
+/** Goal `reboot`: how long two boots may take, one into the new system and one back. */
+const REBOOT_MS = 600_000;
 const ACTIVATION_TIMEOUT_SECONDS = 300;
 const CONFIRM_DEADLINE_MS = 20_000;
 /** Of the time for the confirmation, what checks leave for confirming: this, or a third of what is left when that is less. */
@@ -50,11 +52,13 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
 
   const host = kit.connection.address;
   const activationMs = (plan.activationTimeoutSeconds ?? ACTIVATION_TIMEOUT_SECONDS) * 1000;
-  const giveUpAtMs = clock.nowMs() + activationMs + plan.confirmTimeoutSeconds * 1000 + RETURN_GRACE_MS;
+  const rebootMs = plan.goal === "reboot" ? REBOOT_MS : 0;
+  const giveUpAtMs = clock.nowMs() + activationMs + rebootMs + plan.confirmTimeoutSeconds * 1000 + RETURN_GRACE_MS;
   let isBegun = began.isCertain;
   let confirming = false;
   let lost = !isBegun;
   let wasLost = lost;
+  let rebooting = false;
   let after = 0;
   let refusal: string | undefined;
   /** How the host looks from here: what failed, once it was looked at. */
@@ -63,18 +67,22 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   while (clock.nowMs() < giveUpAtMs && !options.abandon.aborted) {
     try {
       // Asking for facts also lets a host that was rebooted meanwhile conclude what the earlier boot left behind.
-      if (lost) await kit.facts({ signal: options.abandon, fresh: true });
+      if (lost || rebooting) await kit.facts({ signal: options.abandon, fresh: true });
       const call = {
         signal: options.abandon,
         deadlineMs: Math.max(5_000, Math.min(activationMs, giveUpAtMs - clock.nowMs())),
         // What carried the old connection may be gone for good; a dead one is noticed late.
-        fresh: wasLost,
+        fresh: wasLost || rebooting,
       };
       const answer = await kit.follow(
         plan.id,
         after,
         (record) => {
           after = Math.max(after, record.seq);
+          if (record.kind === "state" && record.state === "awaiting-boot" && !rebooting) {
+            rebooting = true;
+            options.onNote("waiting for it to boot");
+          }
           options.onRecord(record);
         },
         call,
@@ -102,7 +110,7 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
         if (!isBegun) return { status: "unreachable", reason: `${host} was lost before the activation began` };
         return { status: "unknown", reason: `${host} no longer knows of this activation` };
       }
-      if (!lost) options.onNote(lossText(error, confirming));
+      if (!lost && (!rebooting || confirming)) options.onNote(lossText(error, confirming));
       lost = true;
       wasLost = true;
       await pause();
@@ -171,7 +179,7 @@ function unknownText(
 ): string {
   const what = known.isAbandoned ? `${host} was left to itself` : `${host} was not heard of again`;
   const begun = known.isBegun ? "" : "; if its activation began at all,";
-  const returns = `it returns to its previous system by itself ${plan.confirmTimeoutSeconds} s after activation`;
+  const returns = `it returns to its previous system by itself ${plan.confirmTimeoutSeconds} s after ${plan.goal === "reboot" ? "its boot" : "activation"}`;
   return `${what}${begun === "" ? ";" : begun} ${returns}${known.confirming ? ", unless it has received the confirmation" : ""}`;
 }
 

@@ -252,7 +252,7 @@ function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): Transacti
 const TITLES = new Map(TRANSACTION_STEPS.map((step) => [step.name, step.title]));
 
 /** Steps that people want to see go by even where only few lines are shown. */
-const MAJOR_STEPS: ReadonlySet<StepName> = new Set(["flip", "health", "revert-flip"]);
+const MAJOR_STEPS: ReadonlySet<StepName> = new Set(["flip", "reboot", "health", "revert-flip", "revert-reboot"]);
 
 /** A journal record as a line of the timeline, or `undefined` when it says nothing new to people. */
 export function describeRecord(

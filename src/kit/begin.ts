@@ -2,21 +2,16 @@
 
 import { describeInhibitor, differingInhibitors } from "../machine/switch-inhibitors.ts";
 import { SystemObject } from "../machine/system-object.ts";
-import type { BeginAnswer, StepName, TransactionPlan } from "../machine/transaction.ts";
+import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPlan } from "../machine/transaction.ts";
 import { computeUnitPlan } from "./activation.ts";
+import { removeBootOnce, requireBootOnce } from "./boot-once.ts";
 import { isAlive, openUnfinished } from "./conclude.ts";
+import { superviseExecutor } from "./executor.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
 import { activatedSystem, isStorePath, profileSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
-import {
-  EXECUTOR_UNIT,
-  isTransactionId,
-  layBallast,
-  readLock,
-  takeLock,
-  TransactionRecord,
-} from "./transaction-record.ts";
+import { isTransactionId, layBallast, readLock, takeLock, TransactionRecord } from "./transaction-record.ts";
 
 /** Journals and links need little; this much keeps the host able to write them all. */
 const FREE_BYTES_MIN = 16 * 1024 * 1024;
@@ -63,11 +58,7 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
 }
 
 function startExecutor(host: Host, record: TransactionRecord): void {
-  const outcome = host.units.supervise({
-    unit: EXECUTOR_UNIT.slice(0, -".service".length),
-    description: `Activate ${record.plan.system}`,
-    command: [host.kitCommand, "run", record.id],
-  });
+  const outcome = superviseExecutor(host, record);
   if (outcome.ok) return;
   const message = `the executor cannot be started: ${outcome.message}`;
   removeRoot(host, "pending");
@@ -106,7 +97,9 @@ function locked(record: TransactionRecord): KitError {
 
 /** What to return to: what was fully activated last, or what an interrupted transaction recorded. */
 function previousSystem(host: Host, unfinished: TransactionRecord | undefined): string {
-  const previous = unfinished?.facts.previous ?? activatedSystem(host) ?? runningSystem(host);
+  // Across a reboot nothing is active in part: what was booted is.
+  const recorded = unfinished?.plan.goal === "reboot" ? undefined : unfinished?.facts.previous;
+  const previous = recorded ?? activatedSystem(host) ?? runningSystem(host);
   if (previous === undefined || new SystemObject(host.files, previous).meta === undefined) {
     throw new KitError(
       "KIT_FAILED",
@@ -139,7 +132,8 @@ function preflight(host: Host, plan: TransactionPlan, previous: string): void {
   }
   requireSystem(host, plan.system);
   requireArchitecture(host, plan.system);
-  if (plan.goal !== "boot" && plan.ignoreInhibitors !== true) requireNoInhibitor(host, plan.system, previous);
+  if (plan.goal === "reboot") requireBootOnce(host, plan.system);
+  else if (plan.goal !== "boot" && plan.ignoreInhibitors !== true) requireNoInhibitor(host, plan.system, previous);
 }
 
 function requireSystem(host: Host, path: string): void {
@@ -175,7 +169,7 @@ function requireNoInhibitor(host: Host, path: string, previous: string): void {
   const differing = differingInhibitors(new SystemObject(host.files, previous), new SystemObject(host.files, path));
   if (differing.length === 0) return;
   throw new KitError("KIT_INHIBITED", `this change needs a reboot: ${differing.map(describeInhibitor).join(", ")}`, {
-    hint: "deploy with --goal boot and reboot the host",
+    hint: "deploy with --goal reboot, or with --goal boot and reboot the host later",
   });
 }
 
@@ -214,6 +208,7 @@ function writeRecord(
     record.append({ kind: "step", step, event: "begin" });
     record.append({ kind: "step", step, event: "end" });
   }
+  if (superseded?.plan.goal === "reboot") removeBootOnce(host);
   superseded?.conclude("superseded", {
     reason: { kind: "executor-lost", message: `it was interrupted, and ${plan.id} took over` },
   });
@@ -233,7 +228,7 @@ export function parsePlan(text: string): TransactionPlan {
   if (typeof value !== "object" || value === null) throw new KitError("KIT_USAGE", "the plan is no record");
   if (plan.version !== 1) problems.push(`version ${String(plan.version)} is not understood`);
   if (typeof plan.id !== "string" || !isTransactionId(plan.id)) problems.push("id is not a transaction id");
-  if (!["switch", "test", "boot", "dry-activate"].includes(plan.goal)) problems.push(`goal '${String(plan.goal)}'`);
+  if (!TRANSACTION_GOALS.includes(plan.goal)) problems.push(`goal '${String(plan.goal)}'`);
   if (typeof plan.system !== "string" || !isStorePath(plan.system)) problems.push("system is no store path");
   if (!isCount(plan.confirmTimeoutSeconds) || plan.confirmTimeoutSeconds < 1) problems.push("confirmTimeoutSeconds");
   if (plan.activationTimeoutSeconds !== undefined && !isCount(plan.activationTimeoutSeconds)) {

@@ -1,6 +1,7 @@
 /** Concluding what an earlier boot left unfinished: after a power cut the profile says which system counts. */
 
 import { isFinal, type TransactionLock } from "../machine/transaction.ts";
+import { isBootedOnce, removeBootOnce } from "./boot-once.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
 import type { Host } from "./host.ts";
 import { bootedSystem, removeRoot } from "./systems.ts";
@@ -46,12 +47,13 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
   if (isCommitted(host, record)) {
     // Cut off after the boot default had moved; with the lock file held, no confirmation is at work.
     finishConfirm(host, record);
-  } else if (record.facts.bootId === host.bootId()) {
+  } else if (record.bootId === host.bootId() || isBootedOnce(host, record)) {
     return record;
   } else {
+    if (record.plan.goal === "reboot") removeBootOnce(host);
     removeRoot(host, "pending");
     record.conclude("reverted-by-reboot", {
-      reason: {
+      reason: record.reason ?? {
         kind: "reboot",
         message: `the host went down before confirmation and booted ${bootedSystem(host) ?? "its old default"}`,
       },

@@ -29,7 +29,7 @@ export function confirm(host: Host, id: string): Receipt {
       transaction: record.status(),
     });
   }
-  if (record.facts.bootId !== host.bootId() && !isCommitted(host, record)) {
+  if (record.bootId !== host.bootId() && !isCommitted(host, record)) {
     throw new KitError("KIT_STATE", `the host has rebooted since ${id} began, and booted its old default`, {
       transaction: record.status(),
     });
@@ -66,11 +66,11 @@ export function finishConfirm(host: Host, record: TransactionRecord): Receipt {
 }
 
 function act(host: Host, record: TransactionRecord, step: StepName): void {
-  const { plan, facts } = record;
+  const { plan, facts, bootId } = record;
   switch (step) {
     case "confirm-roots":
       setRoot(host, "previous", facts.previous);
-      if (plan.goal !== "boot" && facts.bootId === host.bootId()) setRoot(host, "current", plan.system);
+      if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
       break;
     case "confirm-disarm":

@@ -16,21 +16,31 @@ import {
   planUnits,
   type Activation,
 } from "./activation.ts";
+import { isBootedOnce, reboot, setBootOnce } from "./boot-once.ts";
 import { armDeadline } from "./deadline.ts";
 import { runHealthChecks } from "./health.ts";
-import type { Host } from "./host.ts";
+import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import { revert } from "./revert.ts";
-import { TIMERS, TransactionRecord } from "./transaction-record.ts";
+import { EXECUTOR_UNIT, TIMERS, TransactionRecord } from "./transaction-record.ts";
 
 /** What is left of the time for an activation when its checks must have ended. */
 const END_SECONDS = 10;
 
-/** Runs the transaction to the point where it awaits confirmation, or back. */
+/** Starts the executor in its unit. */
+export function superviseExecutor(host: Host, record: TransactionRecord): Outcome {
+  return host.units.supervise({
+    unit: EXECUTOR_UNIT.slice(0, -".service".length),
+    description: `Activate ${record.plan.system}`,
+    command: [host.kitCommand, "run", record.id],
+  });
+}
+
+/** Runs the transaction to the point where it awaits confirmation or a boot, or back. */
 export function execute(host: Host, id: string): void {
   const record = TransactionRecord.openKnown(host, id);
   if (isFinal(record.state) || record.state === "awaiting-confirm" || record.state === "confirming") return;
-  if (record.facts.bootId !== host.bootId()) return;
+  if (record.bootId !== host.bootId()) return;
   if (record.state === "reverting") {
     revert(host, record, { isExecutor: true });
     return;
@@ -49,6 +59,11 @@ function activate(host: Host, record: TransactionRecord): void {
     if (record.hasEnded(step)) continue;
     record.append({ kind: "step", step, event: "begin" });
     try {
+      if (step === "reboot" && !isBootedOnce(host, record)) {
+        record.setState("awaiting-boot");
+        reboot(host);
+        return;
+      }
       act(activation, step);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -71,6 +86,17 @@ function act(activation: Activation, step: StepName): void {
     case "plan-units":
       planUnits(activation, inheritedUnits(host, record));
       break;
+    case "boot-once":
+      // Nothing is stopped here: the way back needs to know only what had failed before.
+      record.append({ kind: "active-units", units: [], failed: failedUnits(host.units.list()) });
+      setBootOnce(host, record.plan.system);
+      break;
+    case "reboot":
+      record.setState("checking");
+      break;
+    case "boot":
+      waitForBoot(activation);
+      break;
     case "health":
       checkHealth(activation);
       break;
@@ -86,6 +112,13 @@ function act(activation: Activation, step: StepName): void {
 function inheritedUnits(host: Host, record: TransactionRecord): readonly string[] {
   const { supersedes } = record.facts;
   return supersedes === undefined ? [] : (TransactionRecord.open(host, supersedes)?.activeUnits() ?? []);
+}
+
+/** Services that fail meanwhile are told by the checks. */
+function waitForBoot({ host, record }: Activation): void {
+  const seconds = activationTimeoutSeconds(record) - END_SECONDS;
+  const { code } = host.run(["systemctl", "is-system-running", "--wait"], { timeoutSeconds: Math.max(1, seconds) });
+  if (code === 124) throw new Error(`the boot did not finish within ${seconds} s`);
 }
 
 function checkHealth(activation: Activation): void {

@@ -22,6 +22,7 @@ import { runHealthChecks } from "./health.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { openHost } from "./quickjs-host.ts";
+import { resume } from "./resume.ts";
 import { requestRevert, revert } from "./revert.ts";
 import type { FileStatus } from "./stray-search.ts";
 import { runningSystem } from "./systems.ts";
@@ -39,7 +40,7 @@ const LOCK_BUSY = 75;
 const NOT_STARTED = 127;
 
 /** Commands that change what is recorded run one at a time per host. */
-const EXCLUSIVE: ReadonlySet<string> = new Set(["begin", "confirm", "revert", "revert-run"]);
+const EXCLUSIVE: ReadonlySet<string> = new Set(["begin", "confirm", "revert", "revert-run", "resume"]);
 /** These conclude what an earlier boot left behind, when nothing else is at work. */
 const CONCLUDING: ReadonlySet<string> = new Set(["facts", "status", "history"]);
 
@@ -85,6 +86,9 @@ function main(): number {
       return 0;
     case "revert-run":
       revertRun(host, rest);
+      return 0;
+    case "resume":
+      resume(host);
       return 0;
     case "check":
       return check(host);
@@ -191,7 +195,9 @@ function journal(host: Host, args: readonly string[]): number {
     for (const line of record.recordsAfter(seen)) print(line);
     seen = Math.max(seen, record.lastSeq);
     const isOver = isFinal(record.state) && record.receipt !== undefined;
-    if (isOver || record.state === "awaiting-confirm" || host.uptimeMs() > until) break;
+    const rests = record.state === "awaiting-confirm" || record.state === "awaiting-boot";
+    // What an earlier boot left is told when it is concluded.
+    if (isOver || rests || record.bootId !== host.bootId() || host.uptimeMs() > until) break;
     host.sleepMs(FOLLOW_PAUSE_MS);
     record = TransactionRecord.openKnown(host, id);
   }

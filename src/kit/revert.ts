@@ -13,6 +13,7 @@ import {
 } from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import { actLive, backActivation, newlyFailed, planUnits, type Activation } from "./activation.ts";
+import { isBootedOnce, reboot, removeBootOnce } from "./boot-once.ts";
 import { openUnfinished } from "./conclude.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
 import { disarmDeadlines } from "./deadline.ts";
@@ -58,6 +59,13 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
       // The timers stay: they try again, and so does the next transaction.
       return undefined;
     }
+    if (step === "revert-reboot") {
+      if (!isBootedOnce(host, record)) continue;
+      record.append({ kind: "step", step, event: "begin" });
+      // What the boot after this one asks first writes the receipt.
+      reboot(host);
+      return undefined;
+    }
     if (record.hasEnded(step) || (isUntouched && LIVE_STEPS.has(step))) continue;
     if (!isFinal(record.state)) record.append({ kind: "step", step, event: "begin" });
     try {
@@ -92,6 +100,9 @@ function act(activation: Activation, step: StepName): void {
   switch (step) {
     case "revert-halt":
       // Done above, before anything was read; the record says that it was.
+      break;
+    case "revert-boot-once":
+      removeBootOnce(host);
       break;
     case "revert-roots":
       setRoot(host, "current", record.facts.previous);
@@ -136,7 +147,7 @@ export function requestRevert(
   reason: RequestedReason = { kind: "requested", message: "the deployer asked to return" },
 ): TransactionRecord {
   let record = TransactionRecord.openKnown(host, id);
-  const isOfThisBoot = record.facts.bootId === host.bootId();
+  const isOfThisBoot = record.bootId === host.bootId() || isBootedOnce(host, record);
   if (!isOfThisBoot) {
     // The reboot has taken it back, or it had been confirmed.
     openUnfinished(host);

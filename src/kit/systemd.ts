@@ -7,6 +7,9 @@ const QUERY_TIMEOUT_SECONDS = 20;
 const MANAGER_TIMEOUT_SECONDS = 90;
 const FINE: Outcome = { ok: true, message: "" };
 
+/** What is started early in a boot does not wait for the rest of it, and ends with the host. */
+const EARLY = ["DefaultDependencies=no", "Conflicts=shutdown.target", "Before=shutdown.target"];
+
 type Tools = Pick<Host, "run" | "files" | "sleepMs">;
 
 export class SystemdUnits implements Units {
@@ -101,12 +104,14 @@ export class SystemdUnits implements Units {
       "--property=OOMScoreAdjust=-900",
       // The transaction is not a part of what it switches.
       "--property=IgnoreOnIsolate=yes",
+      ...EARLY.map((property) => `--property=${property}`),
     ];
     const timer = [
       `--on-active=${afterSeconds ?? 0}s`,
       "--timer-property=AccuracySec=100ms",
       "--timer-property=RemainAfterElapse=no",
       "--timer-property=IgnoreOnIsolate=yes",
+      ...EARLY.map((property) => `--timer-property=${property}`),
     ];
     return outcomeOf(
       this.#tools.run([...run, ...(afterSeconds === undefined ? [] : timer), "--", ...command], {

@@ -99,6 +99,11 @@ export class TransactionRecord {
     return first.facts;
   }
 
+  /** The boot in which it was last at work: another than the first one only across a reboot that it made. */
+  get bootId(): string {
+    return this.#records.at(-1)?.bootId ?? "";
+  }
+
   get state(): TransactionState {
     return this.#lastState()?.state ?? "recorded";
   }
@@ -174,7 +179,7 @@ export class TransactionRecord {
 
   status(): TransactionStatus {
     const deadline = this.deadlineAtSeconds();
-    const isRunning = !isFinal(this.state) && this.facts.bootId === this.#host.bootId();
+    const isRunning = !isFinal(this.state) && this.bootId === this.#host.bootId();
     const reason = this.reason;
     return {
       id: this.id,

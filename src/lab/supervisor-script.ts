@@ -8,6 +8,7 @@
  */
 
 import { quotePosix, renderArgv } from "../base/shell-words.ts";
+import { BOOT_ONCE, PROFILE_DIRECTORY, PROFILE_NAME } from "../machine/generation.ts";
 import { SKELETON, SYSTEM_LINK } from "../machine/skeleton.ts";
 
 export interface SupervisorSettings {
@@ -33,9 +34,8 @@ const ROOT_SIZE = "512m";
 const CONSOLE_SIZE_MAX = 1024 * 1024;
 const CONSOLE_SIZE_KEPT = 256 * 1024;
 
-/** The boot default, as a link chain on the disk; `BOOT_ONCE` holds a system path to boot one time instead. */
-export const BOOT_DEFAULT = "/nix/var/nix/profiles/system";
-export const BOOT_ONCE = "/nix/var/pristine/boot-once";
+/** The boot default, as a link chain on the disk. */
+export const BOOT_DEFAULT: string = `${PROFILE_DIRECTORY}/${PROFILE_NAME}`;
 
 export function renderSupervisor(settings: SupervisorSettings): string {
   const variables = {
@@ -110,8 +110,10 @@ boot_default() {
     read -r path <"$DISK${BOOT_ONCE}"
     rm -f "$DISK${BOOT_ONCE}"
     sync -f "$DISK"
-    echo "$path"
-    return
+    if [ -e "$DISK$path/init" ] || [ -h "$DISK$path/init" ]; then
+      echo "$path"
+      return
+    fi
   fi
   path=${BOOT_DEFAULT}
   for _ in 1 2 3 4 5 6 7 8; do

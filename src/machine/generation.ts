@@ -4,6 +4,8 @@ import type { Generation } from "./facts.ts";
 
 export const PROFILE_DIRECTORY = "/nix/var/nix/profiles";
 export const PROFILE_NAME = "system";
+/** A file that holds a system's path: stage 1 removes it and boots that system instead of the profile's. */
+export const BOOT_ONCE = "/nix/var/pristine/boot-once";
 
 /** The name of a generation's link beside the profile, as Nix makes it. */
 export function generationLinkName(number: number): string {

@@ -13,9 +13,12 @@ import type { UnitPlan } from "./unit-plan.ts";
  * - `switch`: activate now, become the boot default when confirmed.
  * - `test`: activate now, never become the boot default; a reboot returns to the old system.
  * - `boot`: become the boot default when confirmed, activate nothing now.
+ * - `reboot`: boot the system once, become the boot default when confirmed after that; else the old default is booted.
  * - `dry-activate`: only say what would be done.
  */
-export type TransactionGoal = "switch" | "test" | "boot" | "dry-activate";
+export type TransactionGoal = "switch" | "test" | "boot" | "reboot" | "dry-activate";
+
+export const TRANSACTION_GOALS: readonly TransactionGoal[] = ["switch", "boot", "test", "reboot", "dry-activate"];
 
 /** Who asked for a transaction, shown to whoever is refused meanwhile. */
 export interface Operator {
@@ -67,6 +70,9 @@ export type StepName =
   | "restart"
   | "start"
   | "activated"
+  | "boot-once"
+  | "reboot"
+  | "boot"
   | "health"
   | "await-confirm"
   | "confirm-profile"
@@ -84,6 +90,8 @@ export type StepName =
   | "revert-restart"
   | "revert-start"
   | "revert-activated"
+  | "revert-boot-once"
+  | "revert-reboot"
   | "revert-roots"
   | "revert-receipt"
   | "revert-disarm";
@@ -97,8 +105,10 @@ export interface TransactionStep {
 }
 
 const LIVE: readonly TransactionGoal[] = ["switch", "test"];
-const KEPT: readonly TransactionGoal[] = ["switch", "test", "boot"];
-const EVERY: readonly TransactionGoal[] = ["switch", "test", "boot", "dry-activate"];
+const REBOOT: readonly TransactionGoal[] = ["reboot"];
+const CHECKED: readonly TransactionGoal[] = [...LIVE, "reboot"];
+const KEPT: readonly TransactionGoal[] = [...LIVE, "boot", "reboot"];
+const DEFAULT: readonly TransactionGoal[] = ["switch", "boot", "reboot"];
 
 /**
  * Every step of a transaction, in order per phase. Each writes a `begin` and an `end` record; each may be repeated.
@@ -107,7 +117,7 @@ const EVERY: readonly TransactionGoal[] = ["switch", "test", "boot", "dry-activa
  * `confirm` and `revert` end the transaction, never both.
  */
 export const TRANSACTION_STEPS: readonly TransactionStep[] = [
-  { name: "preflight", phase: "begin", goals: EVERY, title: "check that the host can take the system" },
+  { name: "preflight", phase: "begin", goals: TRANSACTION_GOALS, title: "check that the host can take the system" },
   { name: "record", phase: "begin", goals: KEPT, title: "record the previous and the new system on disk" },
   { name: "arm", phase: "activate", goals: KEPT, title: "arm the timer that returns to the previous system" },
   { name: "plan-units", phase: "activate", goals: LIVE, title: "compare the units" },
@@ -120,13 +130,21 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "restart", phase: "activate", goals: LIVE, title: "restart units" },
   { name: "start", phase: "activate", goals: LIVE, title: "start units and targets" },
   { name: "activated", phase: "activate", goals: LIVE, title: "mark the system as fully activated" },
-  { name: "health", phase: "activate", goals: LIVE, title: "run the health checks" },
+  {
+    name: "boot-once",
+    phase: "activate",
+    goals: REBOOT,
+    title: "let the next boot, and only that, be the new system's",
+  },
+  { name: "reboot", phase: "activate", goals: REBOOT, title: "reboot" },
+  { name: "boot", phase: "activate", goals: REBOOT, title: "wait until the boot has finished" },
+  { name: "health", phase: "activate", goals: CHECKED, title: "run the health checks" },
   { name: "await-confirm", phase: "activate", goals: KEPT, title: "wait for confirmation" },
-  { name: "confirm-profile", phase: "confirm", goals: ["switch", "boot"], title: "make the system the boot default" },
+  { name: "confirm-profile", phase: "confirm", goals: DEFAULT, title: "make the system the boot default" },
   { name: "confirm-roots", phase: "confirm", goals: KEPT, title: "keep the new and the previous system" },
   { name: "confirm-receipt", phase: "confirm", goals: KEPT, title: "write the receipt" },
   { name: "confirm-disarm", phase: "confirm", goals: KEPT, title: "disarm the timer" },
-  { name: "confirm-prune", phase: "confirm", goals: ["switch", "boot"], title: "remove generations beyond the limit" },
+  { name: "confirm-prune", phase: "confirm", goals: DEFAULT, title: "remove generations beyond the limit" },
   { name: "revert-halt", phase: "revert", goals: KEPT, title: "stop the executor" },
   { name: "revert-stop", phase: "revert", goals: LIVE, title: "stop units of the new system" },
   { name: "revert-flip", phase: "revert", goals: LIVE, title: "switch /system to the recorded previous system" },
@@ -137,6 +155,8 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "revert-restart", phase: "revert", goals: LIVE, title: "restart units" },
   { name: "revert-start", phase: "revert", goals: LIVE, title: "start units and targets" },
   { name: "revert-activated", phase: "revert", goals: LIVE, title: "mark the previous system as fully activated" },
+  { name: "revert-boot-once", phase: "revert", goals: REBOOT, title: "let the next boot be the boot default's" },
+  { name: "revert-reboot", phase: "revert", goals: REBOOT, title: "leave the new system by a reboot" },
   { name: "revert-roots", phase: "revert", goals: KEPT, title: "let go of the new system" },
   { name: "revert-receipt", phase: "revert", goals: KEPT, title: "write the receipt" },
   { name: "revert-disarm", phase: "revert", goals: KEPT, title: "disarm the timer" },
@@ -150,13 +170,21 @@ export function stepsOf(phase: TransactionStep["phase"], goal: TransactionGoal):
 /**
  * - `recorded`: on disk, nothing changed yet.
  * - `activating`, `checking`: the executor is at work.
+ * - `awaiting-boot`: goal `reboot`: the host goes down, and has not booted yet.
  * - `awaiting-confirm`: active and healthy; the timer runs, nothing of ours is resident.
  * - `confirming`: the deployer has confirmed; the profile is about to move or has moved.
  * - `reverting`: on the way back to the recorded previous system.
  * - the rest are final and have a receipt.
  */
 export type TransactionState =
-  "recorded" | "activating" | "checking" | "awaiting-confirm" | "confirming" | "reverting" | TransactionOutcome;
+  | "recorded"
+  | "activating"
+  | "awaiting-boot"
+  | "checking"
+  | "awaiting-confirm"
+  | "confirming"
+  | "reverting"
+  | TransactionOutcome;
 
 /**
  * - `confirmed`: the new system is the boot default (and, but for goal `boot`, runs).

@@ -65,7 +65,7 @@ const LINES: Readonly<Record<string, string>> = {
   "pristine exec --on db,we": "db,web1 db,web2",
   "pristine exec --on=w": "web1 web2",
   "pristine deploy --go": "--goal",
-  "pristine deploy --goal ": "switch boot test dry-activate",
+  "pristine deploy --goal ": "switch boot test reboot dry-activate",
   "pristine deploy --goal=b": "boot",
   "pristine --fleet fleet.nix rollback ": "db web1 web2",
   "pristine --fleet broken/fleet.nix rollback ": "",
@@ -124,7 +124,7 @@ suite("completion", () => {
     assert.deepEqual(told.trimEnd().split("\n"), [
       "status",
       "@web",
-      "switch boot test dry-activate",
+      "switch boot test reboot dry-activate",
       "files -/",
       "deployment.",
     ]);

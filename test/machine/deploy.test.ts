@@ -33,6 +33,9 @@ let web2: RemoteHost;
 /** Makes web1 and web2 differ from what they run by one greeting each time. */
 let greeting = "Good morning";
 
+const SERVES = "imports = [ ../web.nix ];";
+const ERROR_500 = 'services.nginx.virtualHosts.shop.locations."/".return = 500;';
+
 /** Two web servers of the example, which is enough to tell one host from the other. */
 function shrink(directory: string): void {
   const fleetFile = join(directory, "fleet.nix");
@@ -84,6 +87,15 @@ async function assertAsDeclared(): Promise<void> {
     const { host, asDeclared, drift, health, differs, error, facts } = status;
     const failed = facts?.failedUnits;
     assert.equal(asDeclared, true, JSON.stringify({ host, drift, health, differs, error, failed }));
+  }
+}
+
+/** A host that does not answer is as good as one that is not ready. */
+async function waitFor(what: string, isSo: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 90_000;
+  while (!(await isSo().catch(() => false))) {
+    assert.ok(Date.now() < deadline, `waited for ${what}`);
+    await sleep(1);
   }
 }
 
@@ -356,6 +368,38 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     await assertAsDeclared();
   });
 
+  test("goal reboot boots the new system once: unhealthy or unconfirmed it is left again, else it stays", async () => {
+    const before = (await web1.facts()).systems.system ?? "";
+    const undoSick = fleet.edit("hosts/web1.nix", SERVES, `${SERVES} ${ERROR_500}`);
+    const sick = await fleet.deploy(["--goal", "reboot", "web1"], { exit: [2] });
+    undoSick();
+    assert.equal(sick["web1"]?.status, "rolled-back");
+    await assertReturned(web1, before, "health-failed", "reverted-by-reboot");
+
+    greet("Good heavens");
+    const isKilled = fleet.run(["deploy", "web1", "--lab", "--yes", "--goal", "reboot", "--confirm-timeout", "5"], {
+      exit: [null],
+      onLine: (line, kill) => {
+        if (line.includes("waiting for it to boot")) kill("SIGKILL");
+      },
+    });
+    await isKilled;
+    await waitFor("the host to return by itself", async () => {
+      const [receipt] = await web1.receipts();
+      return receipt?.reason?.kind === "deadline";
+    });
+    await assertReturned(web1, before, "deadline", "reverted-by-reboot");
+
+    const outcomes = await fleet.deploy(["--goal", "reboot", "web1"]);
+    assert.ok(outcomes["web1"]?.status === "activated");
+    const { system, generation } = outcomes["web1"].receipt;
+    const facts = await web1.facts();
+    assert.deepEqual([facts.systems.booted, facts.systems.activated, facts.systems.profile], [system, system, system]);
+    assert.equal(facts.generations.find(({ isDefault }) => isDefault)?.number, generation);
+    assert.match(await web1.page(), /Good heavens/);
+    await assertAsDeclared();
+  });
+
   test("a package, a user, a service and a file that are no longer declared are gone", async () => {
     const present = "test -e /usr/bin/tree; getent passwd mara; test -e /etc/shop/opening-hours; systemctl cat diary";
     await web1.sh(`set -e; ${present}`);
@@ -428,11 +472,7 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
 
   test("a host that is unhealthy afterwards returns, and says why", async () => {
     const before = (await web1.facts()).systems.system ?? "";
-    const undo = fleet.edit(
-      "hosts/web1.nix",
-      "imports = [ ../web.nix ];",
-      'imports = [ ../web.nix ]; services.nginx.virtualHosts.shop.locations."/".return = 500;',
-    );
+    const undo = fleet.edit("hosts/web1.nix", SERVES, `${SERVES} ${ERROR_500}`);
     const outcomes = await fleet.deploy(["web1"], { exit: [2] });
     undo();
     assert.ok(outcomes["web1"]?.status === "rolled-back");

@@ -11,12 +11,12 @@ import { confirm } from "../../src/kit/confirm.ts";
 import { execute } from "../../src/kit/executor.ts";
 import type { Host } from "../../src/kit/host.ts";
 import { KitError } from "../../src/kit/kit-error.ts";
+import { resume } from "../../src/kit/resume.ts";
 import { requestRevert, revert } from "../../src/kit/revert.ts";
 import { readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
 import {
   isFinal,
   stepsOf,
-  TRANSACTION_STEPS,
   type JournalEvent,
   type Receipt,
   type StepName,
@@ -84,7 +84,8 @@ function settle(machine: FakeMachine, options: ProcessOptions = {}): void {
       else if (subcommand === "revert-run") {
         const reason = { kind: "deadline", message: "nobody confirmed" } as const;
         revert(host, TransactionRecord.openKnown(host, id), { reason });
-      } else throw new Error(`unknown command ${command.join(" ")}`);
+      } else if (subcommand === "resume") resume(host);
+      else throw new Error(`unknown command ${command.join(" ")}`);
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
       return "killed";
@@ -275,6 +276,69 @@ suite("a transaction goes its way", () => {
     assertRuns(machine, NEW);
   });
 
+  test("reboot boots the new system once, and makes it the boot default when confirmed", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW, "reboot"));
+    settle(machine);
+    assertRuns(machine, NEW);
+    assert.equal(profile(machine), OLD);
+    const receipt = confirm(processOn(machine), "t1");
+    assert.equal(receipt.outcome, "confirmed");
+    assert.equal(receipt.generation, 2);
+    assert.equal(profile(machine), NEW);
+    passTime(machine);
+    machine.powerCut();
+    assertRuns(machine, NEW);
+    assert.equal(machine.bootId, "boot-3");
+  });
+
+  test("a reboot that nobody confirms is followed by one into the old default", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW, "reboot"));
+    settle(machine);
+    passTime(machine);
+    assertRuns(machine, OLD);
+    openUnfinished(processOn(machine));
+    assert.equal(receiptOf(machine)?.outcome, "reverted-by-reboot");
+    assert.equal(receiptOf(machine)?.reason?.kind, "deadline");
+    assertCanDeploy(machine);
+  });
+
+  test("a new system that is not healthy after its boot is left by another reboot", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(BAD, "reboot"));
+    settle(machine);
+    assertRuns(machine, OLD);
+    openUnfinished(processOn(machine));
+    assert.equal(receiptOf(machine)?.outcome, "reverted-by-reboot");
+    assert.equal(receiptOf(machine)?.reason?.kind, "units-failed");
+    assertCanDeploy(machine);
+  });
+
+  test("a return can be asked for before and after the reboot", () => {
+    for (const isBooted of [false, true]) {
+      const machine = newMachine();
+      begin(processOn(machine), planOf(NEW, "reboot"));
+      if (isBooted) settle(machine);
+      requestRevert(processOn(machine), "t1");
+      settle(machine);
+      assertRuns(machine, OLD);
+      openUnfinished(processOn(machine));
+      assert.equal(receiptOf(machine)?.outcome, isBooted ? "reverted-by-reboot" : "reverted");
+      assert.equal(receiptOf(machine)?.reason?.kind, "requested");
+      machine.powerCut();
+      assertRuns(machine, OLD);
+    }
+  });
+
+  test("no reboot is begun that could not be watched, or that is none", () => {
+    const machine = newMachine();
+    assert.throws(() => begin(processOn(machine), planOf(OLD, "reboot")), { message: /is the boot default already/ });
+    machine.files.delete(`${NEW}/etc/systemd/system/pristine-resume.service`);
+    assert.throws(() => begin(processOn(machine), planOf(NEW, "reboot")), { message: /to watch over its first boot/ });
+    assert.equal(machine.files.has("/nix/var/pristine/lock"), false);
+  });
+
   test("dry-activate says what would be done and records nothing", () => {
     const machine = newMachine();
     const files = machine.files.size;
@@ -379,66 +443,125 @@ function killAt(cut: Cut): ProcessOptions {
   };
 }
 
-const beginSwitch = (machine: FakeMachine, system: string): FakeMachine => {
-  begin(processOn(machine), planOf(system));
+const begun = (goal: TransactionGoal): FakeMachine => {
+  const machine = newMachine();
+  begin(processOn(machine), planOf(NEW, goal));
   return machine;
 };
 
-const PHASES: readonly {
-  readonly name: "begin" | "activate" | "confirm" | "revert";
+const settled = (goal: TransactionGoal): FakeMachine => {
+  const machine = begun(goal);
+  settle(machine);
+  return machine;
+};
+
+/** A host that has gone down for the reboot, and comes up. */
+const booting = (): FakeMachine => {
+  const machine = begun("reboot");
+  execute(processOn(machine), "t1");
+  machine.powerCut();
+  return machine;
+};
+
+/** What systemd runs, as one process. */
+const runUnit = (machine: FakeMachine, unit: string, options: ProcessOptions, run: (host: Host) => void): void => {
+  const host = processOn(machine, { ...options, unit });
+  attempt(() => {
+    run(host);
+  });
+};
+
+interface Phase {
+  readonly goal: "switch" | "reboot";
+  readonly name: "begin" | "activate" | "resume" | "confirm" | "revert";
+  /** Whose steps it goes through, all or some. */
+  readonly steps: readonly StepName[];
   readonly prepare: () => FakeMachine;
   readonly run: (machine: FakeMachine, options: ProcessOptions) => void;
-}[] = [
-  {
-    name: "begin",
-    prepare: newMachine,
-    run: (machine, options) => void attempt(() => begin(processOn(machine, options), planOf(NEW))),
-  },
-  {
-    name: "activate",
-    prepare: () => beginSwitch(newMachine(), NEW),
-    run: (machine, options) => {
-      const host = processOn(machine, { ...options, unit: "pristine-transaction.service" });
-      attempt(() => {
-        execute(host, "t1");
-      });
+  /** What systemd starts again when the process dies. */
+  readonly restart?: readonly [unit: string, ...command: string[]];
+}
+
+const PHASES: readonly Phase[] = (["switch", "reboot"] as const).flatMap((goal): Phase[] => {
+  const activateSteps = stepsOf("activate", goal);
+  const inFirstBoot = activateSteps.slice(0, activateSteps.indexOf("reboot"));
+  return [
+    {
+      goal,
+      name: "begin",
+      steps: stepsOf("begin", goal),
+      prepare: newMachine,
+      run: (machine, options) => void attempt(() => begin(processOn(machine, options), planOf(NEW, goal))),
     },
-  },
-  {
-    name: "confirm",
-    prepare: () => {
-      const machine = beginSwitch(newMachine(), NEW);
-      settle(machine);
-      return machine;
+    {
+      goal,
+      name: "activate",
+      steps: goal === "reboot" ? inFirstBoot : activateSteps,
+      prepare: () => begun(goal),
+      run: (machine, options) => {
+        runUnit(machine, "pristine-transaction.service", options, (host) => {
+          execute(host, "t1");
+        });
+      },
+      restart: ["pristine-transaction.service", "kit", "run", "t1"],
     },
-    run: (machine, options) => void attempt(() => confirm(processOn(machine, options), "t1")),
-  },
-  {
-    name: "revert",
-    prepare: () => {
-      const machine = beginSwitch(newMachine(), NEW);
-      settle(machine);
-      return machine;
+    ...(goal === "reboot"
+      ? [
+          {
+            goal,
+            name: "resume" as const,
+            steps: activateSteps.slice(inFirstBoot.length + 1),
+            prepare: booting,
+            run: (machine: FakeMachine, options: ProcessOptions) => {
+              machine.processes.clear();
+              runUnit(machine, "pristine-resume.service", options, (host) => {
+                resume(host);
+                execute(host, "t1");
+              });
+            },
+            restart: ["pristine-resume.service", "kit", "resume"] as const,
+          },
+        ]
+      : []),
+    {
+      goal,
+      name: "confirm",
+      steps: stepsOf("confirm", goal),
+      prepare: () => settled(goal),
+      run: (machine, options) => void attempt(() => confirm(processOn(machine, options), "t1")),
     },
-    run: (machine, options) => {
-      const host = processOn(machine, options);
-      const reason = { kind: "requested", message: "asked" } as const;
-      attempt(() => void revert(host, TransactionRecord.openKnown(host, "t1"), { reason }));
+    {
+      goal,
+      name: "revert",
+      steps: stepsOf("revert", goal),
+      prepare: () => settled(goal),
+      run: (machine, options) => {
+        const host = processOn(machine, options);
+        const reason = { kind: "requested", message: "asked" } as const;
+        attempt(() => void revert(host, TransactionRecord.openKnown(host, "t1"), { reason }));
+      },
+      restart: ["pristine-rollback.service", "kit", "revert-run", "t1"],
     },
-  },
-];
+  ];
+});
+
+/** Disarming and pruning come after the journal has ended; what is left by a reboot is concluded after that. */
+const WITHOUT_RECORDS: Readonly<Record<Phase["goal"], readonly StepName[]>> = {
+  switch: ["confirm-disarm", "confirm-prune", "revert-disarm"],
+  reboot: ["confirm-disarm", "confirm-prune", "revert-disarm", "revert-roots", "revert-receipt"],
+};
 
 for (const phase of PHASES) {
   const cuts = effectsOf(phase.prepare, phase.run);
+  const title = `${phase.goal} ${phase.name}`;
+  const isReturn = (outcome: string): boolean =>
+    outcome === "reverted" || (phase.goal === "reboot" && outcome === "reverted-by-reboot");
 
-  test(`${phase.name}: the cuts reach every step of the list`, () => {
-    const expected = TRANSACTION_STEPS.filter((step) => step.phase === phase.name && step.goals.includes("switch"));
-    // What runs before the receipt has records; disarming and pruning come after the journal has ended.
-    const afterEnd: readonly StepName[] = ["confirm-disarm", "confirm-prune", "revert-disarm"];
-    for (const { name } of expected) {
-      if (afterEnd.includes(name)) continue;
+  test(`${title}: the cuts reach every step of the list`, () => {
+    for (const name of phase.steps) {
+      if (WITHOUT_RECORDS[phase.goal].includes(name)) continue;
       for (const place of ["before", "after"]) {
-        for (const event of ["begin", "end"]) {
+        for (const event of name === "revert-reboot" ? ["begin"] : ["begin", "end"]) {
           assert.ok(
             cuts.some((cut) => cut.name === `${place} record '${name} ${event}'`),
             `${place} record '${name} ${event}'`,
@@ -446,25 +569,22 @@ for (const phase of PHASES) {
         }
       }
     }
-    assert.deepEqual(
-      stepsOf(phase.name, "switch"),
-      expected.map(({ name }) => name),
-    );
   });
 
-  suite(`${phase.name} is killed`, () => {
+  suite(`${title} is killed`, () => {
     for (const cut of cuts) {
       test(`${cut.name} (${cut.index})`, () => {
         const machine = phase.prepare();
         phase.run(machine, killAt(cut));
         assertNeverStranded(machine);
         // Nobody does anything: systemd starts again what died, and the timers fire.
-        if (phase.name === "activate") machine.processes.set("pristine-transaction.service", ["kit", "run", "t1"]);
-        if (phase.name === "revert") machine.processes.set("pristine-rollback.service", ["kit", "revert-run", "t1"]);
+        const [unit, ...command] = phase.restart ?? [];
+        if (unit !== undefined) machine.processes.set(unit, command);
         settle(machine);
         assertNeverStranded(machine);
         passTime(machine);
         assertNeverStranded(machine);
+        if (phase.goal === "reboot") openUnfinished(processOn(machine));
         const record = TransactionRecord.open(processOn(machine), "t1");
         if (record === undefined || !isFinal(record.state)) {
           // Only before the executor was started; nothing that runs was touched.
@@ -475,7 +595,7 @@ for (const phase of PHASES) {
           assertRuns(machine, NEW);
           assert.equal(profile(machine), NEW);
         } else {
-          assert.equal(record.state, "reverted");
+          assert.ok(isReturn(record.state), record.state);
           assertRuns(machine, OLD);
           assert.equal(profile(machine), OLD);
         }
@@ -484,7 +604,7 @@ for (const phase of PHASES) {
     }
   });
 
-  suite(`${phase.name} is killed, and the deployer goes on`, () => {
+  suite(`${title} is killed, and the deployer goes on`, () => {
     for (const cut of cuts) {
       test(`${cut.name} (${cut.index})`, () => {
         const machine = phase.prepare();
@@ -492,18 +612,23 @@ for (const phase of PHASES) {
         // Neither systemd nor a timer helps: the deployer sends the plan again under a new id.
         machine.processes.clear();
         machine.timers.clear();
+        if (machine.isGoingDown) {
+          assert.throws(() => begin(processOn(machine), planOf(NEW, "switch", "t2")), { message: /shutting down/ });
+          machine.powerCut();
+          machine.processes.clear();
+        }
         assertCanDeploy(machine);
       });
     }
   });
 
   if (phase.name === "begin") {
-    suite("begin is killed, and the deployer sends the same plan again", () => {
+    suite(`${title} is killed, and the deployer sends the same plan again`, () => {
       for (const cut of cuts) {
         test(`${cut.name} (${cut.index})`, () => {
           const machine = phase.prepare();
           phase.run(machine, killAt(cut));
-          begin(processOn(machine), planOf(NEW));
+          begin(processOn(machine), planOf(NEW, phase.goal));
           settle(machine);
           assertRuns(machine, NEW);
           assert.equal(confirm(processOn(machine), "t1").outcome, "confirmed");
@@ -513,7 +638,7 @@ for (const phase of PHASES) {
   }
 
   if (phase.name === "confirm") {
-    suite("confirm is killed, and another deployment returns", () => {
+    suite(`${title} is killed, and another deployment returns`, () => {
       for (const cut of cuts) {
         test(`${cut.name} (${cut.index})`, () => {
           const machine = phase.prepare();
@@ -530,7 +655,7 @@ for (const phase of PHASES) {
     });
   }
 
-  suite(`power is cut while ${phase.name}`, () => {
+  suite(`power is cut while ${title}`, () => {
     for (const cut of cuts) {
       test(`${cut.name} (${cut.index})`, () => {
         const machine = phase.prepare();
@@ -538,6 +663,13 @@ for (const phase of PHASES) {
         machine.powerCut();
         assertNeverStranded(machine);
         const bootDefault = profile(machine) ?? "";
+        if (runningSystem(machine) !== bootDefault) {
+          // The one boot of the new system: nobody confirms it.
+          assert.equal(phase.goal, "reboot");
+          assertRuns(machine, NEW);
+          settle(machine);
+          passTime(machine);
+        }
         assertRuns(machine, bootDefault);
         assert.equal(openUnfinished(processOn(machine)), undefined, "what an earlier boot left is concluded");
         const receipt = receiptOf(machine);
@@ -550,6 +682,23 @@ for (const phase of PHASES) {
       });
     }
   });
+
+  if (phase.goal === "reboot") {
+    suite(`power is cut while ${title}, and again after that`, () => {
+      for (const cut of cuts) {
+        test(`${cut.name} (${cut.index})`, () => {
+          const machine = phase.prepare();
+          phase.run(machine, killAt(cut));
+          machine.powerCut();
+          machine.powerCut();
+          assertRuns(machine, profile(machine) ?? "");
+          if (phase.name !== "confirm") assert.equal(profile(machine), OLD, "it was booted once at most");
+          assert.equal(openUnfinished(processOn(machine)), undefined);
+          assertCanDeploy(machine);
+        });
+      }
+    });
+  }
 }
 
 suite("the disk fills up", () => {

@@ -12,6 +12,7 @@ import type {
   SupervisedCommand,
   Units,
 } from "../../src/kit/host.ts";
+import { BOOT_ONCE } from "../../src/machine/generation.ts";
 import { SystemObject } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
 import type { UnitState } from "../../src/machine/unit-plan.ts";
@@ -58,6 +59,8 @@ export class FakeMachine {
   writesLeft: number = Number.POSITIVE_INFINITY;
   /** What removing the ballast gives back. */
   ballastWrites: number = 1000;
+  /** It was told to reboot. */
+  isGoingDown = false;
   #boots = 1;
   /** The system whose definitions the manager has read. */
   #loaded: string | undefined;
@@ -78,6 +81,8 @@ export class FakeMachine {
       const wants = `${path}/etc/systemd/system/multi-user.target.wants/${name}`;
       this.files.set(wants, { kind: "link", target: `../${name}` });
     }
+    const resume = "[Service]\nExecStart=kit resume\n";
+    this.files.set(`${path}/etc/systemd/system/pristine-resume.service`, { kind: "file", text: resume });
     for (const [name, text] of Object.entries(extra)) this.files.set(`${path}/${name}`, { kind: "file", text });
   }
 
@@ -97,7 +102,10 @@ export class FakeMachine {
   /** What stage 1 and stage 2 do. */
   boot(): void {
     const profile = this.readlink("/nix/var/nix/profiles/system");
-    const system = profile === undefined ? undefined : this.readlink(`/nix/var/nix/profiles/${profile}`);
+    const bootDefault = profile === undefined ? undefined : this.readlink(`/nix/var/nix/profiles/${profile}`);
+    const once = this.files.get(BOOT_ONCE);
+    this.files.delete(BOOT_ONCE);
+    const system = once?.kind === "file" ? once.text.trim() : bootDefault;
     if (system === undefined) throw new Error("the host does not boot: the profile names no system");
     if (!this.files.has(`${system}/meta.json`)) throw new Error(`the host does not boot: ${system} is gone`);
     this.setLink("/system", system.slice(1));
@@ -108,6 +116,7 @@ export class FakeMachine {
     this.units.clear();
     this.units.set("multi-user.target", { activeState: "active", definition: "" });
     this.startUnits(["multi-user.target"]);
+    if (system !== bootDefault) this.processes.set("pristine-resume.service", ["kit", "resume"]);
   }
 
   /** Everything in memory is gone, and the host boots again. */
@@ -116,6 +125,7 @@ export class FakeMachine {
     this.timers.clear();
     this.processes.clear();
     this.units.clear();
+    this.isGoingDown = false;
     this.#boots++;
     this.nowMs = 5_000;
     this.boot();
@@ -159,6 +169,7 @@ export class FakeMachine {
   /** Fires timers that are due and runs what is supervised until nothing is left, at most `limit` times. */
   settle(runProcess: (command: readonly string[], unit: string) => "done" | "killed", limit = 10): void {
     for (let i = 0; i < limit; i++) {
+      if (this.isGoingDown) this.powerCut();
       for (const [name, timer] of this.timers) {
         if (timer.atMs > this.nowMs) continue;
         this.timers.delete(name);
@@ -399,8 +410,14 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
     alive();
     void options;
     const line = command.join(" ");
-    if (line === "systemctl is-system-running") return { code: 0, stdout: "running\n", stderr: "" };
+    const state = machine.isGoingDown ? "stopping" : "running";
+    if (line === "systemctl is-system-running") return { code: 0, stdout: `${state}\n`, stderr: "" };
     if (line === "uname -m") return { code: 0, stdout: "x86_64\n", stderr: "" };
+    if (line === "systemctl reboot") {
+      effect("reboot");
+      machine.isGoingDown = true;
+      effect("reboot done");
+    }
     if (command[0] === "check-new") {
       const ok = machine.units.get("web.service")?.activeState === "active";
       return { code: ok ? 0 : 1, stdout: "", stderr: ok ? "" : "web is not up" };

@@ -4,15 +4,13 @@ import { type Command, Option } from "commander";
 import { OperationError } from "../../base/errors.ts";
 import type { FleetPlan } from "../../fleet/plan.ts";
 import { FAILURE_POLICIES } from "../../fleet/rollout/policy.ts";
-import type { TransactionGoal } from "../../machine/transaction.ts";
+import { TRANSACTION_GOALS, type TransactionGoal } from "../../machine/transaction.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
 import type { RolloutFlags } from "../deploy-flow.ts";
 import type { PlanOptions as PlanView } from "../render/plan.ts";
 import { durationMsOf, requireApproval } from "../option-values.ts";
 import { action, type Session } from "../session.ts";
 import { collect, onOption } from "../host-option.ts";
-
-const GOALS: readonly TransactionGoal[] = ["switch", "boot", "test", "dry-activate"];
 
 interface PlanFlags {
   readonly on: string[];
@@ -87,6 +85,7 @@ export function registerDeploy(program: Command): void {
           "  switch        activate now, and boot it from now on\n" +
           "  test          activate now; the next reboot returns\n" +
           "  boot          activate at the next reboot\n" +
+          "  reboot        reboot into it now, once; without confirmation after that the host reboots into the system before\n" +
           "  dry-activate  only say what would be done to units\n\n" +
           "Waves: hosts of a later wave begin when the earlier one is finished. The fleet declares them (meta.rollout, deployment.wave), or --wave does. On failure 'halt' leaves hosts that have not begun as they are, 'rollBackWave' also takes back what the wave has changed, and 'continue' goes on; with waves 'halt' is the default.\n\n" +
           "A host that is not reached becomes pending: 'pristine converge' brings it the newest plan when it is back. A deployment that was interrupted, also by a power cut, goes on with --resume.",
@@ -228,7 +227,7 @@ export function registerDeploy(program: Command): void {
 function withPlanOptions(command: Command): Command {
   return command
     .addOption(onOption())
-    .addOption(new Option("--goal <goal>", "what becomes of the systems").choices(GOALS).default("switch"))
+    .addOption(new Option("--goal <goal>", "what becomes of the systems").choices(TRANSACTION_GOALS).default("switch"))
     .option("--parallel <count>", "how many hosts at once (default: as declared, else 10)")
     .option("--adopt", "take over hosts that were deployed under another name or by another fleet");
 }

@@ -1,0 +1,53 @@
+/**
+ * Booting a system one time. Stage 1 forgets the entry before it boots what it names, so that whatever goes wrong then,
+ * the boot after it is the boot default's.
+ */
+
+import { BOOT_ONCE } from "../machine/generation.ts";
+import { SystemObject } from "../machine/system-object.ts";
+import type { Host } from "./host.ts";
+import { KitError } from "./kit-error.ts";
+import { bootedSystem, profileSystem } from "./systems.ts";
+import type { TransactionRecord } from "./transaction-record.ts";
+
+/** What watches over a system that is not the boot default, from early in its boot on. */
+const RESUME_UNIT = "/etc/systemd/system/pristine-resume.service";
+const REBOOT_TIMEOUT_SECONDS = 60;
+
+export function requireBootOnce(host: Host, system: string): void {
+  if (profileSystem(host) === system) {
+    throw new KitError("KIT_STATE", `${system} is the boot default already: a reboot is all that it needs`, {
+      hint: "run 'pristine reboot'",
+    });
+  }
+  if (!new SystemObject(host.files, system).has(RESUME_UNIT)) {
+    throw new KitError("KIT_SYSTEM_INVALID", `${system} has no pristine-resume.service to watch over its first boot`, {
+      hint: "deploy with --goal boot, and reboot the host",
+    });
+  }
+}
+
+export function setBootOnce(host: Host, system: string): void {
+  host.files.writeDurably(BOOT_ONCE, `${system}\n`);
+}
+
+export function removeBootOnce(host: Host): void {
+  host.files.remove(BOOT_ONCE, { durable: true });
+}
+
+/** Whether this is the one boot of a transaction's new system. */
+export function isBootedOnce(host: Host, record: TransactionRecord): boolean {
+  const { plan, facts, bootId } = record;
+  const here = host.bootId();
+  // The first to write here finds records of the boot before.
+  const isThisBoot = facts.bootId !== here && (bootId === here || bootId === facts.bootId);
+  return plan.goal === "reboot" && isThisBoot && bootedSystem(host) === plan.system;
+}
+
+/** Goes down; systemd kills the caller. */
+export function reboot(host: Host): void {
+  const options = { timeoutSeconds: REBOOT_TIMEOUT_SECONDS };
+  if (host.run(["systemctl", "reboot"], options).code === 0) return;
+  const { code, stderr } = host.run(["systemctl", "reboot", "--force"], options);
+  if (code !== 0) throw new Error(`the host cannot be rebooted: ${stderr.trim() || `exit ${code}`}`);
+}

@@ -63,7 +63,7 @@ function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): s
   for (const { message } of reboot) lines.push(`  ${yellow("reboot")}    ${safeText(message)}`);
   for (const inhibitor of diff?.inhibitors ?? []) {
     lines.push(
-      `  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there (--goal boot)`,
+      `  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there (--goal reboot)`,
     );
   }
   for (const warning of diff?.lockout ?? []) {

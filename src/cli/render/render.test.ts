@@ -110,7 +110,7 @@ test("a plan is folded to what changes", () => {
   firewall  enabled
   copy      1 path, 2.0 KiB
   reboot    the kernel changes
-  INHIBITED dbus (dbus-daemon → dbus-broker): only a reboot gets there (--goal boot)
+  INHIBITED dbus (dbus-daemon → dbus-broker): only a reboot gets there (--goal reboot)
   LOCKOUT   port 22 is closed
 
 db: db.example cannot be reached: \\x1b[2Jtimed out

@@ -8,6 +8,7 @@ import type { HostSession } from "../fleet/host-session.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHost, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
+import { CAN_WAIT } from "../fleet/rollout/pending.ts";
 import { NOT_REACHED } from "../fleet/outcome.ts";
 import { rebootHost } from "../fleet/reboot.ts";
 import { type FailurePolicy, type RolloutPolicy, wavesOf } from "../fleet/rollout/policy.ts";
@@ -110,8 +111,6 @@ async function buildFor(
   );
 }
 
-const CAN_WAIT: ReadonlySet<TransactionGoal> = new Set(["switch", "boot", "reboot"]);
-
 /** Looks at hosts before anything is made for them, and says what is to be known of them. */
 async function preflight(
   session: Session,
@@ -179,6 +178,8 @@ export interface RolloutFlags {
   readonly maxFailures?: string;
   readonly onFailure?: FailurePolicy;
   readonly pendingFor?: string;
+  /** Goal `temporary`: how long. */
+  readonly temporarySeconds?: number;
   readonly adopt?: boolean;
   readonly parallel?: string;
 }
@@ -220,6 +221,7 @@ export function approvedOf(plan: FleetPlan, context: FleetContext, flags: Rollou
     reason,
     policy,
     adopt: flags.adopt ?? false,
+    temporarySeconds: flags.temporarySeconds,
     kitOf: (host) => kitOf(context, host).outPath,
   });
 }

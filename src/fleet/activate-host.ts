@@ -60,6 +60,7 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   let wasLost = lost;
   let rebooting = false;
   let after = 0;
+  let previous = plan.expectedPrevious ?? "";
   let refusal: string | undefined;
   /** How the host looks from here: what failed, once it was looked at. */
   let verdict: { readonly failure: string | undefined } | undefined;
@@ -79,6 +80,7 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
         after,
         (record) => {
           after = Math.max(after, record.seq);
+          if (record.kind === "recorded") ({ previous } = record.facts);
           if (record.kind === "state" && record.state === "awaiting-boot" && !rebooting) {
             rebooting = true;
             options.onNote("waiting for it to boot");
@@ -91,6 +93,10 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
       if (lost) options.onNote("the host answers again");
       lost = false;
       if (isFinal(answer.state)) return resultOf(answer, { refusal, unhealthy: verdict?.failure });
+      if (answer.state === "temporary") {
+        const until = clock.wallClock().getTime() + (answer.revertsInSeconds ?? 0) * 1000;
+        return { status: "temporary", previous, until: new Date(until).toISOString() };
+      }
       if (answer.state === "awaiting-confirm") verdict ??= await healthFromHere(options, answer);
       if (answer.state === "awaiting-confirm" && verdict?.failure !== undefined) {
         options.onNote("asking the host to return");

@@ -155,16 +155,20 @@ async function takeBack(
   const { name } = entry.host;
   return await tell(name, rollout, options, async (note) => {
     const session = sessions.get(name);
-    if (session === undefined || !("receipt" in changed) || changed.receipt === undefined) {
+    const changes =
+      changed.status === "temporary" ? { ...changed, system: entry.system } : "receipt" in changed && changed.receipt;
+    if (session === undefined || changes === undefined || changes === false) {
       throw new OperationError("HOST_UNREACHABLE", `nothing is known of the system that ${name} ran before`);
     }
     note(`going back: ${reason}`);
-    const { previous, system } = changed.receipt;
+    const { previous, system } = changes;
+    const { temporarySeconds: _, ...forth } = transactionPlan(entry, rollout);
     const plan: TransactionPlan = {
-      ...transactionPlan(entry, rollout),
+      ...forth,
+      goal: forth.goal === "temporary" ? "test" : forth.goal,
       id: transactionId(rollout, name, "back"),
       system: previous,
-      expectedPrevious: system,
+      ...(system === undefined ? {} : { expectedPrevious: system }),
       reason: `rollback: ${reason}`,
       healthChecks: entry.previousHealthChecks,
     };
@@ -242,6 +246,7 @@ function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): Transacti
     planHash: rollout.planHash,
     operator: rollout.operator,
     reason: rollout.reason,
+    ...(rollout.temporarySeconds === undefined ? {} : { temporarySeconds: rollout.temporarySeconds }),
     confirmTimeoutSeconds: host.confirmTimeoutSeconds,
     keepGenerations: host.keepGenerations,
     healthChecks,

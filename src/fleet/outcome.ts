@@ -15,6 +15,8 @@ export type HostResult =
   | { readonly status: "activated"; readonly receipt: Receipt }
   /** Goal `test`: the wanted system runs until the next reboot. */
   | { readonly status: "tested"; readonly receipt: Receipt }
+  /** Goal `temporary`: the wanted system runs until then (ISO 8601), and the previous one again after it. */
+  | { readonly status: "temporary"; readonly until: string; readonly previous: string }
   /** Goal `dry-activate`: what would have been done. */
   | { readonly status: "planned"; readonly units: UnitPlan }
   | { readonly status: "unchanged" }
@@ -46,7 +48,7 @@ export type HostOutcome = HostResult & {
   readonly copied?: { readonly paths: number; readonly bytes: number };
 };
 
-const AS_WANTED: readonly HostResult["status"][] = ["activated", "tested", "planned", "unchanged"];
+const AS_WANTED: readonly HostResult["status"][] = ["activated", "tested", "temporary", "planned", "unchanged"];
 
 export function isAsWanted(outcome: HostOutcome): boolean {
   return AS_WANTED.includes(outcome.status);

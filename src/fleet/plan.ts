@@ -165,7 +165,7 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
 }
 
 /** Goals that switch what runs. */
-const LIVE_GOALS: ReadonlySet<TransactionGoal> = new Set(["switch", "test", "dry-activate"]);
+const LIVE_GOALS: ReadonlySet<TransactionGoal> = new Set(["switch", "test", "temporary", "dry-activate"]);
 
 /** The sizes of packages that differ: new ones are in the closure, old ones here or on the host. */
 async function packageSizes(

@@ -34,10 +34,12 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   const unfinished = openUnfinished(host);
   if (unfinished !== undefined && isAlive(host, unfinished)) throw locked(unfinished);
   const previous = previousSystem(host, unfinished);
-  if (plan.expectedPrevious !== undefined && plan.expectedPrevious !== previous) {
+  // A temporary system is replaced; what failed then returns to the one before it.
+  const running = (unfinished?.state === "temporary" ? activatedSystem(host) : undefined) ?? previous;
+  if (plan.expectedPrevious !== undefined && plan.expectedPrevious !== running) {
     throw new KitError(
       "KIT_MOVED",
-      `the host runs ${previous}, but the plan was made against ${plan.expectedPrevious}`,
+      `the host runs ${running}, but the plan was made against ${plan.expectedPrevious}`,
       {
         hint: "make the plan again",
       },
@@ -52,7 +54,7 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
     return { id: plan.id, state: "planned", previous, reused: false, units };
   }
 
-  const record = writeRecord(host, plan, { previous, partial, superseded: unfinished });
+  const record = writeRecord(host, plan, { previous, running, partial, superseded: unfinished });
   startExecutor(host, record);
   return { id: plan.id, state: record.state, previous, reused: false };
 }
@@ -175,6 +177,8 @@ function requireNoInhibitor(host: Host, path: string, previous: string): void {
 
 interface RecordInput {
   readonly previous: string;
+  /** The same, or the temporary system that this takes over from. */
+  readonly running: string;
   readonly partial: readonly string[];
   readonly superseded: TransactionRecord | undefined;
 }
@@ -183,13 +187,14 @@ interface RecordInput {
 function writeRecord(
   host: Host,
   plan: TransactionPlan,
-  { previous, partial, superseded }: RecordInput,
+  { previous, running, partial, superseded }: RecordInput,
 ): TransactionRecord {
   layBallast(host);
   const record = TransactionRecord.create(host, plan);
-  setRoot(host, "pending", plan.system);
   // What an interrupted confirmation may have changed: the running system keeps a root of its own.
-  setRoot(host, "current", previous);
+  setRoot(host, "current", running);
+  if (running !== previous) setRoot(host, "previous", previous);
+  setRoot(host, "pending", plan.system);
   if (host.kitPath !== undefined) setRoot(host, "kit", host.kitPath);
   takeLock(host, plan);
   const now = host.uptimeMs();
@@ -209,8 +214,12 @@ function writeRecord(
     record.append({ kind: "step", step, event: "end" });
   }
   if (superseded?.plan.goal === "reboot") removeBootOnce(host);
+  const wasTemporary = superseded?.state === "temporary";
   superseded?.conclude("superseded", {
-    reason: { kind: "executor-lost", message: `it was interrupted, and ${plan.id} took over` },
+    reason: {
+      kind: "executor-lost",
+      message: `${wasTemporary ? "it was temporary" : "it was interrupted"}, and ${plan.id} took over`,
+    },
   });
   return record;
 }
@@ -231,6 +240,10 @@ export function parsePlan(text: string): TransactionPlan {
   if (!TRANSACTION_GOALS.includes(plan.goal)) problems.push(`goal '${String(plan.goal)}'`);
   if (typeof plan.system !== "string" || !isStorePath(plan.system)) problems.push("system is no store path");
   if (!isCount(plan.confirmTimeoutSeconds) || plan.confirmTimeoutSeconds < 1) problems.push("confirmTimeoutSeconds");
+  const needsTime = plan.goal === "temporary";
+  if (needsTime ? !isCount(plan.temporarySeconds) || plan.temporarySeconds < 1 : plan.temporarySeconds !== undefined) {
+    problems.push("temporarySeconds");
+  }
   if (plan.activationTimeoutSeconds !== undefined && !isCount(plan.activationTimeoutSeconds)) {
     problems.push("activationTimeoutSeconds");
   }

@@ -41,7 +41,7 @@ export function collectFacts(host: Host, unfinished: TransactionRecord | undefin
     transaction: unfinished?.status() ?? null,
     lock: readLock(host) ?? null,
     lastReceipt: readReceipts(host)[0] ?? null,
-    drift: driftOf(host, systems, units),
+    drift: driftOf(host, systems, units, unfinished),
   };
 }
 
@@ -58,10 +58,20 @@ function textAt(host: Host, path: string): string | undefined {
   return host.files.readFile(path)?.trim();
 }
 
-function driftOf(host: Host, systems: HostFacts["systems"], units: readonly UnitState[]): Drift[] {
+function driftOf(
+  host: Host,
+  systems: HostFacts["systems"],
+  units: readonly UnitState[],
+  unfinished: TransactionRecord | undefined,
+): Drift[] {
   const drift: Drift[] = [];
   const running = systems.activated ?? systems.system;
-  if (running !== null && running !== systems.profile) {
+  const status = unfinished?.status();
+  if (status?.state === "temporary") {
+    const { system, previous, operator, revertsInSeconds = 0 } = status;
+    const until = new Date(Date.parse(host.wallClock()) + revertsInSeconds * 1000).toISOString();
+    drift.push({ kind: "temporary", running: system, previous, until, operator });
+  } else if (running !== null && running !== systems.profile) {
     drift.push({ kind: "running-not-default", running, default: systems.profile });
   }
   if (systems.system !== null && systems.system !== systems.activated) {

@@ -55,7 +55,7 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
     record.conclude("reverted-by-reboot", {
       reason: record.reason ?? {
         kind: "reboot",
-        message: `the host went down before confirmation and booted ${bootedSystem(host) ?? "its old default"}`,
+        message: `the host went down ${record.state === "temporary" ? "during its temporary system" : "before confirmation"} and booted ${bootedSystem(host) ?? "its old default"}`,
       },
     });
   }

@@ -3,7 +3,7 @@
 import { generationsToRemove } from "../machine/generation.ts";
 import { stepsOf, type Receipt, type StepName } from "../machine/transaction.ts";
 import { failedUnits } from "./activation.ts";
-import { disarmDeadlines } from "./deadline.ts";
+import { armExpiry, disarmAll, disarmDeadlines } from "./deadline.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import {
@@ -19,11 +19,12 @@ import {
 } from "./systems.ts";
 import { pruneTransactions, TransactionRecord } from "./transaction-record.ts";
 
-/** Confirms a transaction that awaits it; confirming twice is harmless. */
-export function confirm(host: Host, id: string): Receipt {
+/** Confirms a transaction that awaits it; confirming twice is harmless. A temporary one has no receipt before it ends. */
+export function confirm(host: Host, id: string): Receipt | undefined {
   const record = TransactionRecord.openKnown(host, id);
   const { state, receipt } = record;
   if (receipt !== undefined && (state === "confirmed" || state === "tested")) return receipt;
+  if (state === "temporary" && record.bootId === host.bootId()) return undefined;
   if (state !== "awaiting-confirm" && state !== "confirming") {
     throw new KitError("KIT_STATE", `transaction ${id} is ${state} and cannot be confirmed`, {
       transaction: record.status(),
@@ -40,11 +41,13 @@ export function confirm(host: Host, id: string): Receipt {
 
 /** Whether the boot default has moved: from then on there is only the way forward. */
 export function isCommitted(host: Host, record: TransactionRecord): boolean {
-  return record.state === "confirming" && record.plan.goal !== "test" && profileSystem(host) === record.plan.system;
+  const { goal, system } = record.plan;
+  const movesDefault = stepsOf("confirm", goal).includes("confirm-profile");
+  return record.state === "confirming" && movesDefault && profileSystem(host) === system;
 }
 
 /** Does what is left of a confirmation. */
-export function finishConfirm(host: Host, record: TransactionRecord): Receipt {
+export function finishConfirm(host: Host, record: TransactionRecord): Receipt | undefined {
   let generation: number | undefined;
   let receipt: Receipt | undefined;
   for (const step of stepsOf("confirm", record.plan.goal)) {
@@ -61,7 +64,6 @@ export function finishConfirm(host: Host, record: TransactionRecord): Receipt {
     if (isRecorded && step !== "confirm-receipt") record.append({ kind: "step", step, event: "end" });
   }
   pruneTransactions(host);
-  if (receipt === undefined) throw new KitError("KIT_FAILED", `transaction ${record.id} has no step that confirms it`);
   return receipt;
 }
 
@@ -73,8 +75,13 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
       break;
+    case "confirm-expiry":
+      armExpiry(host, record);
+      record.setState("temporary");
+      break;
     case "confirm-disarm":
-      disarmDeadlines(host);
+      if (plan.goal === "temporary") disarmDeadlines(host);
+      else disarmAll(host);
       break;
     case "confirm-prune":
       prune(host, plan.keepGenerations);

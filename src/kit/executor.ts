@@ -4,7 +4,7 @@
  */
 
 import { describeFailures } from "../machine/health-check.ts";
-import { isFinal, stepsOf, type RevertReason, type StepName } from "../machine/transaction.ts";
+import { isFinal, stepsOf, type RevertReason, type StepName, type TransactionState } from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import {
   actLive,
@@ -36,10 +36,13 @@ export function superviseExecutor(host: Host, record: TransactionRecord): Outcom
   });
 }
 
+/** States that the executor has led to: what follows is another's matter. */
+const CONFIRMABLE: ReadonlySet<TransactionState> = new Set(["awaiting-confirm", "confirming", "temporary"]);
+
 /** Runs the transaction to the point where it awaits confirmation or a boot, or back. */
 export function execute(host: Host, id: string): void {
   const record = TransactionRecord.openKnown(host, id);
-  if (isFinal(record.state) || record.state === "awaiting-confirm" || record.state === "confirming") return;
+  if (isFinal(record.state) || CONFIRMABLE.has(record.state)) return;
   if (record.bootId !== host.bootId()) return;
   if (record.state === "reverting") {
     revert(host, record, { isExecutor: true });

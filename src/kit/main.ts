@@ -6,7 +6,13 @@
 
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
-import { isFinal, type JournalAnswer, REQUESTED_KINDS, type RequestedReason } from "../machine/transaction.ts";
+import {
+  isFinal,
+  type JournalAnswer,
+  REQUESTED_KINDS,
+  type RequestedReason,
+  type TransactionState,
+} from "../machine/transaction.ts";
 import type { CheckAnswer, EphemeralEntry, StaleAnswer } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
 import { SystemObject } from "../machine/system-object.ts";
@@ -23,7 +29,8 @@ import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { openHost } from "./quickjs-host.ts";
 import { resume } from "./resume.ts";
-import { requestRevert, revert } from "./revert.ts";
+import { requestRevert } from "./revert.ts";
+import { revertRun } from "./revert-run.ts";
 import type { FileStatus } from "./stray-search.ts";
 import { runningSystem } from "./systems.ts";
 import { readLock, readReceipts, TransactionRecord } from "./transaction-record.ts";
@@ -79,13 +86,13 @@ function main(): number {
     case "journal":
       return journal(host, rest);
     case "confirm":
-      print(confirm(host, argument(rest)));
+      print(confirm(host, argument(rest)) ?? TransactionRecord.openKnown(host, argument(rest)).status());
       return 0;
     case "revert":
       print(requestRevert(host, argument(rest), requestedReason(rest)).status());
       return 0;
     case "revert-run":
-      revertRun(host, rest);
+      revertRun(host, argument(rest), rest[1]);
       return 0;
     case "resume":
       resume(host);
@@ -167,18 +174,8 @@ function runInherited(command: readonly string[], lock: "held" | "busy"): number
   return status < 0 ? 3 : status;
 }
 
-function revertRun(host: Host, args: readonly string[]): void {
-  const record = TransactionRecord.open(host, argument(args));
-  // Removed by hand: there is nothing left to say where to return to, however often this is tried.
-  if (record === undefined) return;
-  const { confirmTimeoutSeconds } = record.plan;
-  const message =
-    record.state === "awaiting-confirm"
-      ? `nobody confirmed within ${confirmTimeoutSeconds} s`
-      : `the activation was not finished in time (${record.state})`;
-  const kind = record.state === "awaiting-confirm" ? "deadline" : "executor-lost";
-  revert(host, record, { reason: { kind, message } });
-}
+/** States in which nothing happens before somebody asks for it, or a timer goes off. */
+const RESTING: ReadonlySet<TransactionState> = new Set(["awaiting-confirm", "awaiting-boot", "temporary"]);
 
 function journal(host: Host, args: readonly string[]): number {
   const id = argument(args);
@@ -195,7 +192,7 @@ function journal(host: Host, args: readonly string[]): number {
     for (const line of record.recordsAfter(seen)) print(line);
     seen = Math.max(seen, record.lastSeq);
     const isOver = isFinal(record.state) && record.receipt !== undefined;
-    const rests = record.state === "awaiting-confirm" || record.state === "awaiting-boot";
+    const rests = RESTING.has(record.state);
     // What an earlier boot left is told when it is concluded.
     if (isOver || rests || record.bootId !== host.bootId() || host.uptimeMs() > until) break;
     host.sleepMs(FOLLOW_PAUSE_MS);

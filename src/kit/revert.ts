@@ -16,7 +16,7 @@ import { actLive, backActivation, newlyFailed, planUnits, type Activation } from
 import { isBootedOnce, reboot, removeBootOnce } from "./boot-once.ts";
 import { openUnfinished } from "./conclude.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
-import { disarmDeadlines } from "./deadline.ts";
+import { disarmAll } from "./deadline.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { profileSystem, removeRoot, setRoot } from "./systems.ts";
@@ -41,8 +41,7 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
   }
   if (isFinal(record.state)) return record.receipt;
   if (record.state === "confirming") {
-    const receipt = tryFinishConfirm(host, record);
-    if (receipt !== undefined || isCommitted(host, record)) return receipt;
+    if (tryFinishConfirm(host, record) || isCommitted(host, record)) return record.receipt;
   }
   if (record.state !== "reverting") {
     record.setState("reverting", options.reason ?? { kind: "requested", message: "a return was asked for" });
@@ -82,12 +81,13 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
 }
 
 /** The deployer has confirmed; only a confirmation that cannot be written down leads back. */
-function tryFinishConfirm(host: Host, record: TransactionRecord): Receipt | undefined {
+function tryFinishConfirm(host: Host, record: TransactionRecord): boolean {
   try {
-    return finishConfirm(host, record);
+    finishConfirm(host, record);
+    return true;
   } catch (error) {
     record.append({ kind: "note", message: `confirm: ${error instanceof Error ? error.message : String(error)}` });
-    return undefined;
+    return false;
   }
 }
 
@@ -109,7 +109,7 @@ function act(activation: Activation, step: StepName): void {
       removeRoot(host, "pending");
       break;
     case "revert-disarm":
-      disarmDeadlines(host);
+      disarmAll(host);
       break;
     case "revert-stop":
       actLive(activation, step, planUnits(activation));

@@ -28,6 +28,8 @@ const TRANSACTIONS_KEPT_MAX = 50;
 export const EXECUTOR_UNIT = "pristine-transaction.service";
 /** The backstop armed before anything changes, and the deadline armed when confirmation is awaited. */
 export const TIMERS = ["pristine-revert", "pristine-deadline"] as const;
+/** Armed when a temporary system is confirmed. */
+export const EXPIRY_TIMER = "pristine-expiry";
 /** The unit in which a requested return runs. */
 export const ROLLBACK_UNIT = "pristine-rollback.service";
 
@@ -174,6 +176,12 @@ export class TransactionRecord {
 
   deadlineAtSeconds(): number | undefined {
     const found = this.#records.findLast((record) => record.kind === "deadline");
+    return found?.kind === "deadline" ? found.atSeconds : undefined;
+  }
+
+  /** When a temporary system ends; undefined until it is confirmed. */
+  expiryAtSeconds(): number | undefined {
+    const found = this.#records.findLast((record) => record.kind === "deadline" && record.isExpiry === true);
     return found?.kind === "deadline" ? found.atSeconds : undefined;
   }
 

@@ -1,7 +1,7 @@
 /** What a host tells about itself: the answers of the kit's `facts`, `status`, `check`, `ephemeral` and `history`. */
 
 import type { HealthResult } from "./health-check.ts";
-import type { Receipt, TransactionLock, TransactionStatus } from "./transaction.ts";
+import type { Operator, Receipt, TransactionLock, TransactionStatus } from "./transaction.ts";
 import type { UnitState } from "./unit-plan.ts";
 
 /** One numbered link of the system profile. */
@@ -19,6 +19,14 @@ export interface Generation {
 export type Drift =
   /** Another system runs than the one that would be booted. */
   | { readonly kind: "running-not-default"; readonly running: string; readonly default: string | null }
+  /** A system that runs for a time only. `until` is ISO 8601 in UTC. */
+  | {
+      readonly kind: "temporary";
+      readonly running: string;
+      readonly previous: string;
+      readonly until: string;
+      readonly operator: Operator;
+    }
   /** `/system` names another system than the one that was fully activated last. */
   | { readonly kind: "half-activated"; readonly system: string; readonly activated: string | null }
   /** A unit file or drop-in made by hand below `/run/systemd`, or a runtime mask. */

@@ -12,13 +12,21 @@ import type { UnitPlan } from "./unit-plan.ts";
 /**
  * - `switch`: activate now, become the boot default when confirmed.
  * - `test`: activate now, never become the boot default; a reboot returns to the old system.
+ * - `temporary`: as `test`, and when its time is over the host returns by itself.
  * - `boot`: become the boot default when confirmed, activate nothing now.
  * - `reboot`: boot the system once, become the boot default when confirmed after that; else the old default is booted.
  * - `dry-activate`: only say what would be done.
  */
-export type TransactionGoal = "switch" | "test" | "boot" | "reboot" | "dry-activate";
+export type TransactionGoal = "switch" | "test" | "temporary" | "boot" | "reboot" | "dry-activate";
 
-export const TRANSACTION_GOALS: readonly TransactionGoal[] = ["switch", "boot", "test", "reboot", "dry-activate"];
+export const TRANSACTION_GOALS: readonly TransactionGoal[] = [
+  "switch",
+  "boot",
+  "test",
+  "temporary",
+  "reboot",
+  "dry-activate",
+];
 
 /** Who asked for a transaction, shown to whoever is refused meanwhile. */
 export interface Operator {
@@ -47,6 +55,8 @@ export interface TransactionPlan {
   readonly reason: string;
   /** How long the host waits for confirmation once it is activated and healthy. */
   readonly confirmTimeoutSeconds: number;
+  /** Goal `temporary`: how long the system stays, from its confirmation on. */
+  readonly temporarySeconds?: number;
   /** A bound on activation and checks together; default 300. */
   readonly activationTimeoutSeconds?: number;
   /** How many generations of the profile are kept; those in use are never removed. */
@@ -76,6 +86,7 @@ export type StepName =
   | "health"
   | "await-confirm"
   | "confirm-profile"
+  | "confirm-expiry"
   | "confirm-roots"
   | "confirm-disarm"
   | "confirm-receipt"
@@ -104,10 +115,13 @@ export interface TransactionStep {
   readonly title: string;
 }
 
-const LIVE: readonly TransactionGoal[] = ["switch", "test"];
+const LIVE: readonly TransactionGoal[] = ["switch", "test", "temporary"];
+const TEMPORARY: readonly TransactionGoal[] = ["temporary"];
 const REBOOT: readonly TransactionGoal[] = ["reboot"];
 const CHECKED: readonly TransactionGoal[] = [...LIVE, "reboot"];
 const KEPT: readonly TransactionGoal[] = [...LIVE, "boot", "reboot"];
+/** Ended by their confirmation. */
+const ENDED: readonly TransactionGoal[] = ["switch", "test", "boot", "reboot"];
 const DEFAULT: readonly TransactionGoal[] = ["switch", "boot", "reboot"];
 
 /**
@@ -141,8 +155,14 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "health", phase: "activate", goals: CHECKED, title: "run the health checks" },
   { name: "await-confirm", phase: "activate", goals: KEPT, title: "wait for confirmation" },
   { name: "confirm-profile", phase: "confirm", goals: DEFAULT, title: "make the system the boot default" },
-  { name: "confirm-roots", phase: "confirm", goals: KEPT, title: "keep the new and the previous system" },
-  { name: "confirm-receipt", phase: "confirm", goals: KEPT, title: "write the receipt" },
+  {
+    name: "confirm-expiry",
+    phase: "confirm",
+    goals: TEMPORARY,
+    title: "arm the timer that ends the temporary system",
+  },
+  { name: "confirm-roots", phase: "confirm", goals: ENDED, title: "keep the new and the previous system" },
+  { name: "confirm-receipt", phase: "confirm", goals: ENDED, title: "write the receipt" },
   { name: "confirm-disarm", phase: "confirm", goals: KEPT, title: "disarm the timer" },
   { name: "confirm-prune", phase: "confirm", goals: DEFAULT, title: "remove generations beyond the limit" },
   { name: "revert-halt", phase: "revert", goals: KEPT, title: "stop the executor" },
@@ -173,6 +193,7 @@ export function stepsOf(phase: TransactionStep["phase"], goal: TransactionGoal):
  * - `awaiting-boot`: goal `reboot`: the host goes down, and has not booted yet.
  * - `awaiting-confirm`: active and healthy; the timer runs, nothing of ours is resident.
  * - `confirming`: the deployer has confirmed; the profile is about to move or has moved.
+ * - `temporary`: confirmed; a timer returns the host when the time is over. It does not keep others from beginning.
  * - `reverting`: on the way back to the recorded previous system.
  * - the rest are final and have a receipt.
  */
@@ -183,6 +204,7 @@ export type TransactionState =
   | "checking"
   | "awaiting-confirm"
   | "confirming"
+  | "temporary"
   | "reverting"
   | TransactionOutcome;
 
@@ -215,7 +237,14 @@ export function isFinal(state: TransactionState): state is TransactionOutcome {
 /** Why a transaction went back. */
 export interface RevertReason {
   readonly kind:
-    "step-failed" | "units-failed" | "health-failed" | "deadline" | "requested" | "reboot" | "executor-lost";
+    | "step-failed"
+    | "units-failed"
+    | "health-failed"
+    | "deadline"
+    | "expired"
+    | "requested"
+    | "reboot"
+    | "executor-lost";
   readonly step?: StepName;
   /** One sentence for people. */
   readonly message: string;
@@ -260,7 +289,7 @@ export type JournalEvent =
   | { readonly kind: "step"; readonly step: StepName; readonly event: "failed"; readonly message: string }
   | { readonly kind: "state"; readonly state: TransactionState; readonly reason?: RevertReason }
   /** When the host will return by itself, in seconds since boot (`uptimeMs / 1000`). */
-  | { readonly kind: "deadline"; readonly atSeconds: number }
+  | { readonly kind: "deadline"; readonly atSeconds: number; readonly isExpiry?: true }
   | { readonly kind: "units"; readonly direction: "forward" | "back"; readonly units: UnitPlan }
   /** Units that were active, and that had failed, before anything was stopped; the way back restores them. */
   | { readonly kind: "active-units"; readonly units: readonly string[]; readonly failed: readonly string[] }

@@ -45,7 +45,7 @@ const ACTIVE_STATES = new Set(["active", "activating", "reloading"]);
 
 /** Never touched: sessions, what systemd makes itself, the units that carry a transaction. */
 const UNTOUCHED =
-  /^(?:session-.*\.scope|user(?:-runtime-dir)?@.*\.service|init\.scope|-\.(?:mount|slice)|pristine-(?:transaction|rollback|revert|deadline)\..*)$/;
+  /^(?:session-.*\.scope|user(?:-runtime-dir)?@.*\.service|init\.scope|-\.(?:mount|slice)|pristine-(?:transaction|rollback|revert|deadline|expiry)\..*)$/;
 
 /** What a mount is of: a remount would change none of these, and say nothing. */
 const MOUNTED_KEYS: readonly string[] = ["What", "Type"];

@@ -349,6 +349,41 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     assert.equal(await web1.sh("ls -d /root/stray /var/stray /home/stray /srv/stray 2>/dev/null || true"), "");
   });
 
+  test("a temporary system is drift with an end, is gone by itself, and gives way to a deployment", async () => {
+    const page = await web1.page();
+    const undo = greet("For a while");
+    const before = (await web1.facts()).systems.system ?? "";
+    const outcome = (await fleet.deploy(["--temporary", "20s", "web1"]))["web1"];
+    assert.ok(outcome?.status === "temporary", JSON.stringify(outcome));
+    const confirmedAt = Date.now();
+    assert.equal(outcome.previous, before);
+    assert.ok(Math.abs(Date.parse(outcome.until) - confirmedAt - 20_000) < 10_000, outcome.until);
+    assert.match(await web1.page(), /For a while/);
+    const status = (await fleet.statuses())["web1"];
+    assert.equal(status?.asDeclared, false);
+    const [drift, ...others] = status.drift;
+    assert.deepEqual(others, []);
+    assert.ok(drift?.kind === "temporary");
+    assert.deepEqual([drift.previous, drift.operator.pid > 0], [before, true]);
+    const shown = (await fleet.run(["status", "web1", "--lab"], { exit: [2] })).stdout;
+    assert.match(
+      shown,
+      /web1 +temporary[^]*drift: runs \S+-system-web1 of \S+ until \S+ \S+, then \S+-system-web1 again/,
+    );
+    for (let tries = 0; (await web1.facts()).transaction !== null && tries < 60; tries++) await sleep(0.5);
+    assert.ok(Date.now() - confirmedAt > 10_000, "it lasted for its time");
+    await assertReturned(web1, before, "expired");
+    assert.equal(await web1.page(), page);
+
+    await fleet.deploy(["--temporary", "10m", "web1"]);
+    undo();
+    const replaced = await fleet.deploy(["web1"]);
+    assert.deepEqual(statusOf(replaced), { web1: "activated" });
+    assert.equal(await web1.sh("systemctl list-timers --all 'pristine-*' --no-legend"), "");
+    assert.equal(await web1.page(), page);
+    await assertAsDeclared();
+  });
+
   test("goal boot changes nothing now, and the next reboot runs it", async () => {
     greet("Good night");
     const before = await web1.facts();

@@ -12,6 +12,7 @@ import { execute } from "../../src/kit/executor.ts";
 import type { Host } from "../../src/kit/host.ts";
 import { KitError } from "../../src/kit/kit-error.ts";
 import { resume } from "../../src/kit/resume.ts";
+import { revertRun } from "../../src/kit/revert-run.ts";
 import { requestRevert, revert } from "../../src/kit/revert.ts";
 import { readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
 import {
@@ -64,6 +65,7 @@ function planOf(system: string, goal: TransactionGoal = "switch", id = "t1"): Tr
     system,
     operator: { user: "op", host: "desk", pid: 1 },
     reason: "deploy",
+    ...(goal === "temporary" ? { temporarySeconds: TEMPORARY_SECONDS } : {}),
     confirmTimeoutSeconds: 60,
     keepGenerations: 3,
     healthChecks: [
@@ -81,10 +83,8 @@ function settle(machine: FakeMachine, options: ProcessOptions = {}): void {
     const [, subcommand, id = ""] = command;
     try {
       if (subcommand === "run") execute(host, id);
-      else if (subcommand === "revert-run") {
-        const reason = { kind: "deadline", message: "nobody confirmed" } as const;
-        revert(host, TransactionRecord.openKnown(host, id), { reason });
-      } else if (subcommand === "resume") resume(host);
+      else if (subcommand === "revert-run") revertRun(host, id, command[3]);
+      else if (subcommand === "resume") resume(host);
       else throw new Error(`unknown command ${command.join(" ")}`);
     } catch (error) {
       if (!(error instanceof Killed)) throw error;
@@ -104,6 +104,9 @@ function attempt(action: () => void): "done" | "killed" {
     return "killed";
   }
 }
+
+/** Less than `passTime` lets pass. */
+const TEMPORARY_SECONDS = 900;
 
 function passTime(machine: FakeMachine): void {
   machine.nowMs += 1_000_000;
@@ -166,7 +169,7 @@ suite("a transaction goes its way", () => {
       "start added.service",
     ]);
     const receipt = confirm(processOn(machine), "t1");
-    assert.equal(receipt.outcome, "confirmed");
+    assert.equal(receipt?.outcome, "confirmed");
     assert.equal(receipt.generation, 2);
     assert.equal(profile(machine), NEW);
     assert.equal(machine.timers.size, 0);
@@ -237,7 +240,7 @@ suite("a transaction goes its way", () => {
     assert.throws(() => requestRevert(processOn(machine), "t0"), { name: "KitError", message: /knows no transaction/ });
     settle(machine);
     assertRuns(machine, NEW);
-    assert.equal(confirm(processOn(machine), "t2").outcome, "confirmed");
+    assert.equal(confirm(processOn(machine), "t2")?.outcome, "confirmed");
   });
 
   test("a return asked for after a reboot finds that the reboot was one", () => {
@@ -255,7 +258,7 @@ suite("a transaction goes its way", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(NEW, "test"));
     settle(machine);
-    assert.equal(confirm(processOn(machine), "t1").outcome, "tested");
+    assert.equal(confirm(processOn(machine), "t1")?.outcome, "tested");
     passTime(machine);
     assertRuns(machine, NEW);
     assert.equal(profile(machine), OLD);
@@ -264,12 +267,68 @@ suite("a transaction goes its way", () => {
     assertRuns(machine, OLD);
   });
 
+  test("a temporary system is gone by itself when its time is over", () => {
+    const machine = temporary();
+    const record = TransactionRecord.openKnown(processOn(machine), "t1");
+    assert.equal(record.state, "temporary");
+    assert.equal(record.status().revertsInSeconds, TEMPORARY_SECONDS);
+    assertRuns(machine, NEW);
+    assertNeverStranded(machine);
+    machine.nowMs += 100_000;
+    settle(machine);
+    assert.equal(confirm(processOn(machine), "t1"), undefined, "confirming twice is harmless");
+    assertRuns(machine, NEW);
+    assert.deepEqual([...machine.timers.keys()], ["pristine-expiry"]);
+    passTime(machine);
+    assertRuns(machine, OLD);
+    assert.equal(profile(machine), OLD);
+    const receipt = receiptOf(machine);
+    assert.deepEqual([receipt?.outcome, receipt?.reason?.kind], ["reverted", "expired"]);
+    assert.deepEqual([...machine.timers.keys()], []);
+    assertCanDeploy(machine);
+  });
+
+  test("a temporary system survives no reboot, and can be ended early", () => {
+    const rebooted = temporary();
+    rebooted.powerCut();
+    assertRuns(rebooted, OLD);
+    assert.equal(openUnfinished(processOn(rebooted)), undefined);
+    assert.match(receiptOf(rebooted)?.reason?.message ?? "", /during its temporary system/);
+    const ended = temporary();
+    requestRevert(processOn(ended), "t1");
+    settle(ended);
+    assertRuns(ended, OLD);
+    assert.equal(receiptOf(ended)?.reason?.kind, "requested");
+  });
+
+  test("a deployment takes over from a temporary system: what fails then returns to the one before it", () => {
+    for (const [system, expected] of [
+      [OLD, OLD],
+      [NEW, NEW],
+      [BAD, OLD],
+    ] as const) {
+      const machine = temporary();
+      const stale = { ...planOf(system, "switch", "t2"), expectedPrevious: OLD };
+      assert.throws(() => begin(processOn(machine), stale), { message: /the plan was made against/ });
+      begin(processOn(machine), { ...stale, expectedPrevious: NEW });
+      assertNeverStranded(machine);
+      settle(machine);
+      if (system !== BAD) assert.equal(confirm(processOn(machine), "t2")?.outcome, "confirmed");
+      assertRuns(machine, expected);
+      assert.equal(receiptOf(machine)?.outcome, "superseded");
+      passTime(machine);
+      assertRuns(machine, expected);
+      assert.equal(profile(machine), expected);
+      assert.deepEqual([...machine.timers.keys()], []);
+    }
+  });
+
   test("boot activates nothing and moves the boot default when confirmed", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(NEW, "boot"));
     settle(machine);
     assert.equal(profile(machine), OLD);
-    assert.equal(confirm(processOn(machine), "t1").outcome, "confirmed");
+    assert.equal(confirm(processOn(machine), "t1")?.outcome, "confirmed");
     assertRuns(machine, OLD);
     assert.deepEqual(machine.log, []);
     machine.powerCut();
@@ -283,7 +342,7 @@ suite("a transaction goes its way", () => {
     assertRuns(machine, NEW);
     assert.equal(profile(machine), OLD);
     const receipt = confirm(processOn(machine), "t1");
-    assert.equal(receipt.outcome, "confirmed");
+    assert.equal(receipt?.outcome, "confirmed");
     assert.equal(receipt.generation, 2);
     assert.equal(profile(machine), NEW);
     passTime(machine);
@@ -455,6 +514,13 @@ const settled = (goal: TransactionGoal): FakeMachine => {
   return machine;
 };
 
+/** A host with a temporary system that is confirmed. */
+function temporary(): FakeMachine {
+  const machine = settled("temporary");
+  confirm(processOn(machine), "t1");
+  return machine;
+}
+
 /** A host that has gone down for the reboot, and comes up. */
 const booting = (): FakeMachine => {
   const machine = begun("reboot");
@@ -472,8 +538,8 @@ const runUnit = (machine: FakeMachine, unit: string, options: ProcessOptions, ru
 };
 
 interface Phase {
-  readonly goal: "switch" | "reboot";
-  readonly name: "begin" | "activate" | "resume" | "confirm" | "revert";
+  readonly goal: "switch" | "temporary" | "reboot";
+  readonly name: "begin" | "activate" | "resume" | "confirm" | "expire" | "revert";
   /** Whose steps it goes through, all or some. */
   readonly steps: readonly StepName[];
   readonly prepare: () => FakeMachine;
@@ -482,72 +548,92 @@ interface Phase {
   readonly restart?: readonly [unit: string, ...command: string[]];
 }
 
-const PHASES: readonly Phase[] = (["switch", "reboot"] as const).flatMap((goal): Phase[] => {
-  const activateSteps = stepsOf("activate", goal);
-  const inFirstBoot = activateSteps.slice(0, activateSteps.indexOf("reboot"));
-  return [
-    {
-      goal,
-      name: "begin",
-      steps: stepsOf("begin", goal),
-      prepare: newMachine,
-      run: (machine, options) => void attempt(() => begin(processOn(machine, options), planOf(NEW, goal))),
-    },
-    {
-      goal,
-      name: "activate",
-      steps: goal === "reboot" ? inFirstBoot : activateSteps,
-      prepare: () => begun(goal),
-      run: (machine, options) => {
-        runUnit(machine, "pristine-transaction.service", options, (host) => {
-          execute(host, "t1");
-        });
+/** Up to its confirmation a temporary system is as any other. */
+const PHASES: readonly Phase[] = (["switch", "temporary", "reboot"] as const)
+  .flatMap((goal): Phase[] => {
+    const activateSteps = stepsOf("activate", goal);
+    const inFirstBoot = activateSteps.slice(0, activateSteps.indexOf("reboot"));
+    return [
+      {
+        goal,
+        name: "begin",
+        steps: stepsOf("begin", goal),
+        prepare: newMachine,
+        run: (machine, options) => void attempt(() => begin(processOn(machine, options), planOf(NEW, goal))),
       },
-      restart: ["pristine-transaction.service", "kit", "run", "t1"],
-    },
-    ...(goal === "reboot"
-      ? [
-          {
-            goal,
-            name: "resume" as const,
-            steps: activateSteps.slice(inFirstBoot.length + 1),
-            prepare: booting,
-            run: (machine: FakeMachine, options: ProcessOptions) => {
-              machine.processes.clear();
-              runUnit(machine, "pristine-resume.service", options, (host) => {
-                resume(host);
-                execute(host, "t1");
-              });
+      {
+        goal,
+        name: "activate",
+        steps: goal === "reboot" ? inFirstBoot : activateSteps,
+        prepare: () => begun(goal),
+        run: (machine, options) => {
+          runUnit(machine, "pristine-transaction.service", options, (host) => {
+            execute(host, "t1");
+          });
+        },
+        restart: ["pristine-transaction.service", "kit", "run", "t1"],
+      },
+      ...(goal === "reboot"
+        ? [
+            {
+              goal,
+              name: "resume" as const,
+              steps: activateSteps.slice(inFirstBoot.length + 1),
+              prepare: booting,
+              run: (machine: FakeMachine, options: ProcessOptions) => {
+                machine.processes.clear();
+                runUnit(machine, "pristine-resume.service", options, (host) => {
+                  resume(host);
+                  execute(host, "t1");
+                });
+              },
+              restart: ["pristine-resume.service", "kit", "resume"] as const,
             },
-            restart: ["pristine-resume.service", "kit", "resume"] as const,
-          },
-        ]
-      : []),
-    {
-      goal,
-      name: "confirm",
-      steps: stepsOf("confirm", goal),
-      prepare: () => settled(goal),
-      run: (machine, options) => void attempt(() => confirm(processOn(machine, options), "t1")),
-    },
-    {
-      goal,
-      name: "revert",
-      steps: stepsOf("revert", goal),
-      prepare: () => settled(goal),
-      run: (machine, options) => {
-        const host = processOn(machine, options);
-        const reason = { kind: "requested", message: "asked" } as const;
-        attempt(() => void revert(host, TransactionRecord.openKnown(host, "t1"), { reason }));
+          ]
+        : []),
+      ...(goal === "temporary"
+        ? [
+            {
+              goal,
+              name: "expire" as const,
+              steps: stepsOf("revert", goal),
+              prepare: temporary,
+              run: (machine: FakeMachine, options: ProcessOptions) => {
+                runUnit(machine, "pristine-expiry.service", options, (host) => {
+                  revertRun(host, "t1", "expired");
+                });
+              },
+              restart: ["pristine-expiry.service", "kit", "revert-run", "t1", "expired"] as const,
+            },
+          ]
+        : []),
+      {
+        goal,
+        name: "confirm",
+        steps: stepsOf("confirm", goal),
+        prepare: () => settled(goal),
+        run: (machine, options) => void attempt(() => confirm(processOn(machine, options), "t1")),
       },
-      restart: ["pristine-rollback.service", "kit", "revert-run", "t1"],
-    },
-  ];
-});
+      {
+        goal,
+        name: "revert",
+        steps: stepsOf("revert", goal),
+        prepare: () => settled(goal),
+        run: (machine, options) => {
+          const host = processOn(machine, options);
+          const reason = { kind: "requested", message: "asked" } as const;
+          attempt(() => void revert(host, TransactionRecord.openKnown(host, "t1"), { reason }));
+        },
+        restart: ["pristine-rollback.service", "kit", "revert-run", "t1"],
+      },
+    ];
+  })
+  .filter(({ goal, name }) => goal !== "temporary" || name === "confirm" || name === "expire");
 
 /** Disarming and pruning come after the journal has ended; what is left by a reboot is concluded after that. */
 const WITHOUT_RECORDS: Readonly<Record<Phase["goal"], readonly StepName[]>> = {
   switch: ["confirm-disarm", "confirm-prune", "revert-disarm"],
+  temporary: ["revert-disarm"],
   reboot: ["confirm-disarm", "confirm-prune", "revert-disarm", "revert-roots", "revert-receipt"],
 };
 
@@ -584,6 +670,8 @@ for (const phase of PHASES) {
         assertNeverStranded(machine);
         passTime(machine);
         assertNeverStranded(machine);
+        // A confirmation that the timer has finished begins the time of a temporary system.
+        if (phase.goal === "temporary") passTime(machine);
         if (phase.goal === "reboot") openUnfinished(processOn(machine));
         const record = TransactionRecord.open(processOn(machine), "t1");
         if (record === undefined || !isFinal(record.state)) {
@@ -631,7 +719,7 @@ for (const phase of PHASES) {
           begin(processOn(machine), planOf(NEW, phase.goal));
           settle(machine);
           assertRuns(machine, NEW);
-          assert.equal(confirm(processOn(machine), "t1").outcome, "confirmed");
+          assert.equal(confirm(processOn(machine), "t1")?.outcome, "confirmed");
         });
       }
     });
@@ -648,7 +736,7 @@ for (const phase of PHASES) {
           begin(processOn(machine), planOf(BAD, "switch", "t2"));
           settle(machine);
           assert.equal(receiptOf(machine, "t2")?.outcome, "reverted");
-          if (confirmed === NEW) assertRuns(machine, NEW);
+          if (confirmed === NEW || phase.goal === "temporary") assertRuns(machine, confirmed ?? "");
           assert.equal(profile(machine), confirmed);
         });
       }
@@ -700,6 +788,25 @@ for (const phase of PHASES) {
     });
   }
 }
+
+suite("what takes over from a temporary system is killed", () => {
+  const takeOver = (machine: FakeMachine, options: ProcessOptions): void =>
+    void attempt(() => begin(processOn(machine, options), planOf(NEW, "switch", "heir")));
+  for (const cut of effectsOf(temporary, takeOver)) {
+    test(`${cut.name} (${cut.index})`, () => {
+      const machine = temporary();
+      takeOver(machine, killAt(cut));
+      assertNeverStranded(machine);
+      settle(machine);
+      assertNeverStranded(machine);
+      passTime(machine);
+      // Also when nobody is left who would end what took over.
+      assertRuns(machine, OLD);
+      assert.equal(profile(machine), OLD);
+      assertCanDeploy(machine);
+    });
+  }
+});
 
 suite("the disk fills up", () => {
   for (const ballastWrites of [1000, 0]) {

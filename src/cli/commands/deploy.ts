@@ -8,9 +8,12 @@ import { TRANSACTION_GOALS, type TransactionGoal } from "../../machine/transacti
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
 import type { RolloutFlags } from "../deploy-flow.ts";
 import type { PlanOptions as PlanView } from "../render/plan.ts";
-import { durationMsOf, requireApproval } from "../option-values.ts";
+import { durationMsOf, requireApproval, timeSpanOf } from "../option-values.ts";
 import { action, type Session } from "../session.ts";
 import { collect, onOption } from "../host-option.ts";
+
+/** `temporary` has an option of its own, which says how long. */
+const GOALS = TRANSACTION_GOALS.filter((goal) => goal !== "temporary");
 
 interface PlanFlags {
   readonly on: string[];
@@ -23,6 +26,7 @@ interface DeployFlags extends PlanFlags, RolloutFlags {
   readonly yes?: boolean;
   readonly confirmTimeout?: string;
   readonly ignoreInhibitors?: boolean;
+  readonly temporary?: string;
   readonly plan?: string;
   readonly resume?: string | true;
 }
@@ -87,6 +91,7 @@ export function registerDeploy(program: Command): void {
           "  boot          activate at the next reboot\n" +
           "  reboot        reboot into it now, once; without confirmation after that the host reboots into the system before\n" +
           "  dry-activate  only say what would be done to units\n\n" +
+          "With --temporary the systems are activated for a time, and then each host returns by itself, as it does at a reboot; 'pristine status' says until when and by whom, and the next deployment takes their place. 'pristine rollback' ends it early.\n\n" +
           "Waves: hosts of a later wave begin when the earlier one is finished. The fleet declares them (meta.rollout, deployment.wave), or --wave does. On failure 'halt' leaves hosts that have not begun as they are, 'rollBackWave' also takes back what the wave has changed, and 'continue' goes on; with waves 'halt' is the default.\n\n" +
           "A host that is not reached becomes pending: 'pristine converge' brings it the newest plan when it is back. A deployment that was interrupted, also by a power cut, goes on with --resume.",
       )
@@ -96,6 +101,10 @@ export function registerDeploy(program: Command): void {
     .option(
       "--confirm-timeout <seconds>",
       "how long a host waits for confirmation before it returns (default: as declared)",
+    )
+    .option(
+      "--temporary <time>",
+      "let the systems run for this long only (90s, 30m, 2h, 1d), then return by themselves",
     )
     .option("--ignore-inhibitors", "go on although the systems' switch inhibitors differ")
     .option("--plan <file>", "execute exactly this plan of 'pristine plan --out', or refuse; asks nothing")
@@ -111,7 +120,8 @@ export function registerDeploy(program: Command): void {
       }),
     )
     .action(
-      action(async (session, names: string[], flags: DeployFlags) => {
+      action(async (session, names: string[], given: DeployFlags) => {
+        const flags = withTemporary(given);
         const { approvedOf, makePlan } = await import("../deploy-flow.ts");
         const { beginRollout, deployPlanFile, executeRollout, resumeRollout } = await import("../rollout-flow.ts");
         refuseTogether(names, flags);
@@ -227,7 +237,7 @@ export function registerDeploy(program: Command): void {
 function withPlanOptions(command: Command): Command {
   return command
     .addOption(onOption())
-    .addOption(new Option("--goal <goal>", "what becomes of the systems").choices(TRANSACTION_GOALS).default("switch"))
+    .addOption(new Option("--goal <goal>", "what becomes of the systems").choices(GOALS).default("switch"))
     .option("--parallel <count>", "how many hosts at once (default: as declared, else 10)")
     .option("--adopt", "take over hosts that were deployed under another name or by another fleet");
 }
@@ -247,6 +257,14 @@ function withRolloutOptions(command: Command): Command {
       new Option("--on-failure <policy>", "what a failing host means for the others").choices(FAILURE_POLICIES),
     )
     .option("--pending-for <seconds>", "how long a host that is not reached stays pending; 0: not at all");
+}
+
+/** What `--temporary` means: a goal of its own, which is checked before anything is done. */
+function withTemporary(flags: DeployFlags): DeployFlags {
+  if (flags.temporary === undefined) return flags;
+  const other = flags.goal !== "switch" ? `--goal ${flags.goal}` : flags.plan !== undefined ? "--plan" : undefined;
+  if (other !== undefined) throw new OperationError("USAGE", `--temporary and ${other} exclude each other`);
+  return { ...flags, goal: "temporary", temporarySeconds: timeSpanOf("--temporary", flags.temporary) };
 }
 
 /** A plan in a file and an interrupted rollout have their hosts and their order already. */

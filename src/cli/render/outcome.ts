@@ -19,6 +19,8 @@ export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" 
       };
     case "tested":
       return { text: `active until the next reboot${copied}`, mark: "ok" };
+    case "temporary":
+      return { text: `active until ${timeText(outcome.until)}, then back by itself${copied}`, mark: "ok" };
     case "planned":
       return { text: `would change ${renderCount(outcome.units.changes.length, "unit")}`, mark: "info" };
     case "unchanged":
@@ -42,8 +44,12 @@ export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" 
   }
 }
 
+function timeText(iso: string): string {
+  return `${iso.slice(0, 16).replace("T", " ")} UTC`;
+}
+
 function pendingText(until: string | undefined): string {
-  return until === undefined ? "" : `, pending until ${until.slice(0, 16).replace("T", " ")}`;
+  return until === undefined ? "" : `, pending until ${timeText(until)}`;
 }
 
 export function renderSummary(

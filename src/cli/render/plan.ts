@@ -5,6 +5,7 @@ import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
 import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
 import type { SystemObject } from "../../machine/system-object.ts";
 import { describeInhibitor } from "../../machine/switch-inhibitors.ts";
+import type { TransactionGoal } from "../../machine/transaction.ts";
 import { unitActions } from "../../machine/unit-plan.ts";
 import { safeText } from "./safe-text.ts";
 import { renderBytes, renderCount } from "./table.ts";
@@ -26,7 +27,7 @@ export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOpt
   const lines: string[] = [];
   const unchanged = plan.hosts.filter((host) => host.state === "unchanged").map((host) => host.host.name);
   for (const host of plan.hosts) {
-    if (host.state !== "unchanged") lines.push(...renderHost(host, terminal, options), "");
+    if (host.state !== "unchanged") lines.push(...renderHost(host, plan.goal, terminal, options), "");
   }
   if (unchanged.length > 0) lines.push(`${bold(unchanged.join(", "))}: unchanged`);
   const { waves = [] } = options;
@@ -35,13 +36,19 @@ export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOpt
   if (changing.length > 0) {
     const bytes = changing.reduce((sum, host) => sum + (host.copy?.bytes ?? 0), 0);
     lines.push(
-      `${renderCount(changing.length, "host")} to ${plan.goal}, ${renderBytes(bytes)} to copy, plan ${dim(plan.hash.slice(0, 12))}`,
+      `${renderCount(changing.length, "host")} to ${plan.goal === "temporary" ? "change temporarily" : plan.goal}, ${renderBytes(bytes)} to copy, plan ${dim(plan.hash.slice(0, 12))}`,
     );
   }
   return lines;
 }
 
-function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): string[] {
+/** Goals that switch nothing that runs say when the system is in force. */
+const WHEN: Partial<Record<TransactionGoal, string>> = {
+  boot: "the next one brings the system",
+  reboot: "the host is rebooted into the system",
+};
+
+function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, options: PlanOptions): string[] {
   const { bold, dim, red, yellow } = terminal.colors;
   const name = bold(plan.host.name);
   if (plan.error !== undefined) {
@@ -60,7 +67,8 @@ function renderHost(plan: HostPlan, terminal: Terminal, options: PlanOptions): s
     );
   if (full)
     lines.push(...(copy?.paths ?? []).map(({ path, bytes }) => dim(`    ${basename(path)} ${renderBytes(bytes)}`)));
-  for (const { message } of reboot) lines.push(`  ${yellow("reboot")}    ${safeText(message)}`);
+  const reasons = [...(WHEN[goal] === undefined ? [] : [WHEN[goal]]), ...reboot.map(({ message }) => message)];
+  for (const message of reasons) lines.push(`  ${yellow("reboot")}    ${safeText(message)}`);
   for (const inhibitor of diff?.inhibitors ?? []) {
     lines.push(
       `  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there (--goal reboot)`,

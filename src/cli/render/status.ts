@@ -91,7 +91,7 @@ function detailsOf(
     details.push(safeText(`transaction of ${operator.user}@${operator.host}: ${state}${back}`));
   }
   const receipt = facts?.lastReceipt;
-  if (receipt !== null && receipt !== undefined && receipt.reason !== undefined) {
+  if (receipt?.reason !== undefined && receipt.reason.kind !== "expired") {
     details.push(safeText(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`));
   }
   for (const result of status.health)
@@ -105,6 +105,8 @@ function describeDrift(drift: Drift): string {
   switch (drift.kind) {
     case "running-not-default":
       return `runs ${basename(drift.running)}, but would boot ${basename(drift.default ?? "nothing")}`;
+    case "temporary":
+      return `runs ${basename(drift.running)} of ${drift.operator.user}@${drift.operator.host} until ${drift.until.slice(0, 19).replace("T", " ")}, then ${basename(drift.previous)} again`;
     case "half-activated":
       return `/system names ${basename(drift.system)}, but ${basename(drift.activated ?? "nothing")} was activated last`;
     case "unit-override":

@@ -4,10 +4,14 @@
  */
 
 import type { Clock } from "../../base/clock.ts";
+import type { TransactionGoal } from "../../machine/transaction.ts";
 import { stateDirectory } from "../../system/directories.ts";
 import { ensureDirectory, namesIn, readTextIfPresent, removeFile, writeFileAtomic } from "../../system/files.ts";
 import type { HostOutcome } from "../outcome.ts";
 import type { ApprovedHost, RolloutRecord } from "./rollout-record.ts";
+
+/** Goals that a host can wait for: what lasts. */
+export const CAN_WAIT: ReadonlySet<TransactionGoal> = new Set(["switch", "boot", "reboot"]);
 
 /** What a host is to get. */
 export interface PendingHost {
@@ -57,7 +61,7 @@ export class PendingHosts {
 
   /** A host that was not reached waits for this plan; one that was needs no older plan any more. */
   async note(rollout: RolloutRecord, approved: ApprovedHost, outcome: HostOutcome): Promise<string | undefined> {
-    if (rollout.goal === "dry-activate" || rollout.goal === "test" || outcome.status === "skipped") return undefined;
+    if (!CAN_WAIT.has(rollout.goal) || outcome.status === "skipped") return undefined;
     if (outcome.status === "unreachable" && rollout.policy.pendingSeconds > 0 && approved.system !== undefined) {
       return await this.put(rollout, approved);
     }

@@ -26,6 +26,8 @@ export interface ApprovedPlan {
   readonly version: 1;
   readonly fleet: string;
   readonly goal: TransactionGoal;
+  /** Goal `temporary`: how long. */
+  readonly temporarySeconds?: number;
   /** Why, for the hosts' records. */
   readonly reason: string;
   readonly planHash: string;
@@ -61,17 +63,19 @@ export function approvedPlan(
     readonly reason: string;
     readonly policy: RolloutPolicy;
     readonly adopt: boolean;
+    readonly temporarySeconds?: number | undefined;
     /** The full store path of the kit for a host. */
     readonly kitOf: (host: HostInventory) => string;
   },
 ): ApprovedPlan {
-  const { fleet, reason, policy, adopt, kitOf } = options;
+  const { fleet, reason, policy, adopt, temporarySeconds, kitOf } = options;
   const { waves: _waves, canaries: _canaries, ...kept } = policy;
   const members = plan.hosts.map(({ host }) => host);
   return {
     version: 1,
     fleet,
     goal: plan.goal,
+    ...(temporarySeconds === undefined ? {} : { temporarySeconds }),
     reason,
     planHash: plan.hash,
     policy: kept,

@@ -131,8 +131,8 @@ let
       throw "`meta.name' of ${where} must be a short word of lower-case letters, digits and dashes."
     else if meta.base or "debian" != "debian" then
       throw "`meta.base' of ${where} is ${lib.moduleErrors.showValue meta.base}; the only base there is so far is \"debian\"."
-    else if !architectures ? ${meta.architecture or "amd64"} then
-      throw "`meta.architecture' of ${where} is '${toString meta.architecture}'; known are ${lib.concatStringsSep ", " (attrNames architectures)}."
+    else if !builtins.elem (meta.architecture or "amd64") (attrNames architectures) then
+      throw "`meta.architecture' of ${where} is ${lib.moduleErrors.showValue meta.architecture}; known are ${lib.concatStringsSep ", " (attrNames architectures)}."
     else
       builtins.deepSeq rollout (
         meta

@@ -36,7 +36,7 @@ in
         description = "The user to log in as.";
       };
       port = mkOption {
-        type = types.port;
+        type = types.ints.between 1 65535;
         default = 22;
         description = "The port of the host's ssh server.";
       };

@@ -53,12 +53,13 @@ function concurrency(flags: { readonly parallel?: string | undefined }): number 
 export async function makePlan(
   session: Session,
   names: readonly string[],
-  flags: PlanFlags & Pick<RolloutFlags, "pendingFor">,
+  flags: PlanFlags & Pick<RolloutFlags, "pendingFor" | "wave">,
   use: (plan: FleetPlan, sessions: Sessions, context: FleetContext) => Promise<number>,
 ): Promise<number> {
   const concurrencyMax = concurrency(flags) ?? CONCURRENCY_DEFAULT;
   const confirmTimeoutSeconds = confirmTimeout(flags);
   const opened = withConfirmTimeout(await openFleet(session, names, { on: flags.on }), confirmTimeoutSeconds);
+  wavePatterns(opened, flags);
   return withSessions(session, opened, async (sessions) => {
     const looked = await preflight(session, opened, sessions, flags, { needsRoom: true });
     // What a host is to get that is not reached waits for it.
@@ -192,15 +193,21 @@ function pendingSecondsOf({ inventory }: FleetContext, { pendingFor }: Pick<Roll
   return inventory.rollout.pendingFor ?? PENDING_SECONDS_DEFAULT;
 }
 
+/** The waves as declared, or as the command line has them. */
+function wavePatterns({ inventory }: FleetContext, flags: Pick<RolloutFlags, "wave">): readonly (readonly string[])[] {
+  const given = flags.wave?.map((text) => parsePatterns([text])) ?? [];
+  const waves = given.length > 0 ? given : (inventory.rollout.waves ?? []).map((wave) => [wave].flat());
+  // A pattern that fits nothing is a mistake, also when other hosts are meant this time.
+  for (const patterns of waves) selectHosts(inventory.hosts, patterns);
+  return waves;
+}
+
 /** What is approved of a plan, with the order that the fleet or the command line declares. */
 export function approvedOf(plan: FleetPlan, context: FleetContext, flags: RolloutFlags, reason: string): ApprovedPlan {
-  const { name, rollout: declared, hosts } = context.inventory;
+  const { name, rollout: declared } = context.inventory;
   const count = (option: string, text: string | undefined): number | undefined =>
     text === undefined ? undefined : wholeNumberOf(option, text, { min: 0 });
-  const given = flags.wave?.map((text) => parsePatterns([text])) ?? [];
-  const waves = given.length > 0 ? given : (declared.waves ?? []).map((wave) => [wave].flat());
-  // A pattern that fits nothing is a mistake, also when other hosts are meant this time.
-  for (const patterns of waves) selectHosts(hosts, patterns);
+  const waves = wavePatterns(context, flags);
   const canaries = count("--canaries", flags.canaries) ?? declared.canaries ?? 0;
   const isStaged =
     wavesOf(

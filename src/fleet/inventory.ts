@@ -227,7 +227,7 @@ export function outputOf(raw: RawOutput): DerivationOutput {
 }
 
 /** The fleet, and each host by itself, so that a change costs the hosts that saw it. */
-function inventoryExpression(file: string, systems: SystemsWanted): string {
+export function inventoryExpression(file: string, systems: SystemsWanted): string {
   const wanted =
     systems === "all"
       ? "_: true"

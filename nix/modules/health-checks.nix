@@ -81,8 +81,24 @@ let
         default = 2;
         description = "Seconds between attempts.";
       };
+      every = mkOption {
+        type = types.nullOr (types.ints.between 5 86400);
+        default = null;
+        example = 60;
+        description = "How many seconds pass between two runs by the host itself, as the timer `pristine-check-<name>`; null for none but those of deployments. The service of that name fails when the check does.";
+      };
     };
   };
+
+  ## Timers
+
+  timed = filterAttrs (name: check: check.every != null && match timedName name != null) checks;
+  timedName = "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}";
+  unitOf = name: "pristine-check-${name}";
+  # What deployments leave on the host; one that was booted and never deployed to has none.
+  kit = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit";
+  # Over what the kit allows itself, for starting and writing down.
+  graceSeconds = 30;
 
   given = check: filter (kind: check.${kind} != null) kindNames;
   isOfOneKind = check: length (given check) == 1;
@@ -112,6 +128,7 @@ let
       intervalSeconds = check.interval;
     }
     // optionalAttrs (check.settle != 0) { settleSeconds = check.settle; }
+    // optionalAttrs (check.every != null) { everySeconds = check.every; }
     // kinds.dataOf { inherit kind check; };
 
   # What keeps a check from ever running, or from ever succeeding.
@@ -143,9 +160,11 @@ let
     else
       when (check.timeout > deployment.confirmTimeout) "may take ${toString check.timeout} s, longer than the host waits for confirmation (deployment.confirmTimeout = ${toString deployment.confirmTimeout})"
       ++ when (!isRemote && firstAnswer > hostSecondsMax) "would have its first answer after ${toString firstAnswer} s (settle and timeout), and there are ${toString hostSecondsMax} s for it"
+      ++ when (check.every != null && match timedName name == null) "is run every ${toString check.every} s by a unit, whose name it cannot be a part of: letters, digits, dots, dashes and underscores, 64 at most"
       ++ optionals isRemote (
         when (!elem kind deployerKinds) "is run from the deployer, where no ${kind} of the host can be looked at: only ${concatStringsSep ", " deployerKinds} can be asked from there"
         ++ when (firstAnswer > deployment.confirmTimeout) "would have its first answer after ${toString firstAnswer} s (settle and timeout), and the host waits ${toString deployment.confirmTimeout} s for confirmation (deployment.confirmTimeout)"
+        ++ when (check.every != null) "is run from the deployer, which has no timer for it (every = ${toString check.every})"
         ++ when (asked == "localhost") "is run from the deployer and asks localhost, which is the deployer itself there: name the host as the deployer reaches it"
       )
       ++ optionals (kind == "http") (
@@ -245,6 +264,31 @@ in
     deployment.checkPlaces = lib.mapAttrs (name: _: placeOf name) checks;
     system.meta.healthChecks = checksFrom "host";
     deployment.deployerChecks = checksFrom "deployer";
+
+    systemd.services = lib.mapAttrs' (
+      name: check:
+      lib.nameValuePair (unitOf name) {
+        description = "Health check ${name}";
+        unitConfig.ConditionPathExists = kit;
+        serviceConfig = {
+          Type = "oneshot";
+          ExecStart = "${kit} check-run ${name}";
+          TimeoutStartSec = (check.retries + 1) * check.timeout + check.retries * check.interval + graceSeconds;
+        };
+      }
+    ) timed;
+    systemd.timers = lib.mapAttrs' (
+      name: check:
+      lib.nameValuePair (unitOf name) {
+        description = "Health check ${name} every ${toString check.every} s";
+        wantedBy = [ "timers.target" ];
+        timerConfig = {
+          OnActiveSec = check.every;
+          OnUnitActiveSec = check.every;
+          AccuracySec = 1;
+        };
+      }
+    ) timed;
 
     assertions = concatLists (
       mapAttrsToList (

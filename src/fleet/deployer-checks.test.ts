@@ -79,6 +79,8 @@ suite("checks from the deployer", () => {
     assert.equal(await seen(`localhost:${tls.port}`), "status 503");
     assert.match(await seen(`127.0.0.1:${tls.port}`), /does not match certificate's altnames/);
     assert.match(await seen(`127.0.0.1:${port}`), /SSL|wrong version|packet/);
+    const asShop = { url: `https://localhost:${tls.port}/`, requestHeaders: { Host: "shop" }, body: "for shop" };
+    assert.equal((await resultOf({ kind: "http", ...asShop })).message, "status 200");
     using other = await startTlsServer();
     assert.match(await seen(`localhost:${other.port}`), /certificate/);
   });

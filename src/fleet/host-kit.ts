@@ -5,6 +5,7 @@
  */
 
 import { OperationError } from "../base/errors.ts";
+import type { CheckHistoryAnswer } from "../machine/check-history.ts";
 import type { CheckAnswer, EphemeralAnswer, HistoryAnswer, HostFacts, StaleAnswer } from "../machine/facts.ts";
 import type {
   BeginAnswer,
@@ -121,6 +122,11 @@ export class HostKit {
   /** The units that use any of these packages, by their full store paths. */
   stale(packages: readonly string[], call: KitCall): Promise<StaleAnswer> {
     return this.#ask<StaleAnswer>(["stale"], { deadlineMs: FACTS_DEADLINE_MS, ...call }, JSON.stringify(packages));
+  }
+
+  /** What checks on timers have seen. */
+  checkHistory(call: KitCall): Promise<CheckHistoryAnswer> {
+    return this.#ask<CheckHistoryAnswer>(["check-history"], call);
   }
 
   ephemeral(call: KitCall): Promise<EphemeralAnswer> {

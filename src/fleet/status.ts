@@ -3,6 +3,7 @@
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import type { CheckAnswer, Drift, EphemeralAnswer, HostFacts } from "../machine/facts.ts";
+import type { CheckHistory } from "../machine/check-history.ts";
 import type { HealthResult } from "../machine/health-check.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { type DeploymentLog, deploymentLogOf } from "./deployment-log.ts";
@@ -139,6 +140,28 @@ export async function checkHosts(sessions: readonly HostSession[], signal: Abort
       failedUnits: [],
       error: error.message,
     }),
+  );
+}
+
+export interface HostCheckHistory {
+  readonly host: string;
+  readonly checks: readonly CheckHistory[];
+  readonly error?: string;
+}
+
+/** What the checks that hosts run by themselves have seen. */
+export async function checkHistoriesOf(
+  sessions: readonly HostSession[],
+  signal: AbortSignal,
+): Promise<HostCheckHistory[]> {
+  return askHosts<HostCheckHistory>(
+    sessions,
+    signal,
+    async (session) => ({
+      host: session.host.name,
+      checks: (await (await session.kit(signal)).checkHistory({ signal })).checks,
+    }),
+    (session, error) => ({ host: session.host.name, checks: [], error: error.message }),
   );
 }
 

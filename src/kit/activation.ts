@@ -181,10 +181,14 @@ function require(activation: Activation, name: LiveStep, outcome: Outcome, units
   );
 }
 
+/** The services of checks on timers fail when they find something unhealthy, which is told as health. */
+const TIMED_CHECK = /^pristine-check-.*\.service$/;
+
 /** Failed units, and those that fail and are restarted again and again. */
 export function failedUnits(states: readonly UnitState[]): string[] {
   return states
     .filter((state) => state.activeState === "failed" || state.subState === "auto-restart")
+    .filter((state) => !TIMED_CHECK.test(state.name))
     .map((state) => state.name)
     .sort();
 }

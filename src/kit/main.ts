@@ -14,8 +14,8 @@ import {
   type TransactionState,
 } from "../machine/transaction.ts";
 import type { CheckAnswer, EphemeralEntry, StaleAnswer } from "../machine/facts.ts";
+import type { CheckHistoryAnswer } from "../machine/check-history.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
-import { SystemObject } from "../machine/system-object.ts";
 import { failedUnits } from "./activation.ts";
 import { begin, parsePlan } from "./begin.ts";
 import { collectFacts } from "./collect-facts.ts";
@@ -32,7 +32,7 @@ import { resume } from "./resume.ts";
 import { requestRevert } from "./revert.ts";
 import { revertRun } from "./revert-run.ts";
 import type { FileStatus } from "./stray-search.ts";
-import { runningSystem } from "./systems.ts";
+import { declaredChecks, readHistories, runTimedCheck, withSince } from "./timed-check.ts";
 import { readLock, readReceipts, TransactionRecord } from "./transaction-record.ts";
 
 const LOCK_FILE = "/run/pristine/kit.lock";
@@ -43,6 +43,7 @@ const FOLLOW_SECONDS_MAX = 3600;
 /** A command that only asks does not wait longer than this for one that changes something. */
 const QUERY_LOCK_WAIT_SECONDS = 2;
 const LOCK_BUSY = 75;
+const UNHEALTHY = 4;
 /** How an exec ends when there is no such program, or when its libraries are missing. */
 const NOT_STARTED = 127;
 
@@ -61,6 +62,8 @@ const USAGE = `usage: pristine-kit COMMAND
   confirm ID                          make the new system the boot default
   revert ID [--reason KIND MESSAGE]   return to the recorded previous system
   check [< CHECKS]                    run health checks
+  check-run NAME                      run one of the running system, and note what it saw
+  check-history                       what was noted
   stale < PATHS                       units with processes that use store paths
   ephemeral                           what a reboot would erase
   status | history                    the unfinished transaction; all receipts`;
@@ -99,6 +102,11 @@ function main(): number {
       return 0;
     case "check":
       return check(host);
+    case "check-run":
+      return checkRun(host, argument(rest, "the name of a check"));
+    case "check-history":
+      print({ checks: readHistories(host) } satisfies CheckHistoryAnswer);
+      return 0;
     case "stale":
       print(stale(host));
       return 0;
@@ -122,9 +130,9 @@ function print(value: unknown): void {
   std.out.flush();
 }
 
-function argument(args: readonly string[]): string {
+function argument(args: readonly string[], what: string = "a transaction id"): string {
   const [value] = args;
-  if (value === undefined) throw new KitError("KIT_USAGE", "a transaction id is missing");
+  if (value === undefined) throw new KitError("KIT_USAGE", `${what} is missing`);
   return value;
 }
 
@@ -217,19 +225,28 @@ function answerOf(record: TransactionRecord, after: number): JournalAnswer {
 /** Checks come as JSON on standard input, or from the system that runs. */
 function check(host: Host): number {
   const input = std.in.readAsString().trim();
-  const system = runningSystem(host);
-  const declared = system === undefined ? [] : (new SystemObject(host.files, system).meta?.healthChecks ?? []);
-  const checks = input === "" ? declared : (JSON.parse(input) as HealthCheck[]);
-  const results = runHealthChecks(host, checks);
+  const checks = input === "" ? declaredChecks(host) : (JSON.parse(input) as HealthCheck[]);
+  const results = withSince(host, runHealthChecks(host, checks));
   const healthy = results.every((result) => result.healthy);
   print({ healthy, results, failedUnits: failedUnits(host.units.list()) } satisfies CheckAnswer);
-  return healthy ? 0 : 4;
+  return healthy ? 0 : UNHEALTHY;
 }
 
 /** Store paths come as a JSON list on standard input. */
 function stale(host: Host): StaleAnswer {
   const paths = new Set(JSON.parse(std.in.readAsString()) as string[]);
   return { units: host.units.stale((path) => paths.has(path)) };
+}
+
+/** For a timer's unit: a line for the journal, and the exit status by which the unit fails. */
+function checkRun(host: Host, name: string): number {
+  const result = runTimedCheck(host, name);
+  if (result === undefined) {
+    std.out.puts(`the running system has no health check '${name}'\n`);
+    return 0;
+  }
+  std.out.puts(`${result.healthy ? "healthy" : "unhealthy"}: ${result.message}\n`);
+  return result.healthy ? 0 : UNHEALTHY;
 }
 
 const KINDS: ReadonlyMap<number, EphemeralEntry["kind"]> = new Map([

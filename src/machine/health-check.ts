@@ -10,6 +10,13 @@ interface HealthCheckBase {
   readonly retries: number;
   /** The pause between attempts. */
   readonly intervalSeconds: number;
+  /** How often the host runs it by itself; never when absent. */
+  readonly everySeconds?: number;
+}
+
+/** How long a check may take that has settled. */
+export function secondsMaxOf({ timeoutSeconds, retries, intervalSeconds }: HealthCheckBase): number {
+  return (retries + 1) * timeoutSeconds + retries * intervalSeconds;
 }
 
 /** A text, or a POSIX extended regular expression that fits a part of it. */
@@ -75,6 +82,8 @@ export interface HealthResult {
   /** Where it was run when not on the host. */
   readonly from?: "deployer";
   readonly healthy: boolean;
+  /** Since when it is unhealthy, where the host's timers have seen it begin; ISO 8601 in UTC. */
+  readonly since?: string;
   readonly attempts: number;
   readonly milliseconds: number;
   /** Why the last attempt failed, or what it saw. */

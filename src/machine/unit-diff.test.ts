@@ -173,8 +173,8 @@ const TABLE: readonly Row[] = [
   },
   {
     name: "sessions and our own units are not touched",
-    old: { "user@0.service": SERVICE, "pristine-revert.service": SERVICE },
-    next: {},
+    old: { "user@0.service": SERVICE, "pristine-revert.service": SERVICE, "pristine-check-page.service": SERVICE },
+    next: { "pristine-check-page.service": OTHER },
     expected: {},
   },
 ];

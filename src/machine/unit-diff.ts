@@ -43,9 +43,9 @@ export interface UnitDiffInput {
 
 const ACTIVE_STATES = new Set(["active", "activating", "reloading"]);
 
-/** Never touched: sessions, what systemd makes itself, the units that carry a transaction. */
+/** Never touched: sessions, what systemd makes itself, the units that carry a transaction, a check that is being run. */
 const UNTOUCHED =
-  /^(?:session-.*\.scope|user(?:-runtime-dir)?@.*\.service|init\.scope|-\.(?:mount|slice)|pristine-(?:transaction|rollback|revert|deadline|expiry)\..*)$/;
+  /^(?:session-.*\.scope|user(?:-runtime-dir)?@.*\.service|init\.scope|-\.(?:mount|slice)|pristine-(?:transaction|rollback|revert|deadline|expiry)\..*|pristine-check-.*\.service)$/;
 
 /** What a mount is of: a remount would change none of these, and say nothing. */
 const MOUNTED_KEYS: readonly string[] = ["What", "Type"];

@@ -2,6 +2,7 @@
 
 import { request as requestPlain } from "node:http";
 import { request as requestTls } from "node:https";
+import { isIP } from "node:net";
 import { getCACertificates } from "node:tls";
 
 export interface HttpAnswer {
@@ -31,7 +32,7 @@ export async function askHttp(
     method: options.method ?? "GET",
     headers: { ...options.headers },
     signal: options.signal === undefined ? timeout : AbortSignal.any([options.signal, timeout]),
-    ...(isTls ? { ca: trusted() } : {}),
+    ...(isTls ? { ca: trusted(), servername: nameOf(url) } : {}),
   };
   return new Promise((resolve) => {
     const fail = (error?: Error): void =>
@@ -68,6 +69,12 @@ function pairsOf(raw: readonly string[]): [name: string, value: string][] {
 function reasonOf(error: Error | undefined): string {
   const first = error instanceof AggregateError ? (error.errors[0] as Error | undefined) : error;
   return first?.message ?? "the connection was closed without an answer";
+}
+
+/** Whom the certificate must be for: the URL says, whatever a header says; an address is not told to the server. */
+function nameOf(url: string): string {
+  const { hostname } = new URL(url);
+  return isIP(hostname.replace(/^\[|]$/g, "")) === 0 ? hostname : "";
 }
 
 let authorities: string[] | undefined;

@@ -12,6 +12,7 @@ import { labDown } from "../../src/lab/lab.ts";
 import { labPaths } from "../../src/lab/lab-names.ts";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
 import type { Side } from "../../src/fleet/compare.ts";
+import type { HostCheck, HostCheckHistory } from "../../src/fleet/status.ts";
 import type { SystemDiff } from "../../src/machine/system-diff.ts";
 import type { EphemeralAnswer } from "../../src/machine/facts.ts";
 import type { Receipt } from "../../src/machine/transaction.ts";
@@ -518,6 +519,85 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
       [["page", false]],
     );
     assert.match(await web1.page(), /Nobody confirms/);
+  });
+
+  test("a host that looks unhealthy from the deployer is asked to return, and says why", async () => {
+    const before = (await web1.facts()).systems.system ?? "";
+    greet("Seen from outside");
+    const declare = (body: string): (() => void) =>
+      fleet.edit(
+        "hosts/web1.nix",
+        "imports = [ ../web.nix ];",
+        `imports = [ ../web.nix ];
+        deployment.healthChecks.outside = {
+          runFrom = "deployer";
+          retries = 1;
+          http = { url = "http://${web1.lab.address}/"; body = "${body}"; };
+        };`,
+      );
+    const undo = declare("Good riddance");
+    const outcomes = await fleet.deploy(["web1", "--confirm-timeout", "120"], { exit: [2] });
+    assert.ok(outcomes["web1"]?.status === "rolled-back");
+    const receipt = await assertReturned(web1, before, "health-failed");
+    assert.match(receipt.reason?.message ?? "", /^health check 'outside' from the deployer failed: status 200, but/);
+    assert.equal(outcomes["web1"].reason, receipt.reason?.message);
+    const lasted = Date.parse(receipt.endedAt) - Date.parse(receipt.beganAt);
+    assert.ok(lasted < 100_000, `it returned after ${lasted} ms, by its timer`);
+    undo();
+    const undoRight = declare("Seen from outside");
+    assert.deepEqual(statusOf(await fleet.deploy(["web1"])), { web1: "activated" });
+    const { hosts } = await fleet.ask<{ hosts: HostCheck[] }>(["check", "web1", "--lab"]);
+    assert.deepEqual(
+      hosts[0]?.results.map(({ name, from, healthy }) => [name, from, healthy]),
+      [
+        ["page", undefined, true],
+        ["outside", "deployer", true],
+      ],
+    );
+    undoRight();
+    assert.deepEqual(statusOf(await fleet.deploy(["web1"])), { web1: "unchanged" }, "the host has no part of it");
+  });
+
+  test("a check on a timer is a unit that fails, keeps its history, and keeps nobody from deploying", async () => {
+    const undo = fleet.edit(
+      "hosts/web1.nix",
+      "imports = [ ../web.nix ];",
+      `imports = [ ../web.nix ];
+      deployment.healthChecks.flag = { command = [ "test" "-e" "/run/flag" ]; every = 5; retries = 0; };`,
+    );
+    await web1.sh("touch /run/flag");
+    assert.deepEqual(statusOf(await fleet.deploy(["web1"])), { web1: "activated" });
+    assert.match(await web1.sh("systemctl list-timers --no-pager 'pristine-check-*'"), /pristine-check-flag\.timer/);
+    const spans = async (): Promise<boolean[]> => {
+      const { hosts } = await fleet.ask<{ hosts: HostCheckHistory[] }>(["check", "web1", "--history", "--lab"]);
+      return hosts[0]?.checks.flatMap((check) => check.spans.map(({ healthy }) => healthy)) ?? [];
+    };
+    const until = async (state: string): Promise<void> => {
+      const shown = "systemctl show --property=Result pristine-check-flag.service";
+      await web1.sh(
+        `for i in $(seq 60); do ${shown} | grep -q '${state}' && exit 0; sleep 0.5; done; ${shown}; exit 1`,
+      );
+    };
+    await web1.sh(
+      "for i in $(seq 60); do test -e /nix/var/pristine/checks/flag.json && exit 0; sleep 0.5; done; exit 1",
+    );
+    assert.deepEqual(await spans(), [true]);
+    await web1.sh("rm /run/flag");
+    await until("Result=exit-code");
+    assert.deepEqual(await spans(), [true, false]);
+    const sick = (await fleet.statuses({ exit: [2] }))["web1"];
+    assert.deepEqual(sick?.facts?.failedUnits, [], "its health is told, and no unit's failure");
+    assert.match(sick.health.find(({ name }) => name === "flag")?.since ?? "", /^\d{4}-/);
+
+    // The unit has failed, and the check holds again: a deployment goes by the check.
+    await web1.sh("systemctl stop pristine-check-flag.timer; touch /run/flag");
+    const undoGreeting = greet("Flagged");
+    assert.deepEqual(statusOf(await fleet.deploy(["web1"])), { web1: "activated" });
+    await until("Result=success");
+    undoGreeting();
+    undo();
+    assert.deepEqual(statusOf(await fleet.deploy(["web1"])), { web1: "activated" });
+    assert.equal(await web1.sh("systemctl list-units --all --plain --no-legend 'pristine-check-*.timer'"), "");
   });
 
   test("a host that locks its operator out returns", async () => {

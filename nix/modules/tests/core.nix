@@ -333,6 +333,20 @@ let
       && fails "waits 60 s for confirmation" (remote { tcp = { host = "a"; port = 1; }; settle = 58; })
       && fails "the deployer itself" (remote { tcp.port = 1; })
       && fails "the deployer itself" (remote { http.url = "https://localhost:8443/x"; });
+    "a check on a timer is a unit that its host shows" =
+      let
+        config = host { deployment.healthChecks.page = { http.url = "http://localhost/"; every = 60; retries = 1; }; };
+        service = config.systemd.units."pristine-check-page.service".text;
+        timer = config.systemd.units."pristine-check-page.timer".text;
+      in
+      map (check: check.everySeconds or null) config.system.meta.healthChecks == [ 60 ]
+      && has "ExecStart=/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit check-run page\n" service
+      && has "ConditionPathExists=/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit\n" service
+      && has "TimeoutStartSec=42\n" service
+      && has "OnUnitActiveSec=60\n" timer
+      && config.systemd.units."pristine-check-page.timer".wantedBy == [ "timers.target" ]
+      && fails "has no timer for it" { deployment.healthChecks.a = { tcp = { host = "a"; port = 1; }; runFrom = "deployer"; every = 60; }; }
+      && fails "cannot be a part of" { deployment.healthChecks."a b" = { unit = "x.service"; every = 60; }; };
     "a tag's module is for the hosts that have the tag" =
       let
         inherit

@@ -54,30 +54,37 @@ export function registerInspect(program: Command): void {
     )
     .argument("[hosts...]", "host names, globs or @tags (default: all)")
     .addOption(onOption())
+    .option("--history", "show instead what the checks that hosts run by themselves have seen")
     .addHelpText(
       "after",
       exitCodesHelp({
-        ok: "every host is healthy",
+        ok: "every host is healthy (with --history: was asked)",
         usage: "usage or evaluation error",
         hostsFailed: "a check failed or a host was not reached",
       }),
     )
     .action(
-      action(async (session, names: string[], options: { on: string[] }) => {
+      action(async (session, names: string[], options: { on: string[]; history?: boolean }) => {
         const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
-        const { checkHosts } = await import("../../fleet/status.ts");
-        const { renderChecks } = await import("../render/health.ts");
-        const { terminal } = session;
+        const { checkHistoriesOf, checkHosts } = await import("../../fleet/status.ts");
+        const { renderCheckHistories, renderChecks } = await import("../render/health.ts");
+        const { progress, signal, terminal } = session;
         const context = await openFleet(session, names, { on: options.on });
         await buildKits(session, context);
+        const show = (hosts: readonly object[], lines: () => readonly string[]): void => {
+          progress.close();
+          if (session.options.json) terminal.out(JSON.stringify({ hosts }));
+          else for (const line of lines()) terminal.out(line);
+        };
+        const isTable = process.stdout.isTTY;
         return withSessions(session, context, async (sessions) => {
-          const answers = await checkHosts([...sessions.values()], session.signal);
-          if (session.options.json) terminal.out(JSON.stringify({ hosts: answers }));
-          else {
-            session.progress.close();
-            const isTable = process.stdout.isTTY;
-            for (const line of renderChecks(answers, terminal, { isTable })) terminal.out(line);
+          if (options.history === true) {
+            const histories = await checkHistoriesOf([...sessions.values()], signal);
+            show(histories, () => renderCheckHistories(histories, terminal, { isTable }));
+            return histories.every(({ error }) => error === undefined) ? EXIT.ok : EXIT.hostsFailed;
           }
+          const answers = await checkHosts([...sessions.values()], signal);
+          show(answers, () => renderChecks(answers, terminal, { isTable }));
           return answers.every((answer) => answer.healthy) ? EXIT.ok : EXIT.hostsFailed;
         });
       }),

@@ -19,8 +19,9 @@ import { renderOutcome, renderSummary } from "./outcome.ts";
 import { renderPlan } from "./plan.ts";
 import { Progress } from "./progress.ts";
 import { safeText } from "./safe-text.ts";
-import type { HostCheck } from "../../fleet/status.ts";
-import { renderChecks } from "./health.ts";
+import type { HostCheck, HostCheckHistory } from "../../fleet/status.ts";
+import type { CheckSpan } from "../../machine/check-history.ts";
+import { renderCheckHistories, renderChecks } from "./health.ts";
 import { renderStatuses } from "./status.ts";
 import { renderBytes, renderDuration, renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -167,6 +168,14 @@ test("health checks are a table, or a line each", () => {
       results: [
         { name: "page", healthy: true, attempts: 1, milliseconds: 3, message: "status 200" },
         { name: "way", from: "deployer", healthy: false, attempts: 6, milliseconds: 3, message: "no\nanswer" },
+        {
+          name: "mail",
+          healthy: false,
+          since: "2026-11-28T09:00:00.123Z",
+          attempts: 6,
+          milliseconds: 3,
+          message: "refuses",
+        },
       ],
     },
     { host: "web2", healthy: false, failedUnits: [], results: [], error: "no route" },
@@ -176,6 +185,7 @@ test("health checks are a table, or a line each", () => {
     "host  check      health       from      what was seen",
     "web1  page       healthy      host      status 200",
     "web1  way        unhealthy    deployer  no answer",
+    "web1  mail       unhealthy    host      refuses (unhealthy since 2026-11-28 09:00:00Z)",
     "web1  x.service  failed       host      the unit has failed",
     "web2             not checked            no route",
     "web3             no checks",
@@ -183,10 +193,33 @@ test("health checks are a table, or a line each", () => {
   assert.deepEqual(renderChecks(answers, terminal(), { isTable: false }), [
     "web1: page: healthy: host: status 200",
     "web1: way: unhealthy: deployer: no answer",
+    "web1: mail: unhealthy: host: refuses (unhealthy since 2026-11-28 09:00:00Z)",
     "web1: x.service: failed: host: the unit has failed",
     "web2: not checked: no route",
     "web3: no checks",
   ]);
+});
+
+test("the history of checks is a table, or a line for each span", () => {
+  const span = (healthy: boolean, message: string): CheckSpan => {
+    return { from: "2026-11-28T09:00:00.000Z", until: "2026-11-28T09:05:00.000Z", healthy, message };
+  };
+  const histories: HostCheckHistory[] = [
+    { host: "web1", checks: [{ name: "page", spans: [span(true, "status 200"), span(false, "status 500")] }] },
+    { host: "web2", checks: [] },
+    { host: "web3", checks: [], error: "no route" },
+  ];
+  assert.deepEqual(renderCheckHistories(histories, terminal(), { isTable: true }), [
+    "host  check  health      from                  until                 what was seen",
+    "web1  page   healthy     2026-11-28 09:00:00Z  2026-11-28 09:05:00Z  status 200",
+    "web1  page   unhealthy   2026-11-28 09:00:00Z  2026-11-28 09:05:00Z  status 500",
+    "web2         no history",
+    "web3         not asked                                               no route",
+  ]);
+  assert.equal(
+    renderCheckHistories(histories, terminal(), { isTable: false })[1],
+    "web1: page: unhealthy: 2026-11-28 09:00:00Z: 2026-11-28 09:05:00Z: status 500",
+  );
 });
 
 test("a plan's hash names what is approved and nothing else", () => {

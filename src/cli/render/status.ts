@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import type { Drift } from "../../machine/facts.ts";
 import type { HostStatus } from "../../fleet/status.ts";
+import { describeSeen } from "./health.ts";
 import { safeText } from "./safe-text.ts";
 import { renderDuration, renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
@@ -95,7 +96,7 @@ function detailsOf(
     details.push(safeText(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`));
   }
   for (const result of status.health)
-    if (!result.healthy) details.push(`${red("✗")} ${safeText(`${result.name}: ${result.message}`)}`);
+    if (!result.healthy) details.push(`${red("✗")} ${safeText(result.name)}: ${describeSeen(result)}`);
   for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${safeText(unit)} has failed`);
   for (const drift of status.drift) details.push(`drift: ${safeText(describeDrift(drift))}`);
   return details;

@@ -152,7 +152,7 @@ const CASES: Readonly<Record<string, readonly [Script, string]>> = {
   ],
   "the host refuses the confirmation": [
     { follow: ["awaiting-confirm", "reverting", "reverted"], confirm: [REFUSED] },
-    "rolled-back: begin follow confirm* follow follow",
+    "rolled-back: begin follow confirm* follow facts follow",
   ],
   "the kit fails once while confirming": [
     { follow: ["awaiting-confirm", "awaiting-confirm", "confirmed"], confirm: [NO_ANSWER, "confirmed"] },
@@ -196,6 +196,10 @@ const CASES: Readonly<Record<string, readonly [Script, string]>> = {
   "the host reboots, and then returns by another reboot": [
     { follow: ["awaiting-boot", "checking", LOST, "reverted-by-reboot"] },
     "rolled-back: begin follow facts* follow* facts* follow* facts* follow*",
+  ],
+  "the host rebooted before it could hear that it was to begin": [
+    { begin: [LOST, { reused: true }], follow: ["recorded", "reverted-by-reboot"] },
+    "rolled-back: begin begin* follow facts follow",
   ],
   "the way back leaves failed units": [{ follow: ["revert-failed"] }, "rolled-back: begin follow"],
   "another deployment takes over": [{ follow: ["superseded"] }, "unknown: begin follow"],

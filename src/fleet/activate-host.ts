@@ -107,7 +107,11 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
         confirming = true;
         refusal = await confirm(kit, plan.id, options.abandon);
         if (refusal !== undefined) await pause();
-      } else await pause();
+      } else {
+        await pause();
+        // A host that was restarted in between ends the transaction when it is asked for facts.
+        if (!rebooting) await kit.facts({ signal: options.abandon, fresh: wasLost });
+      }
     } catch (error) {
       if (options.abandon.aborted) break;
       // From here on the host acts by itself, whatever it answers: no failure to ask ends the watching.

@@ -28,10 +28,11 @@ const ESSENTIAL_PATHS = [
 ];
 
 export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
+  // The plan that is sent again may be one that a reboot has ended.
+  const unfinished = openUnfinished(host);
   const known = TransactionRecord.open(host, plan.id);
   if (known !== undefined) return repeated(host, known, plan);
 
-  const unfinished = openUnfinished(host);
   if (unfinished !== undefined && isAlive(host, unfinished)) throw locked(unfinished);
   const previous = previousSystem(host, unfinished);
   // A temporary system is replaced; what failed then returns to the one before it.

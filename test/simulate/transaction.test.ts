@@ -254,6 +254,16 @@ suite("a transaction goes its way", () => {
     assert.deepEqual(machine.processes, new Map());
   });
 
+  test("the same plan sent again after a reboot finds that the reboot has ended it", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW));
+    machine.powerCut();
+    assert.equal(begin(processOn(machine), planOf(NEW)).state, "reverted-by-reboot");
+    settle(machine);
+    assertRuns(machine, OLD);
+    assert.deepEqual(machine.processes, new Map());
+  });
+
   test("test keeps the boot default for good", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(NEW, "test"));

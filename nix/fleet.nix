@@ -123,6 +123,7 @@ let
         "description"
         "architecture"
         "rollout"
+        "hooks"
       ] given;
       rollout = checkRollout "`meta.rollout' of ${where}" (meta.rollout or { });
       name = meta.name or (throw "${where} has no name: add `meta.name = \"…\";'");
@@ -141,6 +142,44 @@ let
           inherit rollout;
         }
       );
+
+  # Hooks of the fleet as a whole, as data; only the deployer has any.
+  fleetHooks =
+    where: given:
+    let
+      kind = import ./modules/hooks/kind.nix { inherit lib; };
+      evaluated = lib.evalModules {
+        modules = [
+          {
+            options.hooks = lib.mkOption {
+              type = lib.types.attrsOf (
+                lib.types.submodule {
+                  options = kind.optionsFor {
+                    moments = kind.fleetMomentNames;
+                    sides = [ "deployer" ];
+                  };
+                }
+              );
+            };
+          }
+          {
+            _file = where;
+            hooks = given;
+          }
+        ];
+      };
+      place = import ./modules/definition-place.nix { inherit lib; } evaluated.options.hooks;
+      checked =
+        name: hook:
+        let
+          problems = kind.problemsOf (hook // { inherit name; });
+        in
+        if problems == [ ] then
+          kind.dataOf name (hook // { place = place name; })
+        else
+          throw "meta.hooks.${lib.escapeNixIdentifier name} ${head problems}. It is defined in ${place name}.";
+    in
+    lib.mapAttrsToList checked evaluated.config.hooks;
 
   # How deployments go through the fleet; what is absent has the deployer's default.
   checkRollout =
@@ -251,6 +290,7 @@ let
       inherit meta hosts inventoryOf;
       inventory = {
         inherit (meta) name rollout;
+        hooks = fleetHooks "`meta' of ${describe fleet}" (meta.hooks or { });
         hosts = builtins.seq (checkAddresses hosts) (builtins.seq (checkTags fleet read.tags hosts) inventoryOf);
       };
     };
@@ -278,6 +318,7 @@ let
           checkPlaces
           ;
         inherit (meta) healthChecks;
+        hooks = deployment.hookData;
         target = {
           inherit (deployment.target) host user port;
           hosts = addressesOf deployment.target;
@@ -404,6 +445,7 @@ let
 in
 rec {
   inherit evalHost packagesFromLock;
+  evalFleetWith = evalWith;
 
   evalFleet =
     fleet:

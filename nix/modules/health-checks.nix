@@ -17,7 +17,6 @@ let
     length
     match
     toString
-    unsafeGetAttrPos
     ;
   inherit (lib)
     concatStringsSep
@@ -103,18 +102,7 @@ let
   given = check: filter (kind: check.${kind} != null) kindNames;
   isOfOneKind = check: length (given check) == 1;
 
-  # Where a check was defined, for people.
-  placeOf =
-    name:
-    concatStringsSep " and " (
-      map (
-        definition:
-        let
-          pos = unsafeGetAttrPos name definition.value;
-        in
-        if pos == null then definition.file else "${pos.file}:${toString pos.line}"
-      ) (filter (definition: definition.value ? ${name}) options.deployment.healthChecks.definitionsWithLocations)
-    );
+  placeOf = import ./definition-place.nix { inherit lib; } options.deployment.healthChecks;
 
   dataOf =
     name: check:

@@ -8,6 +8,7 @@
   ./file-systems.nix
   ./firewall.nix
   ./health-checks.nix
+  ./hooks.nix
   ./meta.nix
   ./networking.nix
   ./nix.nix

@@ -5,6 +5,7 @@ import { exitCodeOfOutcomes, type HostOutcome } from "../fleet/outcome.ts";
 import { convergeHosts } from "../fleet/rollout/converge.ts";
 import { type PendingHost, PendingHosts } from "../fleet/rollout/pending.ts";
 import { openFleet, withSessionsTo } from "./fleet-context.ts";
+import { hookDisplay } from "./hook-flow.ts";
 import { observerFor, refusalsOf, showOutcomes, watched } from "./rollout-flow.ts";
 import type { Session } from "./session.ts";
 
@@ -41,6 +42,7 @@ async function convergeOnce(session: Session, names: readonly string[]): Promise
         observerOf: (part) => observerFor(session, part),
         onDropped: (host, why) => session.progress.line(`${host}: ${why}`),
         clock: systemClock,
+        hooks: hookDisplay(session),
         localStore: store,
         cancel: session.signal,
         abandon,

@@ -5,7 +5,6 @@ import { OperationError } from "../base/errors.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
-import type { HostInventory } from "../fleet/inventory.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHost, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
 import { CAN_WAIT } from "../fleet/rollout/pending.ts";
@@ -27,6 +26,7 @@ import {
   withSessions,
   withSystems,
 } from "./fleet-context.ts";
+import { type AroundBuild, hookDisplay, requireHooks, runBuildHooks } from "./hook-flow.ts";
 import { renderCount } from "./render/table.ts";
 import { durationMsOf, requireApproval, wholeNumberOf } from "./option-values.ts";
 import type { Session } from "./session.ts";
@@ -71,7 +71,10 @@ export async function makePlan(
       opened,
       present.map((host) => host.name),
     );
-    const unbuilt = await buildFor(session, context, present);
+    const unreached = new Set(
+      looked.flatMap(({ error, session: { host } }) => (error === undefined ? [] : [host.name])),
+    );
+    const unbuilt = await buildFor(session, { context, goal: flags.goal, hosts: present, sessions, unreached });
     const plan = await planFleet(
       looked.map((one) => {
         const { name } = one.session.host;
@@ -83,6 +86,7 @@ export async function makePlan(
       {
         goal: flags.goal,
         localStore: context.store,
+        hooks: context.inventory.hooks,
         concurrencyMax,
         signal: session.signal,
         onPhase: (host, text) => session.progress.update(host, text),
@@ -94,15 +98,14 @@ export async function makePlan(
 }
 
 /** Builds for hosts; answers by host why there is no system for it, which is no matter of the others. */
-async function buildFor(
-  session: Session,
-  context: FleetContext,
-  hosts: readonly HostInventory[],
-): Promise<ReadonlyMap<string, OperationError>> {
-  if (hosts.length === 0) return new Map();
+async function buildFor(session: Session, around: AroundBuild): Promise<ReadonlyMap<string, OperationError>> {
+  if (around.hosts.length === 0) return new Map();
+  const { context } = around;
+  const refused = await runBuildHooks(session, "preBuild", around);
+  const hosts = around.hosts.filter(({ name }) => !refused.has(name));
   const drvPaths = hosts.flatMap((host) => [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
   const failures = await buildEach(session, context, drvPaths);
-  return new Map(
+  const unbuilt = new Map(
     hosts.flatMap((host) => {
       const failure = failures.get(systemOf(context, host).drvPath) ?? failures.get(kitOf(context, host).drvPath);
       if (failure === undefined) return [];
@@ -110,6 +113,9 @@ async function buildFor(
       return [[host.name, failure]];
     }),
   );
+  const built = hosts.filter(({ name }) => !unbuilt.has(name));
+  const late = await runBuildHooks(session, "postBuild", { ...around, hosts: built });
+  return new Map([...refused, ...unbuilt, ...late]);
 }
 
 /** Looks at hosts before anything is made for them, and says what is to be known of them. */
@@ -121,6 +127,7 @@ async function preflight(
   options: { readonly needsRoom: boolean },
 ): Promise<readonly Preflight[]> {
   const { progress } = session;
+  await requireHooks(context.inventory, context.hosts);
   progress.update("look", "asking the hosts");
   const asked = preflightOptions(session, context, { ...flags, ...options });
   const looked = await preflightHosts([...sessions.values()], asked);
@@ -162,6 +169,7 @@ export async function planRollback(
     const plan = await planFleet([{ ...looked, system: wanted.path }], {
       goal: flags.goal,
       localStore: context.store,
+      hooks: context.inventory.hooks,
       concurrencyMax: 1,
       signal: session.signal,
       onPhase: (host, text) => session.progress.update(host, text),
@@ -229,6 +237,7 @@ export function approvedOf(plan: FleetPlan, context: FleetContext, flags: Rollou
     policy,
     adopt: flags.adopt ?? false,
     temporarySeconds: flags.temporarySeconds,
+    hooks: context.inventory.hooks,
     kitOf: (host) => kitOf(context, host).outPath,
   });
 }
@@ -241,6 +250,7 @@ export async function rebootHosts(
   const { progress, terminal, signal } = session;
   const timeoutMs = durationMsOf("--timeout", flags.timeout);
   const context = await openFleet(session, names, { on: flags.on });
+  await requireHooks(context.inventory, context.hosts);
   await buildKits(session, context);
   if (flags.yes !== true) {
     const { askYesNo } = await import("../system/prompt.ts");
@@ -256,6 +266,8 @@ export async function rebootHosts(
       try {
         await preflightHost(open, preflightOptions(session, context, { needsRoom: false }));
         const result = await rebootHost(open, {
+          fleet: context.inventory.name,
+          hooks: hookDisplay(session),
           timeoutMs,
           signal,
           clock: systemClock,

@@ -6,17 +6,20 @@ import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { deployFleet, rootOf } from "../fleet/deploy.ts";
 import type { HostSession } from "../fleet/host-session.ts";
-import { exitCodeOfOutcomes, type HostOutcome, NOT_REACHED } from "../fleet/outcome.ts";
+import { type HooksOf, runDeployerHooks } from "../fleet/hooks.ts";
+import { exitCodeOfOutcomes, type HostOutcome, isAsWanted, NOT_REACHED } from "../fleet/outcome.ts";
 import { readPlanFile } from "../fleet/plan-file.ts";
 import { preflightHosts } from "../fleet/preflight.ts";
 import { PendingHosts } from "../fleet/rollout/pending.ts";
 import { openJournal, openRolloutsOf, pruneRollouts, type RolloutState } from "../fleet/rollout/rollout-journal.ts";
+import { fleetHooksOf } from "../fleet/rollout/rollout-hooks.ts";
 import { type ApprovedPlan, isWithoutSystem, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import { hostName, userName } from "../system/identity.ts";
 import { openFleet, withSessionsTo } from "./fleet-context.ts";
 import { describeRollout, openRollout } from "./open-work.ts";
+import { hookDisplay, requireHooks } from "./hook-flow.ts";
 import { renderOutcome, renderSummary } from "./render/outcome.ts";
 import { renderDuration } from "./render/table.ts";
 import type { Session } from "./session.ts";
@@ -51,6 +54,11 @@ export async function executeRollout(
   const { options } = session;
   const changes = rollout.goal !== "dry-activate";
   if (changes) await keepWanted(rollout, store, session.signal);
+  const owed = before === undefined ? await owedBy(rollout) : new Set<string>();
+  const { progress } = session;
+  const display = hookDisplay(session);
+  const hooks = fleetHooksOf(rollout, { display, note: (text) => progress.update(rollout.fleet, text) });
+  await runDeployerHooks(hooks, "preRollout", { signal: session.signal });
   using journal = changes ? await openJournal(rollout.fleet, rollout.id) : undefined;
   if (before === undefined) journal?.append({ kind: "begun", rollout });
   const pending = new PendingHosts(rollout.fleet, systemClock);
@@ -63,15 +71,31 @@ export async function executeRollout(
       onOutcome: (host, outcome) => pending.note(rollout, host, outcome),
       cancel: session.signal,
       abandon,
+      owed,
       observer: observerFor(session, rollout),
+      hooks: display,
     }),
   );
+  await tellFleet(hooks, outcomes);
   if (changes) await pruneRollouts(rollout.fleet);
   showOutcomes(session, outcomes, { rollout: rollout.id, ...record });
   if (!options.json && outcomes.some((outcome) => "pendingUntil" in outcome)) {
     session.terminal.out("hosts that are pending get this when they are back: run 'pristine converge --watch'");
   }
   return exitCodeOfOutcomes(outcomes);
+}
+
+/** A deployment of the fleet has ended, one way or the other. */
+async function tellFleet(hooks: HooksOf, outcomes: readonly HostOutcome[]): Promise<void> {
+  const failed = outcomes.filter((outcome) => !isAsWanted(outcome)).map(({ host }) => host);
+  const facts = { ...hooks.facts, PRISTINE_FAILED: failed.join(" ") };
+  await runDeployerHooks({ ...hooks, facts }, "postRollout", { outcome: failed.length === 0 ? "as-wanted" : "failed" });
+}
+
+/** Hosts that another rollout had begun when it was interrupted, and that nobody has dealt with since. */
+async function owedBy({ fleet }: RolloutRecord): Promise<ReadonlySet<string>> {
+  const interrupted = (await openRolloutsOf(fleet)).filter(({ isRunning }) => !isRunning);
+  return new Set(interrupted.flatMap(({ begun, outcomes }) => [...begun].filter((name) => !outcomes.has(name))));
 }
 
 /** What hosts are to run must not be collected before they have it. */
@@ -167,9 +191,11 @@ export async function deployPlanFile(
 /** What is wrong with hosts now, before anything is done to them: an address may have become another machine's. */
 export async function refusalsOf(
   { signal }: Session,
-  { fleet, adopt }: Pick<ApprovedPlan, "fleet" | "adopt">,
+  { fleet, adopt, hooks }: Pick<ApprovedPlan, "fleet" | "adopt" | "hooks">,
   sessions: Sessions,
 ): Promise<ApprovedPlan["refused"]> {
+  const hosts = [...sessions.values()].map(({ host }) => host);
+  await requireHooks({ name: fleet, hooks }, hosts);
   const options = { fleet, adopt, needsRoom: false, clock: systemClock, signal };
   const looked = await preflightHosts([...sessions.values()], options);
   return looked.flatMap(({ session, error }) => (error === undefined ? [] : [refusal(session.host.name, error)]));

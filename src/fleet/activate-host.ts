@@ -8,7 +8,14 @@
 import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { describeFailures, type HealthResult } from "../machine/health-check.ts";
-import { isFinal, type JournalAnswer, type JournalRecord, type TransactionPlan } from "../machine/transaction.ts";
+import {
+  isFinal,
+  type JournalAnswer,
+  type JournalRecord,
+  type RequestedReason,
+  type TransactionPlan,
+} from "../machine/transaction.ts";
+import { hooksAt, hookSecondsOf } from "../machine/hook.ts";
 import type { UnitPlan } from "../machine/unit-plan.ts";
 import { type HostKit, KitError } from "./host-kit.ts";
 import type { HostResult } from "./outcome.ts";
@@ -28,6 +35,8 @@ export interface ActivationOptions {
   readonly cancel: AbortSignal;
   /** Stops watching, whatever the state; the host then goes on by itself. */
   readonly abandon: AbortSignal;
+  /** Called once the host is active and healthy, before it is confirmed; `HOOK_FAILED` sends it back. */
+  readonly beforeConfirm?: () => Promise<void>;
   readonly onRecord: (record: JournalRecord) => void;
   readonly onNote: (text: string) => void;
 }
@@ -53,7 +62,9 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   const host = kit.connection.address;
   const activationMs = (plan.activationTimeoutSeconds ?? ACTIVATION_TIMEOUT_SECONDS) * 1000;
   const rebootMs = plan.goal === "reboot" ? REBOOT_MS : 0;
-  const giveUpAtMs = clock.nowMs() + activationMs + rebootMs + plan.confirmTimeoutSeconds * 1000 + RETURN_GRACE_MS;
+  // What runs on the way back, and after a confirmation, has its own time.
+  const moreMs = rebootMs + hookSecondsOf(plan.hooks ?? []) * 1000 + RETURN_GRACE_MS;
+  const giveUpAtMs = clock.nowMs() + activationMs + plan.confirmTimeoutSeconds * 1000 + moreMs;
   let isBegun = began.isCertain;
   let confirming = false;
   let lost = !isBegun;
@@ -63,7 +74,7 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   let previous = plan.expectedPrevious ?? "";
   let refusal: string | undefined;
   /** How the host looks from here: what failed, once it was looked at. */
-  let verdict: { readonly failure: string | undefined } | undefined;
+  let verdict: Verdict | undefined;
   const pause = (): Promise<void> => clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
   while (clock.nowMs() < giveUpAtMs && !options.abandon.aborted) {
     try {
@@ -97,15 +108,15 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
         const until = clock.wallClock().getTime() + (answer.revertsInSeconds ?? 0) * 1000;
         return { status: "temporary", previous, until: new Date(until).toISOString() };
       }
-      if (answer.state === "awaiting-confirm") verdict ??= await healthFromHere(options, answer);
+      if (answer.state === "awaiting-confirm") verdict ??= await verdictOf(options, answer);
       if (answer.state === "awaiting-confirm" && verdict?.failure !== undefined) {
         options.onNote("asking the host to return");
-        await askToReturn(kit, plan.id, verdict.failure, options.abandon);
+        await askToReturn(kit, plan.id, { kind: verdict.kind, message: verdict.failure }, options.abandon);
         await pause();
       } else if (answer.state === "awaiting-confirm" && refusal === undefined) {
         if (!confirming) options.onNote("confirming over a fresh connection");
         confirming = true;
-        refusal = await confirm(kit, plan.id, options.abandon);
+        refusal = await confirm(kit, plan, options.abandon);
         if (refusal !== undefined) await pause();
       } else {
         await pause();
@@ -132,6 +143,25 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
   };
 }
 
+/** Whether anything here speaks against a confirmation. */
+interface Verdict {
+  readonly kind: RequestedReason["kind"];
+  readonly failure: string | undefined;
+}
+
+async function verdictOf(options: ActivationOptions, answer: JournalAnswer): Promise<Verdict> {
+  const { failure } = await healthFromHere(options, answer);
+  if (failure !== undefined) return { kind: "health-failed", failure };
+  try {
+    await options.beforeConfirm?.();
+    return { kind: "hook-failed", failure: undefined };
+  } catch (error) {
+    if (!(error instanceof OperationError) || error.code !== "HOOK_FAILED") throw error;
+    options.onNote(error.message);
+    return { kind: "hook-failed", failure: wordOf(error.message) };
+  }
+}
+
 /** Looks at the host from here, in the time that it waits for its confirmation. */
 async function healthFromHere(
   { plan, checkHealth, onNote }: ActivationOptions,
@@ -141,24 +171,26 @@ async function healthFromHere(
   onNote("checking the health from here");
   const leftMs = revertsInSeconds * 1000;
   const results = await checkHealth(leftMs - Math.min(CONFIRM_RESERVE_MS, leftMs / 3));
-  // What a server or a command said becomes a word of a command line.
-  return {
-    failure: describeFailures(results)
-      ?.replace(/\p{Cc}+/gu, " ")
-      .slice(0, FAILURE_CHARS_MAX),
-  };
+  const failures = describeFailures(results);
+  return { failure: failures === undefined ? undefined : wordOf(failures) };
 }
 
 const FAILURE_CHARS_MAX = 2000;
 
+/** What a server or a command said becomes a word of a command line. */
+function wordOf(failure: string): string {
+  return failure.replace(/\p{Cc}+/gu, " ").slice(0, FAILURE_CHARS_MAX);
+}
+
 /** Asks the host to return at once; it does so by its timer when it cannot be asked. */
-async function askToReturn(kit: ActivationKit, id: string, failure: string, signal: AbortSignal): Promise<void> {
+async function askToReturn(
+  kit: ActivationKit,
+  id: string,
+  reason: RequestedReason,
+  signal: AbortSignal,
+): Promise<void> {
   try {
-    await kit.revert(
-      id,
-      { signal, fresh: true, deadlineMs: REVERT_DEADLINE_MS },
-      { kind: "health-failed", message: failure },
-    );
+    await kit.revert(id, { signal, fresh: true, deadlineMs: REVERT_DEADLINE_MS }, reason);
   } catch (error) {
     // It is on its way already, or there; its journal tells.
     if (error instanceof KitError && error.failure.code === "KIT_STATE") return;
@@ -167,9 +199,10 @@ async function askToReturn(kit: ActivationKit, id: string, failure: string, sign
 }
 
 /** Confirms; the text of a refusal that is for good: the host is on its way back, which its journal will tell. */
-async function confirm(kit: ActivationKit, id: string, signal: AbortSignal): Promise<string | undefined> {
+async function confirm(kit: ActivationKit, plan: TransactionPlan, signal: AbortSignal): Promise<string | undefined> {
   try {
-    await kit.confirm(id, { signal, fresh: true, deadlineMs: CONFIRM_DEADLINE_MS });
+    const hooksMs = hookSecondsOf(hooksAt(plan.hooks ?? [], "host", "postConfirmation", "finally")) * 1000;
+    await kit.confirm(plan.id, { signal, fresh: true, deadlineMs: CONFIRM_DEADLINE_MS + hooksMs });
     return undefined;
   } catch (error) {
     if (error instanceof KitError && error.failure.code === "KIT_STATE") return error.message;

@@ -50,6 +50,7 @@ async function deploy(
 ): Promise<{ outcomes: HostOutcome[]; journal: RolloutEvent[] }> {
   const journal: RolloutEvent[] = [];
   const unreached = {
+    connection: { address: "gone" },
     kit: () => Promise.reject(new OperationError(GONE.code, GONE.message)),
   } as unknown as HostSession;
   const never = new AbortController().signal;
@@ -65,6 +66,7 @@ async function deploy(
       journal: { append: (event) => journal.push(event) },
       cancel: never,
       abandon: never,
+      hooks: { directory: ".", output: () => undefined },
       observer: {
         phase: () => undefined,
         wave: () => undefined,

@@ -7,14 +7,18 @@ import type { Clock } from "../base/clock.ts";
 import { invariant, OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
 import type { DeployerCheck, HealthResult } from "../machine/health-check.ts";
+import { type HookResult, renderHookResult } from "../machine/hook.ts";
 import type { JournalRecord, StepName, TransactionPlan } from "../machine/transaction.ts";
-import { TRANSACTION_STEPS } from "../machine/transaction.ts";
+import { stepsOf, TRANSACTION_STEPS } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost, type ActivationKit } from "./activate-host.ts";
 import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
 import { runDeployerChecks } from "./deployer-checks.ts";
+import { type HostKit, KitError } from "./host-kit.ts";
+import type { HookDisplay, HostHooks } from "./hooks.ts";
 import { type HostOutcome, type HostResult, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
-import { hasFailed, rollOut, type RolloutObserver } from "./rollout/rollout.ts";
+import { CHANGED, hasFailed, rollOut, type RolloutObserver, type SkipReason } from "./rollout/rollout.ts";
+import { hostHooksOf } from "./rollout/rollout-hooks.ts";
 import type { RolloutEvent } from "./rollout/rollout-journal.ts";
 import { type ApprovedHost, refusalOf, type RolloutRecord, transactionId } from "./rollout/rollout-record.ts";
 
@@ -25,6 +29,8 @@ export interface DeployOptions {
   readonly known?: ReadonlyMap<string, HostOutcome>;
   /** Hosts on which something may have happened then: one that cannot be asked now is not as it was. */
   readonly begun?: ReadonlySet<string>;
+  /** Hosts that earlier rollouts may have left between their hooks, when those were interrupted. */
+  readonly owed?: ReadonlySet<string>;
   /** Hears of everything before it is done, and has it on disk when it returns. */
   readonly journal?: { append(event: RolloutEvent): void };
   /** Told of every outcome: a host that was not reached may become pending, which is answered as the time it ends. */
@@ -34,13 +40,17 @@ export interface DeployOptions {
   /** Stops watching altogether. */
   readonly abandon: AbortSignal;
   readonly observer: DeployObserver;
+  readonly hooks: HookDisplay;
 }
 
 /** What a deployment asks of a host: a `HostSession`, or a model of one. */
 export interface DeploySession extends CopyTarget {
   readonly connection: { readonly address: string; readonly passedOver: readonly string[] };
-  kit(signal: AbortSignal): Promise<ActivationKit>;
+  kit(signal: AbortSignal): Promise<DeployKit>;
 }
+
+/** A model of a host has no hooks of its own. */
+export type DeployKit = ActivationKit & Partial<Pick<HostKit, "journal" | "hook">>;
 
 /** How the command line hears of progress. */
 export interface DeployObserver extends RolloutObserver {
@@ -70,8 +80,7 @@ export async function deployFleet(
         await noted(entry, withDoubt(await deployHost(entry, rollout, sessions, options), rollout, options.begun)),
       rollBack: async ({ entry }, changed, reason) =>
         await noted(entry, await takeBack(entry, { rollout, changed, reason }, sessions, options)),
-      skip: async ({ name, entry }, because) =>
-        await noted(entry, { status: "skipped", because, host: name, goal: rollout.goal, timeline: [] }),
+      skip: async ({ entry }, because) => await noted(entry, await skipHost(entry, because, { rollout, options })),
     },
     { policy: rollout.policy, clock, cancel, known, observer },
   );
@@ -118,22 +127,69 @@ async function deployHost(
 ): Promise<HostOutcome> {
   const { name } = entry.host;
   return await tell(name, rollout, options, async (note, onCopied) => {
-    if (options.cancel.aborted) return { status: "skipped", because: "cancelled" };
-    if (entry.isUnchanged && rollout.goal !== "dry-activate") return { status: "unchanged" };
-    const refusal = refusalOf(rollout, name);
-    if (refusal !== undefined) throw refusal;
     const session = sessions.get(name);
-    if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${name}`);
-    options.journal?.append({ kind: "host", host: name });
-    const kit = await session.kit(options.cancel);
-    const { address, passedOver } = session.connection;
-    if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
-    const plan = transactionPlan(entry, rollout);
-    onCopied(await copySystem(plan.system, session, options, note));
-    // What becomes the system at the next boot cannot be looked at now.
-    const checks = rollout.goal === "boot" ? [] : (entry.host.deployerChecks ?? []);
-    return await activate(kit, plan, options, note, checks);
+    const hooks = hooksOf(entry, { rollout, session, note }, options);
+    const deploy = async (): Promise<HostResult> => {
+      if (options.cancel.aborted) return { status: "skipped", because: "cancelled" };
+      if (entry.isUnchanged && rollout.goal !== "dry-activate") return { status: "unchanged" };
+      const refusal = refusalOf(rollout, name);
+      if (refusal !== undefined) throw refusal;
+      if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${name}`);
+      options.journal?.append({ kind: "host", host: name });
+      const kit = await session.kit(options.cancel);
+      const { address, passedOver } = session.connection;
+      if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
+      const plan = transactionPlan(entry, rollout);
+      const isBegun = options.begun?.has(name) === true && (await isKnown(kit, plan.id, options.abandon));
+      const copyCall = { signal: options.cancel };
+      if (!isBegun) await hooks.onBoth("preCopy", kit, copyCall);
+      onCopied(await copySystem(plan.system, session, options, note));
+      if (!isBegun) await hooks.onBoth("postCopy", kit, copyCall);
+      // What becomes the system at the next boot cannot be looked at now.
+      const checks = rollout.goal === "boot" ? [] : (entry.host.deployerChecks ?? []);
+      return await activate(kit, plan, { hooks, isBegun, note, checks }, options);
+    };
+    return await hooks.around(deploy, outcomeWord(options.cancel));
   });
+}
+
+function hooksOf(
+  entry: ApprovedHost,
+  { rollout, session, note }: { rollout: RolloutRecord; session?: DeploySession | undefined; note: Note },
+  options: DeployOptions,
+): HostHooks {
+  const { name } = entry.host;
+  const isOwed = options.owed?.has(name) === true || options.begun?.has(name) === true;
+  return hostHooksOf(entry, rollout, { display: options.hooks, note, address: session?.connection.address, isOwed });
+}
+
+/** Leaves a host as it is; what an earlier deployment has taken out of service comes back. */
+async function skipHost(
+  entry: ApprovedHost,
+  because: SkipReason,
+  { rollout, options }: { readonly rollout: RolloutRecord; readonly options: DeployOptions },
+): Promise<HostOutcome> {
+  return await tell(entry.host.name, rollout, options, async (note) =>
+    hooksOf(entry, { rollout, note }, options).around(
+      () => Promise.resolve({ status: "skipped", because }),
+      outcomeWord(options.cancel),
+    ),
+  );
+}
+
+/** How hooks are told what became of a host. */
+function outcomeWord(cancel: AbortSignal): (ended: { value: HostResult } | { error: unknown }) => string {
+  return (ended) => ("value" in ended ? ended.value : failureOf(ended.error, cancel)).status;
+}
+
+/** Whether the host began this transaction before an interruption. */
+async function isKnown(kit: DeployKit, id: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await kit.journal?.(id, 0, { signal })) !== undefined;
+  } catch (error) {
+    if (error instanceof KitError && error.code === "KIT_UNKNOWN") return false;
+    throw error;
+  }
 }
 
 /** Of a host whose activation may have begun before an interruption, nothing is known until it can be asked. */
@@ -162,22 +218,23 @@ async function takeBack(
     }
     note(`going back: ${reason}`);
     const { previous, system } = changes;
-    const { temporarySeconds: _, ...forth } = transactionPlan(entry, rollout);
+    const { previous: _, ...kept } = entry;
+    const back: ApprovedHost = { ...kept, system: previous, ...(system === undefined ? {} : { previous: system }) };
+    const because = { ...rollout, reason: `rollback: ${reason}` };
+    const { temporarySeconds: __, ...forth } = transactionPlan(back, because);
     const plan: TransactionPlan = {
       ...forth,
       goal: forth.goal === "temporary" ? "test" : forth.goal,
       id: transactionId(rollout, name, "back"),
-      system: previous,
-      ...(system === undefined ? {} : { expectedPrevious: system }),
-      reason: `rollback: ${reason}`,
       healthChecks: entry.previousHealthChecks,
+      hooks: entry.previousHooks ?? [],
     };
     // An interruption does not leave the wave half taken back.
-    const result = await activate(
-      await session.kit(options.abandon),
-      plan,
-      { ...options, cancel: options.abandon },
-      note,
+    const whole = { ...options, cancel: options.abandon };
+    const hooks = hooksOf(back, { rollout: because, session, note }, options);
+    const result = await hooks.around(
+      async () => activate(await session.kit(options.abandon), plan, { hooks, isBegun: false, note }, whole),
+      outcomeWord(options.abandon),
     );
     return hasFailed(result) || !("receipt" in result) || result.receipt === undefined
       ? result
@@ -205,36 +262,60 @@ async function copySystem(
   return copied;
 }
 
-function activate(
-  kit: ActivationKit,
+interface ActivationContext {
+  readonly hooks: HostHooks;
+  /** The host has begun before an interruption: what comes before that has been done. */
+  readonly isBegun: boolean;
+  readonly note: Note;
+  readonly checks?: readonly DeployerCheck[];
+}
+
+async function activate(
+  kit: DeployKit,
   plan: TransactionPlan,
+  { hooks, isBegun, note, checks = [] }: ActivationContext,
   options: DeployOptions,
-  note: Note,
-  checks: readonly DeployerCheck[] = [],
 ): Promise<HostResult> {
   const { clock, abandon } = options;
+  const isActivated = stepsOf("activate", plan.goal).includes("pre-activation");
+  if (isActivated && !isBegun) await hooks.onDeployer("preActivation", { signal: options.cancel });
+  if (plan.goal === "reboot" && !isBegun) await hooks.onDeployer("preReboot", { signal: options.cancel });
   const checkHealth = async (withinMs: number): Promise<HealthResult[]> => {
     const results = await runDeployerChecks(checks, { clock, signal: abandon, withinMs, settles: true });
     for (const result of results) note(describeResult(result));
     return results;
   };
-  return activateHost({
+  let returning: Promise<void> | undefined;
+  const result = await activateHost({
     kit,
     plan,
     clock,
     ...(checks.length === 0 ? {} : { checkHealth }),
     cancel: options.cancel,
     abandon,
+    beforeConfirm: async () => {
+      if (plan.goal === "reboot") await hooks.onDeployer("postReboot", { signal: abandon });
+      if (isActivated) await hooks.onDeployer("postActivation", { signal: abandon });
+      await hooks.onDeployer("preConfirmation", { signal: abandon });
+    },
     onRecord: (record) => {
       const described = describeRecord(record);
       if (described !== undefined) note(described.text, described.isMinor);
+      if (record.kind === "state" && record.state === "reverting") returning ??= hooks.onDeployer("preRollback");
     },
     onNote: note,
   });
+  await returning;
+  if (result.status === "rolled-back") {
+    await hooks.onDeployer("postRollback", { outcome: result.status });
+    return result;
+  }
+  if (CHANGED.has(result.status)) await hooks.onDeployer("postConfirmation", { outcome: result.status });
+  return result;
 }
 
 function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): TransactionPlan {
-  const { host, system, previous, healthChecks } = entry;
+  const { host, system, previous, healthChecks, hooks } = entry;
   invariant(system !== undefined, `there is no system to deploy to ${host.name}`);
   return {
     version: 1,
@@ -250,6 +331,7 @@ function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): Transacti
     confirmTimeoutSeconds: host.confirmTimeoutSeconds,
     keepGenerations: host.keepGenerations,
     healthChecks,
+    ...(hooks === undefined || hooks.length === 0 ? {} : { hooks }),
     ...(rollout.ignoreInhibitors ? { ignoreInhibitors: true } : {}),
   };
 }
@@ -265,7 +347,13 @@ export function describeRecord(
 ): { readonly text: string; readonly isMinor: boolean } | undefined {
   const major = (text: string): { text: string; isMinor: boolean } => ({ text, isMinor: false });
   switch (record.kind) {
+    case "hook":
+      return record.result === undefined
+        ? { text: `hook ${record.name} (${record.moment}) on the host`, isMinor: false }
+        : major(hookText(record.result));
     case "step":
+      // Hooks speak for themselves.
+      if (HOOK_STEPS.has(record.step)) return undefined;
       if (record.event === "begin")
         return { text: TITLES.get(record.step) ?? record.step, isMinor: !MAJOR_STEPS.has(record.step) };
       return record.event === "failed" ? major(`${record.step} failed: ${record.message}`) : undefined;
@@ -285,6 +373,20 @@ export function describeRecord(
 
 function describeResult({ name, from, healthy, message }: HealthResult): string {
   return `${healthy ? "healthy" : "unhealthy"}${from === undefined ? "" : ` from the ${from}`}: ${name} (${message})`;
+}
+
+const HOOK_STEPS: ReadonlySet<StepName> = new Set<StepName>([
+  "pre-activation",
+  "post-activation",
+  "pre-confirmation",
+  "post-confirmation",
+  "pre-rollback",
+  "post-rollback",
+]);
+
+function hookText(result: HookResult): string {
+  const said = result.isOk ? undefined : result.output.at(-1);
+  return said === undefined ? renderHookResult(result) : `${renderHookResult(result)}: ${said}`;
 }
 
 function failureOf(error: unknown, cancel: AbortSignal): HostResult {

@@ -7,6 +7,7 @@
 import { OperationError } from "../base/errors.ts";
 import type { CheckHistoryAnswer } from "../machine/check-history.ts";
 import type { CheckAnswer, EphemeralAnswer, HistoryAnswer, HostFacts, StaleAnswer } from "../machine/facts.ts";
+import type { HookAnswer, HookRequest } from "../machine/hook.ts";
 import type {
   BeginAnswer,
   JournalAnswer,
@@ -127,6 +128,11 @@ export class HostKit {
   /** What checks on timers have seen. */
   checkHistory(call: KitCall): Promise<CheckHistoryAnswer> {
     return this.#ask<CheckHistoryAnswer>(["check-history"], call);
+  }
+
+  /** Runs hooks at a moment at which there is no transaction. */
+  hook(request: HookRequest, call: KitCall): Promise<HookAnswer> {
+    return this.#ask<HookAnswer>(["hook"], call, JSON.stringify(request));
   }
 
   ephemeral(call: KitCall): Promise<EphemeralAnswer> {

@@ -7,6 +7,7 @@
 import { dirname, resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import type { DeployerCheck } from "../machine/health-check.ts";
+import type { Hook } from "../machine/hook.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
@@ -43,6 +44,8 @@ export interface HostInventory {
   readonly deployerChecks?: readonly DeployerCheck[];
   /** Where each check is defined, by its name. */
   readonly checkPlaces?: Readonly<Record<string, string>>;
+  /** The deployer's and the host's; absent in what an earlier version wrote. */
+  readonly hooks?: readonly Hook[];
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
 }
@@ -61,6 +64,8 @@ export interface DeclaredRollout {
 export interface Inventory {
   readonly name: string;
   readonly rollout: DeclaredRollout;
+  /** Of the fleet as a whole. */
+  readonly hooks: readonly Hook[];
   readonly fleetFile: string;
   readonly hosts: readonly HostInventory[];
   /** The hosts' systems, of those that were asked for. */
@@ -79,7 +84,7 @@ export interface DerivationOutput {
 
 /** What concerns the whole fleet, and each host as `host-NAME`. */
 interface RawInventory {
-  readonly fleet: { readonly name: string; readonly rollout: DeclaredRollout };
+  readonly fleet: Pick<Inventory, "name" | "rollout" | "hooks">;
   readonly [host: `host-${string}`]: RawHost;
 }
 
@@ -105,6 +110,7 @@ interface RawHost {
     readonly healthChecks: readonly unknown[];
     readonly deployerChecks: readonly DeployerCheck[];
     readonly checkPlaces: Readonly<Record<string, string>>;
+    readonly hooks: readonly Hook[];
   };
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
   readonly warnings: readonly string[];
@@ -201,6 +207,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     healthChecks: host.deployment.healthChecks,
     deployerChecks: host.deployment.deployerChecks,
     checkPlaces: host.deployment.checkPlaces,
+    hooks: host.deployment.hooks,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
   };
@@ -235,14 +242,14 @@ export function inventoryExpression(file: string, systems: SystemsWanted): strin
   return `
     let
       pristine = import (/. + ${nixString(nixDirectory())}) { };
-      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hosts;
+      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hooks hosts;
       isWanted = ${wanted};
       hostOf = name: {
         inherit (hosts.\${name}) system deployment networking;
         warnings = if isWanted name then hosts.\${name}.warnings else [ ];
       } // (if isWanted name then { output = { inherit (hosts.\${name}) drvPath outputPath; }; } else { });
     in
-    { fleet = { inherit name rollout; }; }
+    { fleet = { inherit name rollout hooks; }; }
     // builtins.listToAttrs (map (name: { name = "${HOST}\${name}"; value = hostOf name; }) (builtins.attrNames hosts))`;
 }
 

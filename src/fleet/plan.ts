@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { invariant, OperationError } from "../base/errors.ts";
 import type { HostFacts } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
+import { aborts, type Hook, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
 import { type RebootReason, rebootNeed } from "../machine/reboot-need.ts";
 import { differingPackages, diffSystems, type SystemDiff } from "../machine/system-diff.ts";
 import { SystemObject } from "../machine/system-object.ts";
@@ -32,6 +33,8 @@ export interface HostPlan {
   /** The system that was fully activated last, which the plan was made against. */
   readonly previous?: string;
   readonly healthChecks: readonly HealthCheck[];
+  /** Those that run on the host; the deployer's are the host's declaration's. */
+  readonly hooks: readonly Hook[];
   readonly facts?: HostFacts;
   readonly copy?: {
     readonly paths: readonly { readonly path: string; readonly bytes: number }[];
@@ -51,7 +54,9 @@ export interface HostPlan {
 export interface FleetPlan {
   readonly goal: TransactionGoal;
   readonly hosts: readonly HostPlan[];
-  /** SHA-256 over what was approved: goal, hosts, their previous and new systems. */
+  /** The deployer's, of the fleet as a whole. */
+  readonly hooks: readonly Hook[];
+  /** SHA-256 over what was approved: goal, hosts, their previous and new systems, the deployer's hooks. */
   readonly hash: string;
 }
 
@@ -63,6 +68,8 @@ export interface PlanTarget extends Preflight {
 export interface PlanOptions {
   readonly goal: TransactionGoal;
   readonly localStore: LocalStore;
+  /** Of the fleet as a whole. */
+  readonly hooks: readonly Hook[];
   readonly concurrencyMax: number;
   readonly signal: AbortSignal;
   readonly onPhase: (host: string, text: string) => void;
@@ -81,11 +88,13 @@ export async function planFleet(targets: readonly PlanTarget[], options: PlanOpt
         state,
         system: target.system,
         healthChecks: host.healthChecks as HealthCheck[],
+        hooks: (host.hooks ?? []).filter(({ on }) => on === "host"),
         error,
       } satisfies HostPlan;
     }
   });
-  return { goal: options.goal, hosts, hash: planHash(options.goal, hosts) };
+  const { goal, hooks } = options;
+  return { goal, hosts, hooks, hash: planHash(goal, hosts, hooks) };
 }
 
 async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostPlan> {
@@ -104,11 +113,13 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   const source = (await localStore.validPaths([root], signal)).has(root.baseName) ? localStore : store;
   const wanted = await systemObject(system, store, options);
   const healthChecks = healthChecksOf(wanted, host);
+  const hooks = wanted.meta?.hooks ?? [];
   const base = {
     host,
     system,
     facts,
     healthChecks,
+    hooks,
     warnings: target.warnings,
     ...(previous === undefined ? {} : { previous }),
   };
@@ -136,6 +147,7 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   const { gone } = differingPackages(old, wanted);
   const isLive = LIVE_GOALS.has(options.goal);
   const stale = isLive && gone.length > 0 ? (await kit.stale(gone, { signal })).units : [];
+  requireHooks(host, hooks, { old, wanted });
   const arrival = probe?.arrival;
   const access = {
     user: probe?.user ?? host.target.user ?? "root",
@@ -200,16 +212,51 @@ function healthChecksOf(system: SystemObject, host: HostInventory): readonly Hea
   return system.meta?.healthChecks ?? (host.healthChecks as HealthCheck[]);
 }
 
+/** A hook whose program the host will not have is refused before anything is copied. */
+function requireHooks(
+  host: HostInventory,
+  hooks: readonly Hook[],
+  { old, wanted }: { readonly old: SystemObject | undefined; readonly wanted: SystemObject },
+): void {
+  const early = hooksAt(hooks, "host", "preActivation").filter((hook) => aborts(hook, "preActivation"));
+  const [lacking] = hooksWithoutProgram(wanted, hooks);
+  const [tooNew] = old === undefined ? [] : hooksWithoutProgram(old, early);
+  const missing = lacking ?? tooNew;
+  if (missing === undefined) return;
+  const { name, command } = missing;
+  const place = host.hooks?.find((hook) => hook.name === name)?.place;
+  const declared = place === undefined ? "" : `it is declared in ${place}; `;
+  throw new OperationError(
+    "HOOK_PROGRAM_MISSING",
+    `hook '${name}' of ${host.name} runs ${command[0] ?? "nothing"}, which ${lacking === undefined ? "the system that runs" : "its system"} does not have`,
+    {
+      hint: `${declared}${
+        lacking === undefined
+          ? "what is to run before an activation must have been deployed before, or may only warn"
+          : "add its package to environment.systemPackages"
+      }`,
+    },
+  );
+}
+
 /** Names what is approved: nothing that may differ between two looks at the same hosts takes part. */
 export function planHash(
   goal: TransactionGoal,
   hosts: readonly Pick<HostPlan, "host" | "previous" | "system">[],
+  fleetHooks: readonly Hook[] = [],
 ): string {
+  const deployers = (hooks: readonly Hook[] = []): { hooks?: object } => {
+    const own = hooks.filter(({ on }) => on === "deployer").map(({ place: _place, ...hook }) => hook);
+    return own.length === 0 ? {} : { hooks: own };
+  };
   const approved = hosts.map((plan) => ({
     host: plan.host.name,
     target: plan.host.target.host,
     previous: plan.previous ?? null,
     system: plan.system ?? null,
+    ...deployers(plan.host.hooks),
   }));
-  return createHash("sha256").update(JSON.stringify({ goal, approved })).digest("hex");
+  return createHash("sha256")
+    .update(JSON.stringify({ goal, approved, ...deployers(fleetHooks) }))
+    .digest("hex");
 }

@@ -2,6 +2,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
+import { type HookDisplay, HostHooks } from "./hooks.ts";
 import type { HostSession } from "./host-session.ts";
 import { checkHost } from "./status.ts";
 
@@ -16,15 +17,51 @@ const RETRY_PAUSE_MS = 500;
 /** How long services may take to start once the host answers. */
 const SETTLE_MS = 60_000;
 
-export async function rebootHost(
-  session: HostSession,
-  options: {
-    readonly timeoutMs: number;
-    readonly signal: AbortSignal;
-    readonly clock: Clock;
-    readonly onPhase: (text: string) => void;
-  },
-): Promise<RebootResult> {
+interface RebootOptions {
+  readonly fleet: string;
+  readonly hooks: HookDisplay;
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal;
+  readonly clock: Clock;
+  readonly onPhase: (text: string) => void;
+}
+
+/** Reboots a host between its hooks; those that are to come back in any case do, also when the host does not. */
+export async function rebootHost(session: HostSession, options: RebootOptions): Promise<RebootResult> {
+  const { signal } = options;
+  const { host } = session;
+  const kit = await session.kit(signal);
+  const { systems } = await kit.facts({ signal });
+  const hooks = new HostHooks({
+    subject: host.name,
+    hooks: host.hooks ?? [],
+    facts: {
+      PRISTINE_FLEET: options.fleet,
+      PRISTINE_HOST: host.name,
+      PRISTINE_ADDRESS: session.connection.address,
+      PRISTINE_GOAL: "reboot",
+      PRISTINE_SYSTEM: systems.profile ?? undefined,
+      PRISTINE_PREVIOUS: systems.activated ?? undefined,
+    },
+    display: options.hooks,
+    note: options.onPhase,
+  });
+  return await hooks.around(
+    async () => {
+      await hooks.onBoth("preReboot", kit, { signal });
+      const result = await rebootAndWait(session, options);
+      await hooks.onBoth("postReboot", kit, { outcome: outcomeOf(result) });
+      return result;
+    },
+    (ended) => ("value" in ended ? outcomeOf(ended.value) : "failed"),
+  );
+}
+
+function outcomeOf({ healthy }: RebootResult): string {
+  return healthy ? "rebooted" : "unhealthy";
+}
+
+async function rebootAndWait(session: HostSession, options: RebootOptions): Promise<RebootResult> {
   const { signal, clock } = options;
   const kit = await session.kit(signal);
   const before = await kit.facts({ signal });

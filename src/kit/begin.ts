@@ -1,6 +1,7 @@
 /** Beginning a transaction: preflight, the record on disk, the supervised executor. Nothing that runs is changed here. */
 
 import { describeInhibitor, differingInhibitors } from "../machine/switch-inhibitors.ts";
+import { aborts, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
 import { SystemObject } from "../machine/system-object.ts";
 import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPlan } from "../machine/transaction.ts";
 import { computeUnitPlan } from "./activation.ts";
@@ -135,6 +136,7 @@ function preflight(host: Host, plan: TransactionPlan, previous: string): void {
   }
   requireSystem(host, plan.system);
   requireArchitecture(host, plan.system);
+  requireHooks(host, plan, previous);
   if (plan.goal === "reboot") requireBootOnce(host, plan.system);
   else if (plan.goal !== "boot" && plan.ignoreInhibitors !== true) requireNoInhibitor(host, plan.system, previous);
 }
@@ -166,6 +168,22 @@ function requireArchitecture(host: Host, path: string): void {
   if (wanted !== undefined && machine !== "" && wanted !== `${machine}-linux`) {
     throw new KitError("KIT_SYSTEM_INVALID", `the system is for ${wanted}, the host is ${machine}-linux`);
   }
+}
+
+/** A hook that cannot run must not be noticed in the middle. What runs before the activation has the previous system. */
+function requireHooks(host: Host, plan: TransactionPlan, previous: string): void {
+  const { hooks = [] } = plan;
+  const early = hooksAt(hooks, "host", "preActivation").filter((hook) => aborts(hook, "preActivation"));
+  const missing = [
+    { system: plan.system, lacking: hooksWithoutProgram(new SystemObject(host.files, plan.system), hooks) },
+    { system: previous, lacking: hooksWithoutProgram(new SystemObject(host.files, previous), early) },
+  ].flatMap(({ system, lacking }) =>
+    lacking.map(({ name, command }) => `hook '${name}' runs ${command[0] ?? "nothing"}, which ${system} does not have`),
+  );
+  if (missing.length === 0) return;
+  throw new KitError("KIT_HOOK_MISSING", missing.join("; "), {
+    hint: "add its package to environment.systemPackages; what is to run before an activation must have been deployed before",
+  });
 }
 
 function requireNoInhibitor(host: Host, path: string, previous: string): void {
@@ -250,6 +268,7 @@ export function parsePlan(text: string): TransactionPlan {
   }
   if (!isCount(plan.keepGenerations)) problems.push("keepGenerations");
   if (!Array.isArray(plan.healthChecks)) problems.push("healthChecks");
+  if (plan.hooks !== undefined && !Array.isArray(plan.hooks)) problems.push("hooks");
   if (typeof plan.operator !== "object") problems.push("operator");
   if (problems.length > 0) throw new KitError("KIT_USAGE", `the plan cannot be used: ${problems.join("; ")}`);
   return plan;

@@ -3,6 +3,7 @@
 import { isFinal, type TransactionLock } from "../machine/transaction.ts";
 import { isBootedOnce, removeBootOnce } from "./boot-once.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
+import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { bootedSystem, removeRoot } from "./systems.ts";
 import {
@@ -52,6 +53,8 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
   } else {
     if (record.plan.goal === "reboot") removeBootOnce(host);
     removeRoot(host, "pending");
+    // The power cut was the return.
+    runHookStep(host, record, "post-rollback", { outcome: "reverted-by-reboot" });
     record.conclude("reverted-by-reboot", {
       reason: record.reason ?? {
         kind: "reboot",

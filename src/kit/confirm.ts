@@ -1,9 +1,10 @@
 /** Confirmation: the new system becomes the boot default. The rename of the profile is the moment it counts. */
 
 import { generationsToRemove } from "../machine/generation.ts";
-import { stepsOf, type Receipt, type StepName } from "../machine/transaction.ts";
+import { stepsOf, type Receipt, type StepName, type TransactionGoal } from "../machine/transaction.ts";
 import { failedUnits } from "./activation.ts";
 import { armExpiry, disarmAll, disarmDeadlines } from "./deadline.ts";
+import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import {
@@ -46,6 +47,9 @@ export function isCommitted(host: Host, record: TransactionRecord): boolean {
   return record.state === "confirming" && movesDefault && profileSystem(host) === system;
 }
 
+/** How hooks are told of a confirmation that does not make the system the boot default. */
+const OUTCOMES: Readonly<Partial<Record<TransactionGoal, string>>> = { test: "tested", temporary: "temporary" };
+
 /** Does what is left of a confirmation. */
 export function finishConfirm(host: Host, record: TransactionRecord): Receipt | undefined {
   let generation: number | undefined;
@@ -78,6 +82,9 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
     case "confirm-expiry":
       armExpiry(host, record);
       record.setState("temporary");
+      break;
+    case "post-confirmation":
+      runHookStep(host, record, step, { outcome: OUTCOMES[plan.goal] ?? "confirmed" });
       break;
     case "confirm-disarm":
       if (plan.goal === "temporary") disarmDeadlines(host);

@@ -19,6 +19,7 @@ import {
 import { isBootedOnce, reboot, setBootOnce } from "./boot-once.ts";
 import { armDeadline } from "./deadline.ts";
 import { runHealthChecks } from "./health.ts";
+import { runHookStep } from "./hooks.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import { revert } from "./revert.ts";
@@ -100,6 +101,11 @@ function act(activation: Activation, step: StepName): void {
     case "boot":
       waitForBoot(activation);
       break;
+    case "pre-activation":
+    case "post-activation":
+    case "pre-confirmation":
+      runHookStep(host, record, step, { untilMs: endOfActivationMs(host, record) });
+      break;
     case "health":
       checkHealth(activation);
       break;
@@ -129,11 +135,9 @@ function checkHealth(activation: Activation): void {
   const units = record.unitPlan("forward") ?? EMPTY_UNIT_PLAN;
   if (record.state !== "checking") record.setState("checking");
   requireUnits(host, newlyFailed(activation, units));
-  const deadline = record.deadlineAtSeconds();
-  const endSeconds = record.plan.confirmTimeoutSeconds + END_SECONDS;
   const results = runHealthChecks(host, record.plan.healthChecks, {
     activatedAtMs: host.uptimeMs(),
-    ...(deadline === undefined ? {} : { untilMs: (deadline - endSeconds) * 1000 }),
+    untilMs: endOfActivationMs(host, record),
     onResult: (result) => {
       record.append({ kind: "health", result });
     },
@@ -148,6 +152,14 @@ function checkHealth(activation: Activation): void {
     host,
     failedUnits(host.units.list()).filter((unit) => !before.has(unit)),
   );
+}
+
+/** When checks and hooks must have ended: the timer that is armed includes the time for the confirmation. */
+function endOfActivationMs(host: Host, record: TransactionRecord): number {
+  const { confirmTimeoutSeconds } = record.plan;
+  const deadline =
+    record.deadlineAtSeconds() ?? host.uptimeMs() / 1000 + activationTimeoutSeconds(record) + confirmTimeoutSeconds;
+  return (deadline - confirmTimeoutSeconds - END_SECONDS) * 1000;
 }
 
 function requireUnits(host: Host, failed: readonly string[]): void {

@@ -81,6 +81,14 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
+/** An operator's program that ran. */
+export interface HookRun {
+  /** As of `CommandResult`. */
+  readonly code: number;
+  /** The end of what it wrote, at most `HOOK_OUTPUT_BYTES_MAX`. */
+  readonly output: string;
+}
+
 export interface Host {
   readonly files: HostFiles;
   readonly units: Units;
@@ -90,6 +98,11 @@ export interface Host {
   readonly kitPath: string | undefined;
   readonly kitVersion: string;
   run(command: readonly string[], options: RunOptions): CommandResult;
+  /** Runs an operator's program in a session of its own, which ends as a whole when the time is up. */
+  runHook(
+    command: readonly string[],
+    options: { readonly timeoutSeconds: number; readonly environment: Readonly<Record<string, string>> },
+  ): HookRun;
   /** How to start a program that the kit carries or the host has. */
   which(program: string): readonly string[] | undefined;
   wallClock(): string;

@@ -20,7 +20,7 @@ export class KitError extends Error {
 export class StepFailure extends Error {
   override readonly name = "StepFailure";
   readonly step: StepName;
-  readonly kind: "step-failed" | "units-failed" | "health-failed";
+  readonly kind: "step-failed" | "units-failed" | "health-failed" | "hook-failed";
   readonly log: readonly string[];
 
   constructor(step: StepName, kind: StepFailure["kind"], message: string, log: readonly string[] = []) {

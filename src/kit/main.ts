@@ -16,6 +16,7 @@ import {
 import type { CheckAnswer, EphemeralEntry, StaleAnswer } from "../machine/facts.ts";
 import type { CheckHistoryAnswer } from "../machine/check-history.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
+import type { HookAnswer, HookRequest } from "../machine/hook.ts";
 import { failedUnits } from "./activation.ts";
 import { begin, parsePlan } from "./begin.ts";
 import { collectFacts } from "./collect-facts.ts";
@@ -25,6 +26,7 @@ import { findEphemeral } from "./ephemeral.ts";
 import { execute } from "./executor.ts";
 import { withFaultPoints } from "./fault-points.ts";
 import { runHealthChecks } from "./health.ts";
+import { runRequestedHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { openHost } from "./quickjs-host.ts";
@@ -65,6 +67,7 @@ const USAGE = `usage: pristine-kit COMMAND
   check-run NAME                      run one of the running system, and note what it saw
   check-history                       what was noted
   stale < PATHS                       units with processes that use store paths
+  hook < REQUEST                      run hooks that belong to no transaction
   ephemeral                           what a reboot would erase
   status | history                    the unfinished transaction; all receipts`;
 
@@ -109,6 +112,11 @@ function main(): number {
       return 0;
     case "stale":
       print(stale(host));
+      return 0;
+    case "hook":
+      print({
+        results: runRequestedHooks(host, JSON.parse(std.in.readAsString()) as HookRequest),
+      } satisfies HookAnswer);
       return 0;
     case "ephemeral":
       print(findEphemeral(host, statusOf));

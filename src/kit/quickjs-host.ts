@@ -2,7 +2,8 @@
 
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
-import type { CommandResult, Host, HostFiles, RunOptions } from "./host.ts";
+import { HOOK_OUTPUT_BYTES_MAX } from "../machine/hook.ts";
+import type { CommandResult, HookRun, Host, HostFiles, RunOptions } from "./host.ts";
 import { SystemdUnits } from "./systemd.ts";
 
 /** `O_SYNC` of Linux on x86-64 and arm64, which QuickJS does not name. */
@@ -152,13 +153,55 @@ function run(command: readonly string[], { timeoutSeconds, heldStdin }: RunOptio
       stdin,
       stdout: output,
       stderr: errors,
-      env: { ...std.getenviron(), PATH, LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" },
+      env: environment(),
     });
     const code = wait(pid, timeoutSeconds);
     return { code, stdout: contentsOf(output), stderr: contentsOf(errors) };
   } finally {
     os.close(stdin);
     if (heldEnd !== undefined) os.close(heldEnd);
+  }
+}
+
+function environment(): Record<string, string> {
+  return { ...std.getenviron(), PATH, LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" };
+}
+
+/** How long the end of a hook's output is waited for, which something that it left behind may hold open. */
+const TAIL_WAIT_SECONDS = 1;
+
+/** The output goes through `tail`, so that it fills neither the memory nor `/run`; `busybox` has it and `setsid`. */
+function runHook(
+  busybox: readonly string[],
+  command: readonly string[],
+  options: Parameters<Host["runHook"]>[1],
+): HookRun {
+  const output = scratchFile("hook");
+  const [stdin] = openStdin(undefined);
+  const [readEnd, writeEnd] = os.pipe();
+  try {
+    const tail = os.exec([...busybox, "tail", "-c", String(HOOK_OUTPUT_BYTES_MAX)], {
+      block: false,
+      usePath: true,
+      stdin: readEnd,
+      stdout: output,
+      env: environment(),
+    });
+    const pid = os.exec([...busybox, "setsid", ...command], {
+      block: false,
+      usePath: true,
+      stdin,
+      stdout: writeEnd,
+      stderr: writeEnd,
+      env: { ...environment(), ...options.environment },
+    });
+    os.close(writeEnd);
+    const code = wait(pid, options.timeoutSeconds, { isGroup: true });
+    wait(tail, TAIL_WAIT_SECONDS);
+    return { code, output: contentsOf(output) };
+  } finally {
+    os.close(stdin);
+    os.close(readEnd);
   }
 }
 
@@ -192,7 +235,7 @@ function contentsOf(descriptor: number): string {
 /** How long a killed process is waited for. */
 const KILL_WAIT_MS = 5_000;
 
-function wait(pid: number, timeoutSeconds: number): number {
+function wait(pid: number, timeoutSeconds: number, { isGroup = false } = {}): number {
   let deadline = nowMs() + timeoutSeconds * 1000;
   let isKilled = false;
   const quick = nowMs() + QUICK_WAIT_MS;
@@ -204,7 +247,7 @@ function wait(pid: number, timeoutSeconds: number): number {
     if (nowMs() >= deadline) {
       // A process that waits for a disk does not end by a signal; it is left behind.
       if (isKilled) return 124;
-      os.kill(pid, SIGKILL);
+      os.kill(isGroup ? -pid : pid, SIGKILL);
       isKilled = true;
       deadline = nowMs() + KILL_WAIT_MS;
     }
@@ -256,6 +299,7 @@ export function openHost(scriptPath: string): Host {
     kitPath: kitRoot.startsWith("/nix/store/") ? kitRoot : undefined,
     kitVersion: PRISTINE_VERSION,
     run,
+    runHook: (command, options) => runHook(which("busybox") ?? [], command, options),
     which,
     wallClock: () => new Date().toISOString(),
     uptimeMs: nowMs,

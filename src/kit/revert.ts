@@ -17,6 +17,7 @@ import { isBootedOnce, reboot, removeBootOnce } from "./boot-once.ts";
 import { openUnfinished } from "./conclude.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
 import { disarmAll } from "./deadline.ts";
+import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { profileSystem, removeRoot, setRoot } from "./systems.ts";
@@ -103,6 +104,12 @@ function act(activation: Activation, step: StepName): void {
       break;
     case "revert-boot-once":
       removeBootOnce(host);
+      break;
+    case "pre-rollback":
+      runHookStep(host, record, step);
+      break;
+    case "post-rollback":
+      runHookStep(host, record, step, { outcome: "reverted" });
       break;
     case "revert-roots":
       setRoot(host, "current", record.facts.previous);

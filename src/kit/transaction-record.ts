@@ -14,6 +14,7 @@ import {
   type TransactionStatus,
 } from "../machine/transaction.ts";
 import type { HealthResult } from "../machine/health-check.ts";
+import type { HookResult } from "../machine/hook.ts";
 import { EMPTY_UNIT_PLAN, type UnitPlan } from "../machine/unit-plan.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
@@ -174,6 +175,13 @@ export class TransactionRecord {
     return found?.kind === "active-units" ? found.failed : [];
   }
 
+  /** Of the hooks that have ended, in order. */
+  hookResults(): HookResult[] {
+    return this.#records.flatMap((record) =>
+      record.kind === "hook" && record.result !== undefined ? [record.result] : [],
+    );
+  }
+
   deadlineAtSeconds(): number | undefined {
     const found = this.#records.findLast((record) => record.kind === "deadline");
     return found?.kind === "deadline" ? found.atSeconds : undefined;
@@ -223,6 +231,7 @@ export class TransactionRecord {
   ): Receipt {
     const { plan, facts } = this;
     const reason = more.reason ?? this.reason;
+    const hooks = this.hookResults();
     const direction = outcome === "reverted" || outcome === "revert-failed" ? "back" : "forward";
     const receipt: Receipt = {
       version: 1,
@@ -243,6 +252,7 @@ export class TransactionRecord {
       durations: durationsOf(this.#records),
       units: this.unitPlan(direction) ?? this.unitPlan("forward") ?? EMPTY_UNIT_PLAN,
       health: healthOf(this.#records),
+      ...(hooks.length === 0 ? {} : { hooks }),
       failedUnits: more.failedUnits ?? [],
     };
     useBallast(this.#host, () => {

@@ -6,6 +6,7 @@
  */
 
 import type { HealthCheck } from "./health-check.ts";
+import type { Hook } from "./hook.ts";
 import { parseUnitTexts, templateOf, unitTypeOf, unitValues, type UnitDefinition } from "./unit-file.ts";
 
 /** Access to files by real path; none of these follows a link in the last component. */
@@ -59,6 +60,8 @@ export interface SystemMeta {
     readonly files: readonly PersistentPath[];
   };
   readonly healthChecks: readonly HealthCheck[];
+  /** The host's own; absent when it has none. */
+  readonly hooks?: readonly Hook[];
   readonly confirmTimeoutSeconds: number;
   readonly keepGenerations: number;
   readonly primaryAddress: string | null;

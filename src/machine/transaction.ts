@@ -7,6 +7,7 @@
  */
 
 import type { HealthCheck, HealthResult } from "./health-check.ts";
+import type { Hook, HookMoment, HookResult } from "./hook.ts";
 import type { UnitPlan } from "./unit-plan.ts";
 
 /**
@@ -62,6 +63,8 @@ export interface TransactionPlan {
   /** How many generations of the profile are kept; those in use are never removed. */
   readonly keepGenerations: number;
   readonly healthChecks: readonly HealthCheck[];
+  /** The host's own, as the system declares them. */
+  readonly hooks?: readonly Hook[];
   /** Go on although the systems' switch inhibitors differ. */
   readonly ignoreInhibitors?: boolean;
 }
@@ -71,6 +74,7 @@ export type StepName =
   | "record"
   | "arm"
   | "plan-units"
+  | "pre-activation"
   | "stop"
   | "flip"
   | "tmpfiles"
@@ -83,15 +87,19 @@ export type StepName =
   | "boot-once"
   | "reboot"
   | "boot"
+  | "post-activation"
   | "health"
+  | "pre-confirmation"
   | "await-confirm"
   | "confirm-profile"
+  | "post-confirmation"
   | "confirm-expiry"
   | "confirm-roots"
   | "confirm-disarm"
   | "confirm-receipt"
   | "confirm-prune"
   | "revert-halt"
+  | "pre-rollback"
   | "revert-stop"
   | "revert-flip"
   | "revert-tmpfiles"
@@ -104,6 +112,7 @@ export type StepName =
   | "revert-boot-once"
   | "revert-reboot"
   | "revert-roots"
+  | "post-rollback"
   | "revert-receipt"
   | "revert-disarm";
 
@@ -135,6 +144,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "record", phase: "begin", goals: KEPT, title: "record the previous and the new system on disk" },
   { name: "arm", phase: "activate", goals: KEPT, title: "arm the timer that returns to the previous system" },
   { name: "plan-units", phase: "activate", goals: LIVE, title: "compare the units" },
+  { name: "pre-activation", phase: "activate", goals: CHECKED, title: "run the hooks before the activation" },
   { name: "stop", phase: "activate", goals: LIVE, title: "stop units with their old definitions" },
   { name: "flip", phase: "activate", goals: LIVE, title: "switch /system to the new system" },
   { name: "tmpfiles", phase: "activate", goals: LIVE, title: "set the host name, create and remove volatile files" },
@@ -152,9 +162,12 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   },
   { name: "reboot", phase: "activate", goals: REBOOT, title: "reboot" },
   { name: "boot", phase: "activate", goals: REBOOT, title: "wait until the boot has finished" },
+  { name: "post-activation", phase: "activate", goals: CHECKED, title: "run the hooks after the activation" },
   { name: "health", phase: "activate", goals: CHECKED, title: "run the health checks" },
+  { name: "pre-confirmation", phase: "activate", goals: KEPT, title: "run the hooks before the confirmation" },
   { name: "await-confirm", phase: "activate", goals: KEPT, title: "wait for confirmation" },
   { name: "confirm-profile", phase: "confirm", goals: DEFAULT, title: "make the system the boot default" },
+  { name: "post-confirmation", phase: "confirm", goals: KEPT, title: "run the hooks after the confirmation" },
   {
     name: "confirm-expiry",
     phase: "confirm",
@@ -166,6 +179,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "confirm-disarm", phase: "confirm", goals: KEPT, title: "disarm the timer" },
   { name: "confirm-prune", phase: "confirm", goals: DEFAULT, title: "remove generations beyond the limit" },
   { name: "revert-halt", phase: "revert", goals: KEPT, title: "stop the executor" },
+  { name: "pre-rollback", phase: "revert", goals: KEPT, title: "run the hooks before the return" },
   { name: "revert-stop", phase: "revert", goals: LIVE, title: "stop units of the new system" },
   { name: "revert-flip", phase: "revert", goals: LIVE, title: "switch /system to the recorded previous system" },
   { name: "revert-tmpfiles", phase: "revert", goals: LIVE, title: "create and remove volatile files" },
@@ -178,6 +192,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "revert-boot-once", phase: "revert", goals: REBOOT, title: "let the next boot be the boot default's" },
   { name: "revert-reboot", phase: "revert", goals: REBOOT, title: "leave the new system by a reboot" },
   { name: "revert-roots", phase: "revert", goals: KEPT, title: "let go of the new system" },
+  { name: "post-rollback", phase: "revert", goals: KEPT, title: "run the hooks after the return" },
   { name: "revert-receipt", phase: "revert", goals: KEPT, title: "write the receipt" },
   { name: "revert-disarm", phase: "revert", goals: KEPT, title: "disarm the timer" },
 ];
@@ -242,6 +257,7 @@ export interface RevertReason {
     | "health-failed"
     | "deadline"
     | "expired"
+    | "hook-failed"
     | "requested"
     | "reboot"
     | "executor-lost";
@@ -255,7 +271,7 @@ export interface RevertReason {
 /** Why a deployer asks a host to return. */
 export type RequestedReason = RevertReason & { readonly kind: (typeof REQUESTED_KINDS)[number] };
 
-export const REQUESTED_KINDS = ["requested", "health-failed"] as const;
+export const REQUESTED_KINDS = ["requested", "health-failed", "hook-failed"] as const;
 
 /** What is fixed before anything changes: the explicit way back, and until when it stays open. */
 export interface TransactionRecordFacts {
@@ -294,6 +310,8 @@ export type JournalEvent =
   /** Units that were active, and that had failed, before anything was stopped; the way back restores them. */
   | { readonly kind: "active-units"; readonly units: readonly string[]; readonly failed: readonly string[] }
   | { readonly kind: "health"; readonly result: HealthResult }
+  /** A hook begins; with its result, it has ended. */
+  | { readonly kind: "hook"; readonly name: string; readonly moment: HookMoment; readonly result?: HookResult }
   | { readonly kind: "note"; readonly message: string };
 
 /** One line of `journal.jsonl`. */
@@ -322,6 +340,8 @@ export interface Receipt {
   readonly durations: readonly { readonly step: StepName; readonly milliseconds: number }[];
   readonly units: UnitPlan;
   readonly health: readonly HealthResult[];
+  /** The host's hooks that ran, in order. */
+  readonly hooks?: readonly HookResult[];
   /** Failed units at the end. */
   readonly failedUnits: readonly string[];
 }
@@ -376,6 +396,8 @@ export type KitErrorCode =
   | "KIT_SYSTEM_INVALID"
   | "KIT_DISK_FULL"
   | "KIT_INHIBITED"
+  /** A system lacks the program of a hook. */
+  | "KIT_HOOK_MISSING"
   /** No such transaction. */
   | "KIT_UNKNOWN"
   /** The transaction is not in a state that allows this. */

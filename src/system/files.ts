@@ -43,6 +43,15 @@ export async function exists(path: string): Promise<boolean> {
   return (await absentAsUndefined(fs.lstat(path))) !== undefined;
 }
 
+/** Whether a file is there that we may run. */
+export async function isExecutable(path: string): Promise<boolean> {
+  if (await isDirectory(path)) return false;
+  return await fs.access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
 export async function isDirectory(path: string): Promise<boolean> {
   return (await absentAsUndefined(fs.stat(path)))?.isDirectory() ?? false;
 }

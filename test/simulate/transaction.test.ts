@@ -15,6 +15,7 @@ import { resume } from "../../src/kit/resume.ts";
 import { revertRun } from "../../src/kit/revert-run.ts";
 import { requestRevert, revert } from "../../src/kit/revert.ts";
 import { readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
+import type { Hook } from "../../src/machine/hook.ts";
 import {
   isFinal,
   stepsOf,
@@ -56,6 +57,29 @@ function newMachine(): FakeMachine {
   return machine;
 }
 
+/** One at each moment of a transaction. */
+const HOOKS: readonly Hook[] = (
+  [
+    "preActivation",
+    "postActivation",
+    "preConfirmation",
+    "postConfirmation",
+    "preRollback",
+    "postRollback",
+    "preReboot",
+    "postReboot",
+    "finally",
+  ] as const
+).map((moment) => ({
+  name: moment,
+  on: "host",
+  when: [moment],
+  command: [`/persist/${moment}`],
+  timeoutSeconds: 5,
+  environment: {},
+  onFailure: "abort",
+}));
+
 function planOf(system: string, goal: TransactionGoal = "switch", id = "t1"): TransactionPlan {
   return {
     version: 1,
@@ -71,6 +95,7 @@ function planOf(system: string, goal: TransactionGoal = "switch", id = "t1"): Tr
     healthChecks: [
       { name: "web", kind: "command", command: ["check-new"], timeoutSeconds: 1, retries: 0, intervalSeconds: 1 },
     ],
+    hooks: HOOKS,
   };
 }
 
@@ -160,6 +185,7 @@ suite("a transaction goes its way", () => {
     assertRuns(machine, NEW);
     assert.equal(profile(machine), OLD);
     assert.deepEqual(machine.log, [
+      "hook /persist/preActivation",
       "stop gone.service",
       "stop web.service",
       "reload config.service",
@@ -167,9 +193,20 @@ suite("a transaction goes its way", () => {
       "start soft.service",
       "start web.service",
       "start added.service",
+      "hook /persist/postActivation",
+      "hook /persist/preConfirmation",
     ]);
+    machine.log.length = 0;
     const receipt = confirm(processOn(machine), "t1");
-    assert.equal(receipt?.outcome, "confirmed");
+    assert.deepEqual(machine.log, ["hook /persist/postConfirmation", "hook /persist/finally"]);
+    assert.deepEqual(
+      receipt?.hooks?.map(({ moment, isOk }) => [moment, isOk]),
+      ["preActivation", "postActivation", "preConfirmation", "postConfirmation", "finally"].map((moment) => [
+        moment,
+        true,
+      ]),
+    );
+    assert.equal(receipt.outcome, "confirmed");
     assert.equal(receipt.generation, 2);
     assert.equal(profile(machine), NEW);
     assert.equal(machine.timers.size, 0);
@@ -340,7 +377,8 @@ suite("a transaction goes its way", () => {
     assert.equal(profile(machine), OLD);
     assert.equal(confirm(processOn(machine), "t1")?.outcome, "confirmed");
     assertRuns(machine, OLD);
-    assert.deepEqual(machine.log, []);
+    const hooks = ["preConfirmation", "postConfirmation", "finally"].map((moment) => `hook /persist/${moment}`);
+    assert.deepEqual(machine.log, hooks);
     machine.powerCut();
     assertRuns(machine, NEW);
   });
@@ -406,6 +444,88 @@ suite("a transaction goes its way", () => {
     machine.files.delete(`${NEW}/etc/systemd/system/pristine-resume.service`);
     assert.throws(() => begin(processOn(machine), planOf(NEW, "reboot")), { message: /to watch over its first boot/ });
     assert.equal(machine.files.has("/nix/var/pristine/lock"), false);
+  });
+
+  const failing = (moment: string, onFailure: Hook["onFailure"] = "abort"): TransactionPlan => ({
+    ...planOf(NEW),
+    hooks: HOOKS.map((hook) => (hook.name === moment ? { ...hook, command: ["/persist/false"], onFailure } : hook)),
+  });
+  const hooksIn = (machine: FakeMachine): string[] =>
+    machine.log.flatMap((line) => (line.startsWith("hook ") ? [line.slice("hook /persist/".length)] : []));
+
+  test("a hook before the activation that fails leaves everything as it is", () => {
+    const machine = newMachine();
+    begin(processOn(machine), failing("preActivation"));
+    settle(machine);
+    assertRuns(machine, OLD);
+    assert.deepEqual(hooksIn(machine), ["false", "preRollback", "postRollback", "finally"]);
+    assert.equal(machine.log.length, 4, "no unit was touched");
+    const receipt = receiptOf(machine);
+    assert.equal(receipt?.outcome, "reverted");
+    assert.equal(receipt.reason?.kind, "hook-failed");
+    assert.match(receipt.reason.message, /^hook preActivation \(preActivation\): exit 1 after/);
+    assert.deepEqual(receipt.reason.log, ["said"]);
+  });
+
+  for (const moment of ["postActivation", "preConfirmation"]) {
+    test(`a hook at ${moment} that fails sends the host back`, () => {
+      const machine = newMachine();
+      begin(processOn(machine), failing(moment));
+      settle(machine);
+      assertRuns(machine, OLD);
+      assert.equal(receiptOf(machine)?.reason?.kind, "hook-failed");
+    });
+  }
+
+  test("a hook that only warns, and one that comes too late to undo anything, change nothing", () => {
+    for (const moment of ["preActivation", "postActivation", "postConfirmation", "finally"]) {
+      const machine = newMachine();
+      begin(processOn(machine), failing(moment, moment.startsWith("p") && !moment.includes("C") ? "warn" : "abort"));
+      settle(machine);
+      const receipt = confirm(processOn(machine), "t1");
+      assert.equal(receipt?.outcome, "confirmed");
+      assert.deepEqual(
+        receipt.hooks?.filter(({ isOk }) => !isOk).map(({ name }) => name),
+        [moment],
+      );
+    }
+  });
+
+  test("a reboot has hooks of its own inside of those of an activation", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW, "reboot"));
+    settle(machine);
+    const before = ["preActivation", "preReboot", "postReboot", "postActivation", "preConfirmation"];
+    assert.deepEqual(hooksIn(machine), before);
+    passTime(machine);
+    openUnfinished(processOn(machine));
+    assert.deepEqual(hooksIn(machine), [...before, "preRollback", "postRollback", "finally"]);
+  });
+
+  test("a hook whose program a system lacks is refused before anything is touched", () => {
+    const machine = newMachine();
+    const plan = { ...planOf(NEW), hooks: HOOKS.map((hook) => ({ ...hook, command: ["/usr/bin/absent"] })) };
+    assert.throws(() => begin(processOn(machine), plan), {
+      name: "KitError",
+      message: /runs \/usr\/bin\/absent, which/,
+    });
+    assert.equal(machine.files.has("/nix/var/pristine/lock"), false);
+  });
+
+  test("a host that returns by its timer runs its hooks without a deployer, and after a power cut too", () => {
+    const machine = newMachine();
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    machine.log.length = 0;
+    passTime(machine);
+    assert.deepEqual(hooksIn(machine), ["preRollback", "postRollback", "finally"]);
+    begin(processOn(machine), planOf(NEW, "switch", "t2"));
+    settle(machine);
+    machine.powerCut();
+    machine.log.length = 0;
+    openUnfinished(processOn(machine));
+    assert.deepEqual(hooksIn(machine), ["postRollback", "finally"]);
+    assert.equal(receiptOf(machine, "t2")?.outcome, "reverted-by-reboot");
   });
 
   test("dry-activate says what would be done and records nothing", () => {
@@ -644,7 +764,7 @@ const PHASES: readonly Phase[] = (["switch", "temporary", "reboot"] as const)
 const WITHOUT_RECORDS: Readonly<Record<Phase["goal"], readonly StepName[]>> = {
   switch: ["confirm-disarm", "confirm-prune", "revert-disarm"],
   temporary: ["revert-disarm"],
-  reboot: ["confirm-disarm", "confirm-prune", "revert-disarm", "revert-roots", "revert-receipt"],
+  reboot: ["confirm-disarm", "confirm-prune", "revert-disarm", "revert-roots", "post-rollback", "revert-receipt"],
 };
 
 for (const phase of PHASES) {
@@ -821,7 +941,7 @@ suite("what takes over from a temporary system is killed", () => {
 suite("the disk fills up", () => {
   for (const ballastWrites of [1000, 0]) {
     // From before anything was written to after everything was.
-    for (let writes = 0; writes < 60; writes++) {
+    for (let writes = 0; writes < 110; writes++) {
       test(`after ${writes} writes, ${ballastWrites === 0 ? "and the ballast is taken too" : "and there is ballast"}`, () => {
         const machine = newMachine();
         machine.writesLeft = writes;

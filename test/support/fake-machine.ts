@@ -431,6 +431,12 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
     kitPath: undefined,
     kitVersion: "0",
     run,
+    runHook: ([program = ""]) => {
+      effect(`hook ${program}`);
+      machine.log.push(`hook ${program}`);
+      effect(`hook ${program} done`);
+      return { code: program === "/persist/false" ? 1 : 0, output: "said\n" };
+    },
     which: () => undefined,
     wallClock: () => new Date(machine.nowMs).toISOString(),
     uptimeMs: () => machine.nowMs++,

@@ -377,6 +377,39 @@ let
       seen hosts.web1 == [ [ "page" ] 90 ] && seen hosts.web2 == [ [ "page" ] 30 ] && seen hosts.db == [ [ ] 60 ];
     "a check of two kinds" = fails "http and unit" { deployment.healthChecks.a = { http.url = "http://x/"; unit = "x.service"; }; };
     "a check of no kind" = fails "none of them" { deployment.healthChecks.a = { }; };
+    "hooks as the deployer gets them, and the host's own in its system" =
+      let
+        config = host {
+          deployment.hooks = {
+            drain = { when = "preActivation"; command = [ ./core.nix "h1" ]; environment.POOL = "web"; };
+            dump = { on = "host"; when = [ "preActivation" "preReboot" ]; command = [ "dump" ]; timeout = 9; onFailure = "warn"; };
+          };
+        };
+        dump = { name = "dump"; on = "host"; when = [ "preActivation" "preReboot" ]; command = [ "dump" ]; environment = { }; timeoutSeconds = 9; onFailure = "warn"; };
+      in
+      map (hook: removeAttrs hook [ "place" ]) config.deployment.hookData == [
+        { name = "drain"; on = "deployer"; when = [ "preActivation" ]; command = [ (toString ./core.nix) "h1" ]; environment.POOL = "web"; timeoutSeconds = 30; onFailure = "abort"; }
+        dump
+      ]
+      && lib.all (hook: has "modules/tests/core.nix:" hook.place) config.deployment.hookData
+      && config.system.meta.hooks == [ dump ]
+      && !((host { }).system.meta ? hooks);
+    "a hook that cannot do what it says, with where it was defined" =
+      let
+        hook = more: { deployment.hooks.h = { when = "preActivation"; command = [ "/x" ]; } // more; };
+      in
+      failed (hook { }) == [ ]
+      && fails "abort at finally, when nothing can be undone" (hook { when = [ "preActivation" "finally" ]; onFailure = "abort"; })
+      && fails "abort at postRollback" (hook { on = "host"; when = "postRollback"; onFailure = "abort"; })
+      && failed (hook { when = "finally"; }) == [ ]
+      && fails "modules/tests/core.nix:" (hook { command = [ "bin/x" ]; })
+      && fails "relative to no directory" (hook { command = [ "bin/x" ]; })
+      && fails "without a name" (hook { command = [ "" ]; })
+      && fails "PRISTINE_ are ours" (hook { environment.PRISTINE_HOST = "x"; })
+      && fails "no name of a variable" (hook { environment."a b" = "x"; })
+      && fails "there are 240 s for host hooks" (hook { on = "host"; timeout = 241; })
+      && fails "there are 60 s for host hooks at postRollback" (hook { on = "host"; when = "finally"; timeout = 61; })
+      && fails "there are 59 s for deployer hooks" (hook { when = "preConfirmation"; timeout = 60; });
     "deployment's defaults" =
       let
         inherit (host { }) deployment;
@@ -391,6 +424,13 @@ let
       && deployment.keepGenerations == 10;
 
     ## Fleets
+    "hooks of the fleet, and one that cannot be" =
+      let
+        hooksOf = hooks: (fleetLib.evalFleetWith { inherit packagesFor; fleet = { meta = { name = "t"; inherit hooks; }; hosts = { }; }; }).inventory.hooks;
+        tell = { when = "postRollout"; command = [ "tell" ]; };
+      in
+      map (hook: hook.name) (hooksOf { inherit tell; }) == [ "tell" ]
+      && !(builtins.tryEval (builtins.deepSeq (hooksOf { tell = tell // { onFailure = "abort"; }; }) null)).success;
     "names for the lock" =
       let
         names = fleetLib.lockNames {

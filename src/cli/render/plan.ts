@@ -1,7 +1,9 @@
 /** A plan for people, folded to what changes, and for programs. */
 
 import { basename } from "node:path";
+import { renderArgv } from "../../base/shell-words.ts";
 import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
+import type { Hook } from "../../machine/hook.ts";
 import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
 import type { SystemObject } from "../../machine/system-object.ts";
 import { describeInhibitor } from "../../machine/switch-inhibitors.ts";
@@ -32,6 +34,7 @@ export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOpt
   if (unchanged.length > 0) lines.push(`${bold(unchanged.join(", "))}: unchanged`);
   const { waves = [] } = options;
   if (waves.length > 1) lines.push(...waves.map((wave, index) => `${dim(`wave ${index + 1}:`)} ${wave.join(", ")}`));
+  lines.push(...renderHooks(plan.hooks));
   const changing = plan.hosts.filter((host) => host.state === "change");
   if (changing.length > 0) {
     const bytes = changing.reduce((sum, host) => sum + (host.copy?.bytes ?? 0), 0);
@@ -74,11 +77,25 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
       `  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there (--goal reboot)`,
     );
   }
+  lines.push(...renderHooks(hooksOf(plan)));
   for (const warning of diff?.lockout ?? []) {
     const text = safeText(warning.message);
     lines.push(warning.severity === "danger" ? `  ${red("LOCKOUT")}   ${text}` : `  ${yellow("note")}      ${text}`);
   }
   return lines;
+}
+
+/** All that would run for a host that changes. */
+function hooksOf({ host, hooks, state }: HostPlan): Hook[] {
+  if (state === "unchanged") return [];
+  return [...(host.hooks ?? []).filter(({ on }) => on === "deployer"), ...hooks];
+}
+
+/** A line for each hook: when and where it runs, and what. */
+function renderHooks(hooks: readonly Hook[]): string[] {
+  return hooks.map(({ name, on, when, command }) =>
+    safeText(`  hook      ${name} (${when.join(", ")} on the ${on}): ${renderArgv(command)}`),
+  );
 }
 
 /** The changed lines of each changed file of `/etc`. */
@@ -195,6 +212,7 @@ export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: bool
   return {
     hash: plan.hash,
     goal: plan.goal,
+    hooks: plan.hooks,
     hosts: plan.hosts.map((host) => ({
       name: host.host.name,
       address: host.host.target.host,
@@ -207,6 +225,7 @@ export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: bool
         ? { files: fileRecords(host.diff, { old: host.old, next: host.wanted }) }
         : {}),
       reboot: host.reboot ?? null,
+      hooks: hooksOf(host),
       warnings: host.warnings ?? [],
       error: host.error === undefined ? null : errorRecordOf(host.error),
     })),

@@ -71,6 +71,7 @@ const DIFF: SystemDiff = {
 const PLAN: FleetPlan = {
   goal: "switch",
   hash: "0123456789abcdef",
+  hooks: [],
   hosts: [
     {
       host: host("web"),
@@ -78,16 +79,18 @@ const PLAN: FleetPlan = {
       system: `${STORE}-system-web`,
       previous: `${STORE}-system-old`,
       healthChecks: [],
+      hooks: [],
       copy: { paths: [{ path: "a", bytes: 2048 }], bytes: 2048 },
       diff: DIFF,
       reboot: [{ kind: "kernel", message: "the kernel changes" }],
     },
-    { host: host("lb"), state: "unchanged", system: `${STORE}-system-lb`, healthChecks: [] },
+    { host: host("lb"), state: "unchanged", system: `${STORE}-system-lb`, healthChecks: [], hooks: [] },
     {
       host: host("db"),
       state: "unreachable",
       system: `${STORE}-system-db`,
       healthChecks: [],
+      hooks: [],
       error: new OperationError("HOST_UNREACHABLE", "db.example cannot be reached: \u001b[2Jtimed out", {
         hint: "is it up?",
       }),

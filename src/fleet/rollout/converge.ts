@@ -17,7 +17,7 @@ export interface ConvergeSession extends DeploySession {
   >;
 }
 
-export interface ConvergeOptions extends Pick<DeployOptions, "clock" | "localStore" | "cancel" | "abandon"> {
+export interface ConvergeOptions extends Pick<DeployOptions, "clock" | "localStore" | "cancel" | "abandon" | "hooks"> {
   readonly pending: PendingHosts;
   readonly sessions: ReadonlyMap<string, ConvergeSession>;
   /** What is wrong with these hosts now. */

@@ -2,6 +2,7 @@
 
 import { OperationError } from "../../base/errors.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
+import type { Hook } from "../../machine/hook.ts";
 import type { Operator, TransactionGoal } from "../../machine/transaction.ts";
 import type { HostInventory } from "../inventory.ts";
 import type { FleetPlan, HostPlan } from "../plan.ts";
@@ -19,6 +20,9 @@ export interface ApprovedHost {
   readonly healthChecks: readonly HealthCheck[];
   /** Those of the previous system, for the way back. */
   readonly previousHealthChecks: readonly HealthCheck[];
+  /** The host's own, of the system and of the previous one. */
+  readonly hooks?: readonly Hook[];
+  readonly previousHooks?: readonly Hook[];
 }
 
 /** A plan as it was approved, before anybody executes it. */
@@ -34,6 +38,8 @@ export interface ApprovedPlan {
   readonly policy: Omit<RolloutPolicy, "waves" | "canaries">;
   readonly waves: readonly (readonly string[])[];
   readonly hosts: readonly ApprovedHost[];
+  /** The deployer's, of the fleet as a whole. */
+  readonly hooks?: readonly Hook[];
   /** Whether hosts may be taken over that have another name, or are another fleet's. */
   readonly adopt: boolean;
   /** What was found wrong with hosts: nothing is done to them. */
@@ -64,11 +70,13 @@ export function approvedPlan(
     readonly policy: RolloutPolicy;
     readonly adopt: boolean;
     readonly temporarySeconds?: number | undefined;
+    /** Of the fleet as a whole. */
+    readonly hooks: readonly Hook[];
     /** The full store path of the kit for a host. */
     readonly kitOf: (host: HostInventory) => string;
   },
 ): ApprovedPlan {
-  const { fleet, reason, policy, adopt, temporarySeconds, kitOf } = options;
+  const { fleet, reason, policy, adopt, hooks, temporarySeconds, kitOf } = options;
   const { waves: _waves, canaries: _canaries, ...kept } = policy;
   const members = plan.hosts.map(({ host }) => host);
   return {
@@ -81,13 +89,14 @@ export function approvedPlan(
     policy: kept,
     waves: wavesOf(members, policy).map((wave) => wave.map(({ name }) => name)),
     hosts: plan.hosts.map((host) => approvedHost(host, kitOf(host.host))),
+    hooks,
     adopt,
     refused: plan.hosts.flatMap(({ host, error }) => (error === undefined ? [] : [refusal(host.name, error)])),
   };
 }
 
 function approvedHost(plan: HostPlan, kit: string): ApprovedHost {
-  const { host, system, previous, healthChecks, state } = plan;
+  const { host, system, previous, healthChecks, hooks, state } = plan;
   return {
     host,
     kit,
@@ -96,6 +105,8 @@ function approvedHost(plan: HostPlan, kit: string): ApprovedHost {
     isUnchanged: state === "unchanged",
     healthChecks,
     previousHealthChecks: plan.old?.meta?.healthChecks ?? [],
+    hooks,
+    previousHooks: plan.old?.meta?.hooks ?? [],
   };
 }
 

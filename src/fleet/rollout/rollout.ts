@@ -104,4 +104,4 @@ export async function rollOut<H extends { readonly name: string }>(
 }
 
 /** Outcomes that mean a host was changed and stays so. */
-const CHANGED: ReadonlySet<HostOutcome["status"]> = new Set(["activated", "tested", "temporary"]);
+export const CHANGED: ReadonlySet<HostOutcome["status"]> = new Set(["activated", "tested", "temporary"]);

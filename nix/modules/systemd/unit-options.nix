@@ -95,12 +95,12 @@ let
     restartTriggers = mkOption {
       type = types.listOf types.unspecified;
       default = [ ];
-      description = "Values; when one of them changes, a switch restarts the unit.";
+      description = "Values, and files by their content; when one of them changes, a switch restarts the unit.";
     };
     reloadTriggers = mkOption {
       type = types.listOf types.unspecified;
       default = [ ];
-      description = "Values; when one of them changes, a switch reloads the unit.";
+      description = "Values, and files by their content; when one of them changes, a switch reloads the unit.";
     };
     startLimitBurst = mkOption {
       type = types.nullOr types.int;

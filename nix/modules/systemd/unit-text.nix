@@ -36,8 +36,17 @@ let
   # Short, and without pulling what it watches into the system.
   triggers =
     values: builtins.substring 0 32 (builtins.hashString "sha256" (concatStringsSep "\n" (map renderTrigger values)));
+  # Of a file its content, not where it lies.
   renderTrigger =
-    value: if lib.isStringLike value || builtins.isList value then toString value else builtins.toJSON value;
+    value:
+    if builtins.isPath value then
+      "${value}"
+    else if builtins.isList value then
+      concatStringsSep " " (map renderTrigger value)
+    else if lib.isStringLike value then
+      toString value
+    else
+      builtins.toJSON value;
 
   unitSection =
     unit:

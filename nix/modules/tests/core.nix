@@ -169,7 +169,7 @@ let
           };
         };
       in
-      with' "a" != with' "b" && has "X-Restart-Triggers=" (with' "a");
+      with' "a" != with' "b" && has "X-Restart-Triggers=" (with' "a") && with' [ ./core.nix ] == with' "${./core.nix}";
     "path puts packages on the host and watches them" =
       let
         module =

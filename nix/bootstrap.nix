@@ -1,6 +1,11 @@
 # The generic host that others are deployed over: it can be reached by ssh, has Nix to receive a closure, and holds
 # nothing of any fleet.
+{ pkgs, ... }:
+
 {
+  # The greater part of what the first deployment would bring besides the host's own system.
+  environment.etc."pristine/kit-runtime".source = pkgs.pristine.kitRuntime;
+
   # Whoever makes the host's disk also says who may log in, by a file on it.
   services.openssh.authorizedKeysFiles = [
     "/etc/ssh/authorized_keys.d/%u"

@@ -311,19 +311,32 @@ let
       };
     };
 
-  # What the transaction runs on: QuickJS with its own C library, and our program.
+  # What the transaction runs on: QuickJS with its own C library. A path of its own, which stays the same when our
+  # program changes, as it does with each version: hosts have it already.
+  kitRuntime = derivation {
+    name = "kit-runtime";
+    inherit system busybox loader libraries;
+    builder = busybox;
+    args = [
+      "sh"
+      "-e"
+      ./kit-runtime.sh
+    ];
+    qjs = "${package "quickjs"}/usr/bin/qjs";
+  };
+
   makeKit =
     { kitJs }:
     derivation {
       name = "pristine-kit";
-      inherit system busybox loader libraries;
+      inherit system busybox loader;
+      runtime = kitRuntime;
       builder = busybox;
       args = [
         "sh"
         "-e"
         ./kit.sh
       ];
-      qjs = "${package "quickjs"}/usr/bin/qjs";
       kitJs = builtins.path {
         name = "kit.js";
         path = kitJs;
@@ -358,6 +371,7 @@ packages
       closureOf
       makeUsr
       makeSystem
+      kitRuntime
       makeKit
       caBundle
       busybox

@@ -4,9 +4,18 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { basename, join } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { bundleKit } from "../../scripts/kit-bundle.ts";
 import { StorePath } from "../../src/format/store-path.ts";
 import type { Bootstrap } from "../../src/lab/lab.ts";
@@ -60,7 +69,8 @@ export async function prepareTransactionFixture(signal: AbortSignal): Promise<Tr
   const next = await derive("next");
   const broken = await derive("broken");
   const kit = await add("pristine-kit", (directory) => deriveKit(`${nix}/store/${basename(kitName)}`, directory));
-  const roots = [base, old, next, broken, kit].map((path) => StorePath.of(basename(path)));
+  const runtime = dirname(dirname(readlinkSync(`${nix}/store/${basename(kitName)}/bin/busybox`)));
+  const roots = [base, old, next, broken, kit, runtime].map((path) => StorePath.of(basename(path)));
   return {
     old,
     next,
@@ -95,8 +105,6 @@ async function deriveKit(base: string, directory: string): Promise<void> {
   execFileSync("chmod", ["-R", "u+w", directory]);
   await bundleKit(`${directory}/kit.js`, { version: "test", hasFaultPoints: true });
   const script = `${directory}/bin/pristine-kit`;
-  const loader = readdirSync(`${directory}/lib`).find((name) => name.startsWith("ld-linux")) ?? "";
-  const start = `exec $k/lib/${loader} --library-path $k/lib $k/bin/qjs --module $k/kit.js "$@"`;
-  writeFileSync(script, `#!/bin/sh\nk=\${0%/bin/*}\n${start}\n`);
-  chmodSync(script, 0o555);
+  const start = readFileSync(script, "utf8").replace(`/nix/store/${basename(base)}`, "${0%/bin/*}");
+  writeFileSync(script, start);
 }

@@ -88,12 +88,16 @@ export class HostSession {
 
   async #placeKit(signal: AbortSignal): Promise<HostKit> {
     const { kitPath, localStore } = this.#options;
+    const rendered = kitPath.render(localStore.storeDir);
+    const root = "/nix/var/nix/gcroots/pristine";
+    const kit = new HostKit(this.connection, rendered);
+    // What this root names is complete, and stays. Most hosts have it, and are not asked more.
+    const placed = await this.connection.run({ argv: ["readlink", "-e", `${root}/kit`] }, { signal });
+    if (placed.stdout.toString("utf8").trim() === rendered) return kit;
     const store = await this.store(signal);
     if (!(await store.validPaths([kitPath], signal)).has(kitPath.baseName)) {
       await copyToHost({ from: localStore, to: this, root: kitPath, clock: systemClock, signal });
     }
-    const rendered = kitPath.render(localStore.storeDir);
-    const root = "/nix/var/nix/gcroots/pristine";
     // The kit must outlive this command: the host may need it to return.
     await this.connection.runChecked(
       {
@@ -106,6 +110,6 @@ export class HostSession {
       },
       { signal, asRoot: true },
     );
-    return new HostKit(this.connection, rendered);
+    return kit;
   }
 }

@@ -107,11 +107,10 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   const kit = await session.kit(signal);
   const facts = await kit.facts({ signal });
   const previous = facts.systems.activated ?? undefined;
-  const store = await session.store(signal);
   const root = rootOf(system, localStore.storeDir);
   // An earlier generation may exist only on the host.
-  const source = (await localStore.validPaths([root], signal)).has(root.baseName) ? localStore : store;
-  const wanted = await systemObject(system, store, options);
+  const source = localStore.isValid(root) ? localStore : await session.store(signal);
+  const wanted = await systemObject(system, source, options);
   const healthChecks = healthChecksOf(wanted, host);
   const hooks = wanted.meta?.hooks ?? [];
   const base = {
@@ -128,6 +127,7 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
 
   // An earlier generation has been deployed with its checks before.
   if (source === localStore) await requirePossible(host, { system: wanted, healthChecks });
+  const store = await session.store(signal);
   const closure = await closureInfos(source, [root], signal);
   const present = await store.validPaths(
     [...closure.values()].map((info) => info.path),

@@ -11,6 +11,7 @@ import { isMounted, mounts, unmountBelow } from "./mounts.ts";
 import { tool, tryTool } from "./tools.ts";
 
 const FILLING = "lab-filling";
+const SYNC_DEADLINE_MS = 120_000;
 
 /** Makes an empty disk; whatever was in its place is lost. */
 export async function makeDisk(paths: HostPaths, bytes: number, signal: AbortSignal): Promise<void> {
@@ -41,6 +42,8 @@ export async function mountDisk(paths: HostPaths): Promise<void> {
 }
 
 export async function unmountDisk(paths: HostPaths): Promise<void> {
+  // A host that boots at this moment may hold a copy of the mount for an instant, which puts off the writing.
+  await tool(["sync", "--file-system", paths.disk], { deadlineMs: SYNC_DEADLINE_MS });
   await unmountBelow(paths.disk);
 }
 
@@ -69,7 +72,7 @@ const SECTOR_BYTES = 512;
 export async function writtenBytes(paths: HostPaths): Promise<number> {
   const mount = (await mounts()).find(({ path }) => path === paths.disk);
   if (mount === undefined) return 0;
-  await tool(["sync", "--file-system", paths.disk], { deadlineMs: 120_000 });
+  await tool(["sync", "--file-system", paths.disk], { deadlineMs: SYNC_DEADLINE_MS });
   // The seventh number is sectors written; a sector has this size here, whatever the disk's own are.
   const [, , , , , , sectors] = (await readText(`/sys/dev/block/${mount.device}/stat`)).trim().split(/\s+/);
   return Number(sectors) * SECTOR_BYTES;

@@ -12,20 +12,28 @@ export interface Measurement {
 export interface Program {
   readonly argv: readonly string[];
   readonly env?: NodeJS.ProcessEnv;
+  readonly cwd?: string;
+}
+
+/** What a program wrote. */
+export interface Said {
+  readonly stdout: string;
+  readonly stderr: string;
 }
 
 /** Nothing is remembered from one run to the next, unless a question is about that. */
 const FORGETFUL = { PRISTINE_CACHE: "off", PRISTINE_RESIDENT: "off" };
 
-/** Runs a program once under GNU time; its standard output is returned. */
-export function measure({ argv, env }: Program): Measurement & { readonly stdout: string } {
+/** Runs a program once under GNU time; what it wrote is returned. */
+export function measure({ argv, env, cwd }: Program): Measurement & Said {
   const result = spawnSync("time", ["--format=%e %U %S %M", ...argv], {
     env: { ...process.env, ...FORGETFUL, ...env },
+    cwd,
     encoding: "utf8",
     maxBuffer: 1 << 28,
   });
   if (result.error !== undefined) throw new Error("GNU time is missing: apt-get install time", { cause: result.error });
-  if (result.status !== 0) throw new Error(`${argv.join(" ")} failed:\n${result.stderr}`);
+  if (result.status !== 0) throw new Error(`${argv.join(" ")} failed:\n${result.stdout}${result.stderr}`);
   const [wall = NaN, user = NaN, system = NaN, rssKb = NaN] = result.stderr
     .trimEnd()
     .split("\n")
@@ -38,6 +46,7 @@ export function measure({ argv, env }: Program): Measurement & { readonly stdout
     systemSeconds: system,
     maxRssMb: Math.round(rssKb / 1024),
     stdout: result.stdout,
+    stderr: result.stderr,
   };
 }
 
@@ -52,7 +61,7 @@ export function measureInTurn<Name extends string>(
   const best: Partial<Record<Name, Measurement>> = {};
   for (let run = 0; run < runs; run++) {
     for (const name of Object.keys(programs) as Name[]) {
-      const { stdout: _, ...measured } = measure(programs[name]);
+      const { stdout: _, stderr: __, ...measured } = measure(programs[name]);
       const before = best[name];
       if (before === undefined || processorTime(measured) < processorTime(before)) best[name] = measured;
     }

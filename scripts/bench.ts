@@ -10,7 +10,7 @@ import { basename, join } from "node:path";
 
 const root = join(import.meta.dirname, "..");
 /** What benchmarks share is no benchmark. */
-const SHARED = new Set(["measure"]);
+const SHARED = new Set(["measure", "fleet-peers"]);
 const names = globSync("bench/*.ts", { cwd: root })
   .map((path) => basename(path, ".ts"))
   .filter((name) => !SHARED.has(name))

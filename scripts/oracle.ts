@@ -29,22 +29,22 @@ const PACKAGES = "nix-bin,libdbi-perl,git,mercurial,ca-certificates,openssh-clie
 /** Lies in a tree and says what it was made with: one with other packages is made anew. */
 const MADE_WITH = "made-with-packages";
 
-function isMade(tree: string): boolean {
-  const file = join(tree, MADE_WITH);
-  return existsSync(file) && readFileSync(file, "utf8") === PACKAGES;
+/** Makes the oracle's tree when it is absent, or was made with other packages. */
+export function setUpOracle(suite: string = SUITE): string {
+  return setUpTree(oracleTree(suite), suite, PACKAGES);
 }
 
-/** Makes the oracle's tree when it is absent, or was made with other packages. An interrupted run leaves nothing that looks finished. */
-export function setUpOracle(suite: string = SUITE): string {
-  const tree = oracleTree(suite);
-  if (isMade(tree)) return tree;
-  if (process.getuid?.() !== 0) throw new Error("the oracle is made by debootstrap, which needs root");
+/** Makes a tree of a suite's packages. An interrupted run leaves nothing that looks finished. */
+export function setUpTree(tree: string, suite: string, packages: string): string {
+  const madeWith = join(tree, MADE_WITH);
+  if (existsSync(madeWith) && readFileSync(madeWith, "utf8") === packages) return tree;
+  if (process.getuid?.() !== 0) throw new Error(`${tree} is made by debootstrap, which needs root`);
   const unfinished = `${tree}.unfinished`;
   rmSync(unfinished, { recursive: true, force: true });
   mkdirSync(dirname(tree), { recursive: true });
   const made = spawnSync(
     "debootstrap",
-    ["--variant=minbase", `--include=${PACKAGES}`, suite, unfinished, debianMirror(), BOOTSTRAP_SCRIPT],
+    ["--variant=minbase", `--include=${packages}`, suite, unfinished, debianMirror(), BOOTSTRAP_SCRIPT],
     {
       stdio: ["ignore", "pipe", "inherit"],
       encoding: "utf8",
@@ -53,7 +53,7 @@ export function setUpOracle(suite: string = SUITE): string {
   if (made.error !== undefined)
     throw new Error("debootstrap is missing: apt-get install debootstrap", { cause: made.error });
   if (made.status !== 0) throw new Error(`debootstrap failed:\n${made.stdout.split("\n").slice(-15).join("\n")}`);
-  writeFileSync(join(unfinished, MADE_WITH), PACKAGES);
+  writeFileSync(join(unfinished, MADE_WITH), packages);
   rmSync(tree, { recursive: true, force: true });
   renameSync(unfinished, tree);
   return tree;

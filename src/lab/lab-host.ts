@@ -6,6 +6,7 @@ import type { ProcessOutcome } from "../system/process.ts";
 import { type MemoryUse, memoryUse } from "./cgroup.ts";
 import { fillDisk, releaseDisk, writtenBytes } from "./disk.ts";
 import { faultsOf, setLink, setShape, type Faults, type LinkShape } from "./faults.ts";
+import { type Traffic, trafficOf } from "./network.ts";
 import { hostPaths, labPaths } from "./lab-names.ts";
 import { readLabRecord, type HostRecord } from "./lab-record.ts";
 import * as power from "./power.ts";
@@ -99,6 +100,11 @@ export class LabHost {
 
   async releaseDisk(): Promise<void> {
     await releaseDisk(hostPaths(this.lab, this.name));
+  }
+
+  /** What has passed its cable, in both directions, lost packets included. */
+  async traffic(): Promise<Traffic> {
+    return trafficOf(this.lab, this.name);
   }
 
   /** What was written to its disk since the lab was made, all of it on the disk now. */

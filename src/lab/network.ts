@@ -24,6 +24,10 @@ interface Link {
   readonly ifname: string;
 }
 
+interface Counted {
+  readonly stats64: { readonly tx: { readonly bytes: number } };
+}
+
 interface Route {
   readonly dst: string;
   readonly dev?: string;
@@ -131,6 +135,22 @@ export async function removeSegment(lab: string, host: string): Promise<void> {
   if (!(await exists(netns))) return;
   const { switchEnd, bridge } = segmentNames(host);
   for (const name of [switchEnd, bridge]) await tryTool(["ip", "link", "delete", name], { netns });
+}
+
+export interface Traffic {
+  readonly toHostBytes: number;
+  readonly fromHostBytes: number;
+}
+
+/** What both ends of a host's cable have sent since it was made, whether it arrived or not. */
+export async function trafficOf(lab: string, host: string): Promise<Traffic> {
+  const { netns } = labPaths(lab);
+  const { switchEnd, hostEnd } = segmentNames(host);
+  const sent = async (end: string): Promise<number> => {
+    const [link] = JSON.parse(await tool(["ip", "-json", "-s", "link", "show", end], { netns })) as Counted[];
+    return link?.stats64.tx.bytes ?? 0;
+  };
+  return { toHostBytes: await sent(switchEnd), fromHostBytes: await sent(hostEnd) };
 }
 
 /** Removes the whole network; hosts must not run any more. */

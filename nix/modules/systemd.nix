@@ -153,12 +153,13 @@ let
     if !unit.enable then
       [ (nameValuePair "systemd/system/${name}" { link = "/dev/null"; }) ]
     else
-      optional (!isEmpty unit) (
-        if isDropIn unit then
-          nameValuePair "systemd/system/${name}.d/overrides.conf" { text = unit.text; }
-        else
-          nameValuePair "systemd/system/${name}" { text = unit.text; }
-      )
+      [
+        (nameValuePair "systemd/system/${if isDropIn unit then "${name}.d/overrides.conf" else name}" {
+          # Which files there are must not depend on texts: a unit may name what another file of /etc says.
+          enable = !isEmpty unit;
+          inherit (unit) text;
+        })
+      ]
       ++ map (linkIn "wants") unit.wantedBy
       ++ map (linkIn "requires") unit.requiredBy
       ++ map (linkIn "upholds") unit.upheldBy

@@ -112,6 +112,7 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
     if (code !== 0 && !TMPFILES_PARTIAL_CODES.includes(code)) {
       record.append({ kind: "note", message: `systemd-tmpfiles failed (${code}): ${lastLineOf(stderr)}` });
     }
+    removeCopies(host, to);
   },
   "reload-manager"(activation) {
     const { host, from, to } = activation;
@@ -150,6 +151,18 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
     markActivated(host, to.path);
   },
 };
+
+/** Files of `/etc` that need a mode or an owner which the store cannot give, and what they are copied from. */
+const COPIES = "/run/pristine/etc";
+const COPIED = "/etc/pristine/copies";
+
+/** What the system does not declare is gone; tmpfiles only makes what is missing. */
+function removeCopies(host: Host, system: SystemObject): void {
+  const declared = new Set(system.list(COPIED));
+  for (const name of host.files.list(COPIES) ?? []) {
+    if (!declared.has(name)) host.files.remove(`${COPIES}/${name}`, { durable: false });
+  }
+}
 
 /** systemd sets the name at boot only. */
 function setHostName(host: Host, system: SystemObject): void {

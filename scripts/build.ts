@@ -1,7 +1,7 @@
 /**
  * Bundles the programs into `dist/`; runs in `npm ci`, so that nothing is built when a command starts.
  *
- * `dist/programs.cjs` is all code in one script, with V8's compiled code beside it; a file for each program starts it.
+ * `dist/library.cjs` is what programs import. `dist/programs.cjs` is all code in one script, with V8's compiled code beside it; a file for each program starts it.
  * `dist/delay-relay.cjs` is the process that makes a lab's link late; `dist/kit.js` is the part that QuickJS runs on hosts.
  * Everything is made beside `dist/` and takes its place when it is complete, so that running commands see no half of it.
  */
@@ -82,6 +82,7 @@ await build({
   footer: { js: "})" },
 });
 await build({ ...common, entryPoints: { cli: "src/cli/main.ts", "delay-relay": "src/lab/delay-relay.ts" } });
+await build({ ...common, entryPoints: { library: "src/library/fleet.ts" } });
 for (const name of PROGRAMS) {
   const contents = `import { startProgram } from "./src/system/bundle.ts"; startProgram(${JSON.stringify(name)}, require);`;
   await build({ ...common, stdin: { contents, resolveDir: root, loader: "ts" }, entryNames: name });

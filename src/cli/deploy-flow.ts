@@ -31,7 +31,7 @@ import { renderCount } from "./render/table.ts";
 import { durationMsOf, requireApproval, wholeNumberOf } from "./option-values.ts";
 import type { Session } from "./session.ts";
 
-interface PlanFlags {
+export interface PlanFlags {
   readonly on?: readonly string[];
   readonly goal: TransactionGoal;
   readonly parallel?: string;
@@ -50,12 +50,12 @@ function concurrency(flags: { readonly parallel?: string | undefined }): number 
  * Looks at the hosts, evaluates and builds for those that can be deployed to, and plans; then calls `use` while the
  * connections are open. A host that cannot be deployed to takes part as one that failed.
  */
-export async function makePlan(
+export async function makePlan<T>(
   session: Session,
   names: readonly string[],
   flags: PlanFlags & Pick<RolloutFlags, "pendingFor" | "wave">,
-  use: (plan: FleetPlan, sessions: Sessions, context: FleetContext) => Promise<number>,
-): Promise<number> {
+  use: (plan: FleetPlan, sessions: Sessions, context: FleetContext) => Promise<T>,
+): Promise<T> {
   const concurrencyMax = concurrency(flags) ?? CONCURRENCY_DEFAULT;
   const confirmTimeoutSeconds = confirmTimeout(flags);
   const opened = withConfirmTimeout(await openFleet(session, names, { on: flags.on }), confirmTimeoutSeconds);

@@ -41,17 +41,42 @@ export interface Execution {
   readonly store: LocalStore;
   /** The same rollout, before it was interrupted. */
   readonly before?: RolloutState;
-  /** What else the answer for programs has. */
-  readonly record?: object;
 }
 
 /** Executes a rollout and shows what became of each host; answers the exit status. */
 export async function executeRollout(
   session: Session,
   rollout: RolloutRecord,
-  { sessions, store, before, record }: Execution,
+  {
+    record,
+    ...execution
+  }: Execution & {
+    /** What else the answer for programs has. */
+    readonly record?: object;
+  },
 ): Promise<number> {
-  const { options } = session;
+  const outcomes = await watched(session, (abandon) => runRollout(session, rollout, { ...execution, abandon }));
+  showOutcomes(session, outcomes, { rollout: rollout.id, ...record });
+  if (!session.options.json && outcomes.some((outcome) => "pendingUntil" in outcome)) {
+    session.terminal.out("hosts that are pending get this when they are back: run 'pristine converge --watch'");
+  }
+  return exitCodeOfOutcomes(outcomes);
+}
+
+/** Executes a rollout, journalled; one outcome for each host. */
+export async function runRollout(
+  session: Session,
+  rollout: RolloutRecord,
+  {
+    sessions,
+    store,
+    before,
+    abandon,
+  }: Execution & {
+    /** Stops watching hosts that have begun. */
+    readonly abandon: AbortSignal;
+  },
+): Promise<HostOutcome[]> {
   const changes = rollout.goal !== "dry-activate";
   if (changes) await keepWanted(rollout, store, session.signal);
   const owed = before === undefined ? await owedBy(rollout) : new Set<string>();
@@ -62,27 +87,21 @@ export async function executeRollout(
   using journal = changes ? await openJournal(rollout.fleet, rollout.id) : undefined;
   if (before === undefined) journal?.append({ kind: "begun", rollout });
   const pending = new PendingHosts(rollout.fleet, systemClock);
-  const outcomes = await watched(session, async (abandon) =>
-    deployFleet(rollout, sessions, {
-      clock: systemClock,
-      localStore: store,
-      ...(before === undefined ? {} : { known: before.outcomes, begun: before.begun }),
-      ...(journal === undefined ? {} : { journal }),
-      onOutcome: (host, outcome) => pending.note(rollout, host, outcome),
-      cancel: session.signal,
-      abandon,
-      owed,
-      observer: observerFor(session, rollout),
-      hooks: display,
-    }),
-  );
+  const outcomes = await deployFleet(rollout, sessions, {
+    clock: systemClock,
+    localStore: store,
+    ...(before === undefined ? {} : { known: before.outcomes, begun: before.begun }),
+    ...(journal === undefined ? {} : { journal }),
+    onOutcome: (host, outcome) => pending.note(rollout, host, outcome),
+    cancel: session.signal,
+    abandon,
+    owed,
+    observer: observerFor(session, rollout),
+    hooks: display,
+  });
   await tellFleet(hooks, outcomes);
   if (changes) await pruneRollouts(rollout.fleet);
-  showOutcomes(session, outcomes, { rollout: rollout.id, ...record });
-  if (!options.json && outcomes.some((outcome) => "pendingUntil" in outcome)) {
-    session.terminal.out("hosts that are pending get this when they are back: run 'pristine converge --watch'");
-  }
-  return exitCodeOfOutcomes(outcomes);
+  return outcomes;
 }
 
 /** A deployment of the fleet has ended, one way or the other. */

@@ -30,4 +30,5 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "lab",
     "kit",
   ],
+  library: ["base", "fleet", "machine", "cli"],
 };

@@ -1,7 +1,6 @@
 /** `pristine status`, `check` and `ephemeral`: what hosts are, whether they are well, and what a reboot would erase. */
 
 import type { Command } from "commander";
-import type { HostStatus } from "../../fleet/status.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action, type Session } from "../session.ts";
 import { onOption } from "../host-option.ts";
@@ -32,6 +31,7 @@ export function registerInspect(program: Command): void {
       action(async (session, names: string[], options: StatusOptions) => {
         const everyMs = durationMsOf("--every", options.every);
         if (options.watch === true) return watchStatuses(session, names, { ...options, everyMs });
+        const { withStatuses } = await import("../status-flow.ts");
         const { statuses, fleet } = await withStatuses(session, names, options, async (ask, name) => ({
           statuses: await ask(),
           fleet: name,
@@ -131,30 +131,6 @@ interface StatusOptions {
   readonly every: string;
 }
 
-/** Opens the hosts, and calls `use` with what asks all of them how they are. */
-async function withStatuses<T>(
-  session: Session,
-  names: readonly string[],
-  options: Pick<StatusOptions, "on" | "health">,
-  use: (ask: () => Promise<HostStatus[]>, fleet: string) => Promise<T>,
-): Promise<T> {
-  const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
-  const { statusOfHosts } = await import("../../fleet/status.ts");
-  const context = await openFleet(session, names, { on: options.on, systems: true });
-  await buildKits(session, context);
-  return withSessions(session, context, (sessions) =>
-    use(
-      () =>
-        statusOfHosts([...sessions.values()], {
-          declared: context.inventory.systems,
-          health: options.health,
-          signal: session.signal,
-        }),
-      context.inventory.name,
-    ),
-  );
-}
-
 async function watchStatuses(
   session: Session,
   names: readonly string[],
@@ -162,6 +138,7 @@ async function watchStatuses(
 ): Promise<number> {
   const { systemClock } = await import("../../base/clock.ts");
   const { showRound, watch } = await import("../render/watch.ts");
+  const { withStatuses } = await import("../status-flow.ts");
   const show = showRound(session.terminal, {
     json: session.options.json,
     redraws: process.stdout.isTTY && !session.options.json,

@@ -5,9 +5,9 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
-import { inventoryExpression } from "../../src/fleet/inventory.ts";
-import { evaluateMany } from "../support/evaluate-many.ts";
-import { writeStubLock } from "../support/stub-lock.ts";
+import { inventoryExpression } from "./inventory.ts";
+import { evaluateMany } from "../../test/support/evaluate-many.ts";
+import { writeStubLock } from "../../test/support/stub-lock.ts";
 
 interface Wrong {
   /** The option, or the attribute of `meta`. */

@@ -128,6 +128,8 @@ let
       parts = match "https?://([^/?#]*[^/?#0-9:]|\\[[^]]*])?:([0-9]*).*" check.http.url;
       port = if parts == null then "" else builtins.elemAt parts 1;
       absent = "exists = false goes with no other wish";
+      # What checks leave of the time for confirming, as the deployer has it.
+      confirmReserve = lib.min 10 (deployment.confirmTimeout / 3);
       isRemote = check.runFrom == "deployer";
       firstAnswer = check.settle + check.timeout;
       asked =
@@ -151,7 +153,7 @@ let
       ++ when (check.every != null && match timedName name == null) "is run every ${toString check.every} s by a unit, whose name it cannot be a part of: letters, digits, dots, dashes and underscores, 64 at most"
       ++ optionals isRemote (
         when (!elem kind deployerKinds) "is run from the deployer, where no ${kind} of the host can be looked at: only ${concatStringsSep ", " deployerKinds} can be asked from there"
-        ++ when (firstAnswer > deployment.confirmTimeout) "would have its first answer after ${toString firstAnswer} s (settle and timeout), and the host waits ${toString deployment.confirmTimeout} s for confirmation (deployment.confirmTimeout)"
+        ++ when (firstAnswer > deployment.confirmTimeout || check.settle >= deployment.confirmTimeout - confirmReserve) "would have its first answer after ${toString firstAnswer} s (settle and timeout), and the host waits ${toString deployment.confirmTimeout} s for confirmation (deployment.confirmTimeout), which takes time too"
         ++ when (check.every != null) "is run from the deployer, which has no timer for it (every = ${toString check.every})"
         ++ when (asked == "localhost") "is run from the deployer and asks localhost, which is the deployer itself there: name the host as the deployer reaches it"
       )

@@ -49,7 +49,7 @@ const RETURN_GRACE_MS = 90_000;
 const REBOOT_MS = 600_000;
 const ACTIVATION_TIMEOUT_SECONDS = 300;
 const CONFIRM_DEADLINE_MS = 20_000;
-/** Of the time for the confirmation, what checks leave for confirming: this, or a third of what is left when that is less. */
+/** What checks leave for confirming of the time that is left: this, or a third of it when that is less. */
 const CONFIRM_RESERVE_MS = 10_000;
 const REVERT_DEADLINE_MS = 60_000;
 const BEGIN_ATTEMPTS_MAX = 6;
@@ -162,6 +162,11 @@ async function verdictOf(options: ActivationOptions, answer: JournalAnswer): Pro
   }
 }
 
+/** How long checks from here may take when a host waits so long for its confirmation. */
+export function checkTimeMs(confirmSeconds: number): number {
+  return confirmSeconds * 1000 - Math.min(CONFIRM_RESERVE_MS, (confirmSeconds * 1000) / 3);
+}
+
 /** Looks at the host from here, in the time that it waits for its confirmation. */
 async function healthFromHere(
   { plan, checkHealth, onNote }: ActivationOptions,
@@ -169,9 +174,7 @@ async function healthFromHere(
 ): Promise<{ readonly failure: string | undefined }> {
   if (checkHealth === undefined) return { failure: undefined };
   onNote("checking the health from here");
-  const leftMs = revertsInSeconds * 1000;
-  const results = await checkHealth(leftMs - Math.min(CONFIRM_RESERVE_MS, leftMs / 3));
-  const failures = describeFailures(results);
+  const failures = describeFailures(await checkHealth(checkTimeMs(revertsInSeconds)));
   return { failure: failures === undefined ? undefined : wordOf(failures) };
 }
 

@@ -6,6 +6,7 @@ import { impossibleChecks, type ImpossibleCheck } from "../machine/impossible-ch
 import type { SystemObject } from "../machine/system-object.ts";
 import { exists } from "../system/files.ts";
 import { findProgram } from "../system/process.ts";
+import { checkTimeMs } from "./activate-host.ts";
 import type { HostInventory } from "./inventory.ts";
 
 /** Throws `HEALTH_CHECK_IMPOSSIBLE` with each such check, and where it is defined. */
@@ -33,9 +34,10 @@ async function impossibleHere(
 ): Promise<ImpossibleCheck[]> {
   const found: ImpossibleCheck[] = [];
   for (const check of checks) {
-    const seconds = (check.settleSeconds ?? 0) + check.timeoutSeconds;
-    if (seconds > confirmTimeoutSeconds) {
-      const problem = `would have its first answer after ${seconds} s, and the host waits ${confirmTimeoutSeconds} s for its confirmation`;
+    const { settleSeconds = 0, timeoutSeconds } = check;
+    const hasTime = settleSeconds * 1000 < checkTimeMs(confirmTimeoutSeconds);
+    if (!hasTime || settleSeconds + timeoutSeconds > confirmTimeoutSeconds) {
+      const problem = `would have its first answer after ${settleSeconds + timeoutSeconds} s, and the host waits ${confirmTimeoutSeconds} s for its confirmation, which takes time too`;
       found.push({ name: check.name, problem });
     }
     const program = check.kind === "command" ? check.command[0] : undefined;

@@ -523,6 +523,16 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
 
   test("a host that looks unhealthy from the deployer is asked to return, and says why", async () => {
     const before = (await web1.facts()).systems.system ?? "";
+    const undoMistake = fleet.edit(
+      "hosts/web1.nix",
+      "imports = [ ../web.nix ];",
+      'imports = [ ../web.nix ]; deployment.healthChecks.worker.unit = "wroker.service";',
+    );
+    const mistaken = (await fleet.deploy(["web1"], { exit: [2] }))["web1"];
+    assert.ok(mistaken?.status === "failed" && mistaken.code === "HEALTH_CHECK_IMPOSSIBLE", JSON.stringify(mistaken));
+    assert.match(mistaken.reason, /'worker' wants the unit wroker\.service, .*defined in .*hosts\/web1\.nix:\d+/);
+    undoMistake();
+
     greet("Seen from outside");
     const declare = (body: string): (() => void) =>
       fleet.edit(

@@ -331,6 +331,7 @@ let
       fails "only http, tcp, dns, command can be asked from there" (remote { unit = "x.service"; })
       && fails "modules/tests/core.nix:" (remote { memory.available = 1; })
       && fails "waits 60 s for confirmation" (remote { tcp = { host = "a"; port = 1; }; settle = 58; })
+      && fails "waits 60 s for confirmation" (remote { tcp = { host = "a"; port = 1; }; settle = 50; })
       && fails "the deployer itself" (remote { tcp.port = 1; })
       && fails "the deployer itself" (remote { http.url = "https://localhost:8443/x"; });
     "a check on a timer is a unit that its host shows" =

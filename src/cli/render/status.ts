@@ -95,8 +95,10 @@ function detailsOf(
   if (receipt?.reason !== undefined && receipt.reason.kind !== "expired") {
     details.push(safeText(`last deployment (${receipt.endedAt}) ${receipt.outcome}: ${receipt.reason.message}`));
   }
-  for (const result of status.health)
-    if (!result.healthy) details.push(`${red("✗")} ${safeText(result.name)}: ${describeSeen(result)}`);
+  for (const result of status.health) {
+    const place = result.from === undefined ? "" : ` (from the ${result.from})`;
+    if (!result.healthy) details.push(`${red("✗")} ${safeText(result.name)}${place}: ${describeSeen(result)}`);
+  }
   for (const unit of facts?.failedUnits ?? []) details.push(`${red("✗")} unit ${safeText(unit)} has failed`);
   for (const drift of status.drift) details.push(`drift: ${safeText(describeDrift(drift))}`);
   return details;

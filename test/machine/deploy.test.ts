@@ -554,8 +554,15 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     const lasted = Date.parse(receipt.endedAt) - Date.parse(receipt.beganAt);
     assert.ok(lasted < 100_000, `it returned after ${lasted} ms, by its timer`);
     undo();
-    const undoRight = declare("Seen from outside");
-    assert.deepEqual(statusOf(await fleet.deploy(["web1"])), { web1: "activated" });
+    // It travels with an approved plan, whatever the fleet says by then.
+    let undoRight = declare("Seen from outside");
+    await fleet.run(["plan", "web1", "--lab", "--out", "checked.json"]);
+    undoRight();
+    const approved = await fleet.ask<{ outcomes: HostOutcome[] }>(["deploy", "--lab", "--plan", "checked.json"]);
+    assert.equal(approved.outcomes[0]?.status, "activated");
+    const told = approved.outcomes[0].timeline.map(({ text }) => text);
+    assert.ok(told.includes("healthy from the deployer: outside (status 200)"), told.join("\n"));
+    undoRight = declare("Seen from outside");
     const { hosts } = await fleet.ask<{ hosts: HostCheck[] }>(["check", "web1", "--lab"]);
     assert.deepEqual(
       hosts[0]?.results.map(({ name, from, healthy }) => [name, from, healthy]),

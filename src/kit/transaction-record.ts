@@ -21,7 +21,7 @@ import { KitError } from "./kit-error.ts";
 
 export const STATE_DIRECTORY = "/nix/var/pristine";
 const TRANSACTIONS = `${STATE_DIRECTORY}/transactions`;
-const LOCK = `${STATE_DIRECTORY}/lock`;
+export const LOCK: string = `${STATE_DIRECTORY}/lock`;
 /** Finished transactions that are kept for `history`. */
 const TRANSACTIONS_KEPT_MAX = 50;
 

@@ -30,7 +30,7 @@ const fixture = await prepareTransactionFixture(limit(900));
 
 interface Case {
   readonly phase: "begin" | "activate" | "confirm" | "revert";
-  /** As `/run/pristine/fault` has it, without the action. */
+  /** As `/nix/var/pristine/fault` has it, without the action. */
   readonly fault: string;
 }
 
@@ -93,7 +93,9 @@ class Remote {
     options: { readonly stdin?: string; readonly fault?: string } = {},
   ): Promise<T | undefined> {
     const fault =
-      options.fault === undefined ? "" : `mkdir -p /run/pristine; echo '${options.fault}' > /run/pristine/fault; `;
+      options.fault === undefined
+        ? ""
+        : `mkdir -p /nix/var/pristine; echo '${options.fault}' > /nix/var/pristine/fault; `;
     const text = await this.script(`${fault}${this.#fixture.kit}/bin/pristine-kit ${command}`, options.stdin ?? "");
     const last = text.trim().split("\n").at(-1) ?? "";
     return last === "" ? undefined : (JSON.parse(last) as T);
@@ -173,8 +175,7 @@ class Remote {
       `crash-restarted.service ${version}`,
       `crash-stopped.service ${version}`,
     ]);
-    const timers = await this.script("systemctl list-units --all --plain --no-legend 'pristine-*'");
-    assert.equal(timers.trim(), "");
+    assert.equal((await this.script(listUnits)).trim(), "");
   }
 }
 
@@ -280,7 +281,7 @@ suite(
               assert.equal((await remote.script(`${waitForEnd(plan)}`)).trim(), "reverted");
               expected = from;
           }
-          assert.equal(await remote.script("cat /run/pristine/fault 2>/dev/null"), "", "the fault was reached");
+          assert.equal(await remote.script("cat /nix/var/pristine/fault 2>/dev/null"), "", "the fault was reached");
           await remote.script(`${waitForRest}`);
           await remote.assertRuns(expected);
         }));
@@ -329,8 +330,10 @@ async function frozen(host: LabHost): Promise<void> {
   }
 }
 
-const waitForRest =
-  "for i in $(seq 200); do [ -z \"$(systemctl list-units --all --plain --no-legend 'pristine-*')\" ] && break; sleep 0.05; done";
+/** What a transaction has left: its units are made when they are needed, and go when they have ended. */
+const listUnits =
+  "systemctl list-units --all --plain --no-legend 'pristine-transaction*' 'pristine-rollback*' 'pristine-revert*' 'pristine-deadline*'";
+const waitForRest = `for i in $(seq 200); do [ -z "$(${listUnits})" ] && break; sleep 0.05; done`;
 
 function waitForEnd(plan: TransactionPlan): string {
   const receipt = `/nix/var/pristine/transactions/${plan.id}/receipt.json`;

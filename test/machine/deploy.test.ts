@@ -18,11 +18,9 @@ import type { EphemeralAnswer } from "../../src/machine/facts.ts";
 import type { Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, TEST_LAB_NAME, TEST_SUBNET } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
-/** Another one for each process, so that several may be at work on one machine. */
-const SUBNET = `10.77.${20 + (process.pid % 200)}`;
 const GENERATIONS_MAX = 3;
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
 const sleep = (seconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, seconds * 1000));
@@ -130,7 +128,7 @@ async function assertReturned(
 suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, timeout: 15 * 60_000 }, () => {
   before(async () => {
     await removeStaleLabs();
-    shop = makeShop({ subnet: SUBNET, edit: shrink });
+    shop = makeShop({ subnet: TEST_SUBNET, edit: shrink });
     fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
     const up = await fleet.ask<{ name: string; hosts: { name: string; power: string }[] }>(["lab", "up"]);
     assert.equal(up.name, TEST_LAB_NAME);
@@ -850,7 +848,7 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
       "hosts/web1.nix",
       "imports = [ ../web.nix ];",
       `imports = [ ../web.nix ];
-       deployment.target = { user = "deployer"; hosts = [ "${SUBNET}.250" "${web1.lab.address}" ]; };`,
+       deployment.target = { user = "deployer"; hosts = [ "${TEST_SUBNET}.250" "${web1.lab.address}" ]; };`,
     );
     const way = ["--ssh-config", labPaths(TEST_LAB_NAME).sshConfig];
     const { plan, outcomes } = await fleet.ask<{
@@ -861,7 +859,7 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     const [outcome] = outcomes;
     assert.ok(outcome?.status === "activated", JSON.stringify(outcome));
     const reached = outcome.timeline.find(({ text }) => text.startsWith("reached at"))?.text ?? "";
-    assert.match(reached, new RegExp(`^reached at ${web1.lab.address}; ${SUBNET}.250 cannot be reached`));
+    assert.match(reached, new RegExp(`^reached at ${web1.lab.address}; ${TEST_SUBNET}.250 cannot be reached`));
     assert.deepEqual(plan.hosts[0]?.warnings, [reached]);
     assert.match(await web1.page(), /Round the corner/);
   });

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly exit?: readonly (number | null)[];
   /** Called with each line it writes to standard error. */
   readonly onLine?: (line: string, kill: (signal: NodeJS.Signals) => void) => void;
+  /** Called once, with what ends it. */
+  readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
 }
 
 export interface Run {
@@ -33,9 +35,13 @@ export class FleetDriver {
   /** The lab's name, which is the fleet's. */
   readonly name: string;
 
-  constructor(directory: string, name: string) {
+  /** What is run: the checkout's program when not given. */
+  readonly #program: string;
+
+  constructor(directory: string, name: string, program: string = PRISTINE) {
     this.directory = directory;
     this.name = name;
+    this.#program = program;
   }
 
   /** Replaces a text of one of the fleet's files, which must be there; returns what undoes it. */
@@ -51,7 +57,7 @@ export class FleetDriver {
   }
 
   run(args: readonly string[], options: RunOptions = {}): Promise<Run> {
-    const child = spawn(PRISTINE, ["--store", TEST_STORE, ...args], {
+    const child = spawn(this.#program, ["--store", TEST_STORE, ...args], {
       cwd: this.directory,
       // What deployments leave to do belongs to this fleet.
       env: { ...process.env, XDG_STATE_HOME: join(this.directory, "state") },
@@ -59,6 +65,10 @@ export class FleetDriver {
       timeout: COMMAND_DEADLINE_MS,
       killSignal: "SIGKILL",
     });
+    const kill = (signal: NodeJS.Signals): void => {
+      child.kill(signal);
+    };
+    options.onStart?.(kill);
     let stdout = "";
     let stderr = "";
     let pending = "";
@@ -67,7 +77,7 @@ export class FleetDriver {
       stderr += text;
       const lines = (pending + text).split("\n");
       pending = lines.pop() ?? "";
-      for (const line of lines) options.onLine?.(line, (signal) => child.kill(signal));
+      for (const line of lines) options.onLine?.(line, kill);
     });
     return new Promise((resolve, reject) => {
       child.once("error", reject);

@@ -9,6 +9,9 @@ const TEST_LAB = /^test(\d+)[a-z]?$/;
 /** One lab per test process; a letter tells further ones apart. */
 export const TEST_LAB_NAME: string = `test${process.pid}`;
 
+/** Another network for each process, so that several may be at work on one machine. */
+export const TEST_SUBNET: string = `10.77.${20 + (process.pid % 200)}`;
+
 /** Removes the labs of test processes that are no more. */
 export async function removeStaleLabs(): Promise<void> {
   for (const name of await labNames()) {

@@ -1,0 +1,107 @@
+/**
+ * `npm run fault-matrix -- [--json FILE] [--fault NAME]… [--step NAME]… [--rest] [--page] [--hosts N]`: deploys to real
+ * hosts of a lab while every fault strikes at every step of the transaction, and looks at what became of them.
+ *
+ * Writes `{ cases }` to FILE as it goes. Cases that are not chosen stay as an earlier run left them; `--rest` chooses
+ * those that are not known to be well. `docs/fault-matrix.md` is written after a whole run, and with `--page` from what
+ * is known. It fails when a host served neither the old nor the new system, did not say which, or could not be deployed
+ * to afterwards.
+ */
+
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { parseArgs } from "node:util";
+import { labDown } from "../src/lab/lab.ts";
+import { isWell, matrixPairs, type MatrixCase, type Pair } from "../test/support/faults/cases.ts";
+import { FaultDriver } from "../test/support/faults/drive.ts";
+import { FaultFleet } from "../test/support/faults/fleet.ts";
+import { faultMatrixPage, FAULT_MATRIX_PAGE } from "../test/support/faults/page.ts";
+import { removeStaleLabs, TEST_LAB_NAME, TEST_SUBNET } from "../test/support/test-labs.ts";
+
+const HOSTS = "12";
+
+const { values } = parseArgs({
+  options: {
+    json: { type: "string" },
+    fault: { type: "string", multiple: true },
+    step: { type: "string", multiple: true },
+    hosts: { type: "string", default: HOSTS },
+    rest: { type: "boolean" },
+    page: { type: "boolean" },
+  },
+});
+
+const all = matrixPairs();
+const wanted = all.filter(
+  ({ fault, step }) => (values.fault?.includes(fault) ?? true) && (values.step?.includes(step) ?? true),
+);
+if (wanted.length === 0) throw new Error("no step and fault have these names");
+/** What is known of all pairs: of those that are driven, what an earlier run wrote to the file. */
+const cases = new Map(
+  [...earlierCases(values.json), ...all.filter((pair) => "reason" in pair)].map((one) => [nameOf(one), one]),
+);
+const driven = wanted
+  .filter((pair) => "point" in pair)
+  .filter((pair) => values.rest !== true || !isWellDriven(cases.get(nameOf(pair))));
+const count = Math.min(Number(values.hosts), driven.length);
+/** Pairs that are driven at the same time. */
+const batches = Object.values(Object.groupBy(driven, ({ fault, goal }) => `${fault} ${goal}`)).flatMap((group) =>
+  Array.from({ length: Math.ceil(group.length / count) }, (_, index) =>
+    group.slice(index * count, (index + 1) * count),
+  ),
+);
+
+process.env["PRISTINE_RESIDENT"] = "off";
+const startedMs = Date.now();
+const say = (text: string): void => {
+  console.log(`${((Date.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${text}`);
+};
+
+let done = 0;
+await removeStaleLabs();
+if (count > 0) {
+  using fleet = await FaultFleet.make({ name: TEST_LAB_NAME, count, subnet: TEST_SUBNET });
+  try {
+    say(`starting ${count} hosts`);
+    const driver = await FaultDriver.start(fleet);
+    for (const pairs of batches) {
+      for (const result of await driver.strike(pairs)) {
+        cases.set(nameOf(result), result);
+        const { fault, step, serves, receipt, deployer } = result;
+        say(`${++done}/${driven.length} ${fault} at ${step}: ${serves} (host: ${receipt}; deployer: ${deployer})`);
+      }
+      if (values.json !== undefined) writeCases(values.json);
+    }
+  } finally {
+    await labDown(TEST_LAB_NAME);
+  }
+}
+
+if (values.json !== undefined) writeCases(values.json);
+const known = all.flatMap((pair) => cases.get(nameOf(pair)) ?? []);
+if (values.page === true || wanted.length === all.length) writeFileSync(FAULT_MATRIX_PAGE, faultMatrixPage(known));
+const wrong = driven.flatMap((pair) => {
+  const one = cases.get(nameOf(pair));
+  return one === undefined || !("serves" in one) || isWell(one) ? [] : [one];
+});
+say(`${driven.length - wrong.length} of ${driven.length} cases are well, ${wanted.length - driven.length} cannot be`);
+for (const one of wrong) console.error(`${one.fault} at ${one.step}: ${one.serves}`);
+process.exitCode = wrong.length === 0 ? 0 : 1;
+
+function isWellDriven(one: MatrixCase | undefined): boolean {
+  return one !== undefined && "serves" in one && isWell(one);
+}
+
+function nameOf({ fault, step }: Pair): string {
+  return `${fault} ${step}`;
+}
+
+/** Cases of a file that is written again; all of it is made anew when all is wanted. */
+function earlierCases(path: string | undefined): MatrixCase[] {
+  if (path === undefined || (wanted.length === all.length && values.rest !== true) || !existsSync(path)) return [];
+  return (JSON.parse(readFileSync(path, "utf8")) as { cases: MatrixCase[] }).cases;
+}
+
+function writeCases(path: string): void {
+  const ordered = all.flatMap((pair) => cases.get(nameOf(pair)) ?? []);
+  writeFileSync(path, `${JSON.stringify({ cases: ordered }, undefined, 2)}\n`);
+}

@@ -1,0 +1,87 @@
+/**
+ * The cases of the fault matrix: every step of the transaction, as the code lists them, times every fault; and what
+ * cannot be combined, with the reason.
+ */
+
+import {
+  TRANSACTION_STEPS,
+  type StepName,
+  type TransactionGoal,
+  type TransactionStep,
+} from "../../../src/machine/transaction.ts";
+
+export const FAULTS = [
+  "deployer-killed",
+  "ssh-cut",
+  "power-cut",
+  "executor-killed",
+  "disk-full",
+  "sshd-broken",
+  "clock-jump",
+] as const;
+export type Fault = (typeof FAULTS)[number];
+
+export interface Pair {
+  readonly step: StepName;
+  readonly phase: TransactionStep["phase"];
+  readonly fault: Fault;
+}
+
+export interface DrivenPair extends Pair {
+  /** Of the deployment: a step that a switch does not have is driven with a goal that has it. */
+  readonly goal: TransactionGoal;
+  /** Where it strikes, as `src/kit/fault-points.ts` has it, without the action. */
+  readonly point: string;
+}
+
+/** A pair that cannot be. */
+export interface ImpossiblePair extends Pair {
+  readonly reason: string;
+}
+
+/** What a driven pair came to. */
+export interface CaseResult extends DrivenPair {
+  /** What the host serves afterwards, `old` or `new`, when all is well; else what is wrong. */
+  readonly serves: string;
+  /** What the transaction's receipt on the host says. */
+  readonly receipt: string;
+  /** What the deployer said of the host. */
+  readonly deployer: string;
+}
+
+export function isWell({ serves }: CaseResult): boolean {
+  return serves === "old" || serves === "new";
+}
+
+export type MatrixCase = CaseResult | ImpossiblePair;
+
+/** Steps that have no record of their end: those after the receipt write none, and one ends with the boot. */
+const UNENDED: Partial<Record<StepName, string>> = {
+  "confirm-disarm": "before disarm",
+  "confirm-prune": "after disarm",
+  "revert-disarm": "before disarm",
+  "revert-reboot": "after revert-reboot.begin",
+};
+
+const CLOCK =
+  "hosts of the lab are containers, which have this machine's wall clock and cannot have one of their own; deadlines and durations are counted by the monotonic clock";
+const SHUT_OUT = "a change that shuts the deployer out is never confirmed, as that needs a fresh connection";
+
+/** What a pair can be driven with: afterwards a host serves what it boots. */
+const GOALS: readonly TransactionGoal[] = ["switch", "reboot"];
+const OTHER_GOALS = "driven are the goals after which a host serves what it boots";
+
+export function matrixPairs(steps: readonly TransactionStep[] = TRANSACTION_STEPS): (DrivenPair | ImpossiblePair)[] {
+  return steps.flatMap((step) => FAULTS.map((fault) => pairOf(step, fault)));
+}
+
+function pairOf({ name, phase, goals }: TransactionStep, fault: Fault): DrivenPair | ImpossiblePair {
+  const pair: Pair = { step: name, phase, fault };
+  if (fault === "clock-jump") return { ...pair, reason: CLOCK };
+  if (fault === "sshd-broken" && phase === "confirm") return { ...pair, reason: SHUT_OUT };
+  const goal = GOALS.find((one) => goals.includes(one));
+  if (goal === undefined) return { ...pair, reason: `${OTHER_GOALS}: this step is only in ${goals.join(", ")}` };
+  // A full disk is there before the step acts; everything else strikes between what it did and the record of it.
+  const point = UNENDED[name] ?? (fault === "disk-full" ? `after ${name}.begin` : `before ${name}.end`);
+  return { ...pair, goal, point };
+}

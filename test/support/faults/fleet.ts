@@ -1,0 +1,120 @@
+/** The fleet of the fault matrix: hosts that are alike, each of which serves a version and may be told to break. */
+
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { FleetDriver } from "../fleet-driver.ts";
+import { copyProgram } from "./program.ts";
+
+export interface Declaration {
+  readonly version: string;
+  /** Its health check fails, so that it returns. */
+  readonly sick?: boolean;
+  /** Its firewall does not let the ssh server be reached. */
+  readonly shutOut?: boolean;
+}
+
+const FLEET = (name: string, hosts: readonly string[]): string => `
+let names = [ ${hosts.map((host) => `"${host}"`).join(" ")} ];
+in
+{
+  meta = { name = "${name}"; base = "debian"; };
+  defaults = ./host.nix;
+  hosts = builtins.listToAttrs (map (name: {
+    inherit name;
+    value.shown = builtins.fromJSON (builtins.readFile (./hosts + "/\${name}.json"));
+  }) names);
+}
+`;
+
+/** Each step of an activation has something to do when the version changes. */
+const HOST = `
+{ config, lib, pkgs, ... }:
+let
+  inherit (config.shown) version;
+  sleeper = more: lib.recursiveUpdate {
+    wantedBy = [ "multi-user.target" ];
+    environment.VERSION = version;
+    serviceConfig.ExecStart = "/usr/bin/sleep infinity";
+  } more;
+  copy = "/usr/bin/cp /etc/version /run/by-reload";
+in
+{
+  options.shown = lib.mkOption { type = lib.types.attrsOf lib.types.anything; };
+  config = {
+    networking = {
+      useDHCP = false;
+      interfaces.host0.ipv4.addresses = [ { inherit (config.shown) address; prefixLength = 24; } ];
+      firewall.allowedTCPPorts = [ 80 ];
+    };
+    users.users.root.openssh.authorizedKeys.keyFiles = [ ./keys/operator.pub ];
+    services.openssh.openFirewall = !config.shown.shutOut;
+    services.nginx = {
+      enable = true;
+      virtualHosts.page = { default = true; locations."/".return = ''200 "\${version}"''; };
+    };
+    environment.etc.version.text = version;
+    systemd.tmpfiles.rules = [ "f+ /run/by-tmpfiles 0644 root root - \${version}" ];
+    systemd.services.stopped = sleeper { };
+    systemd.services.restarted = sleeper { stopIfChanged = false; };
+    systemd.services.reloaded = sleeper {
+      reloadIfChanged = true;
+      serviceConfig = { ExecStartPre = copy; ExecReload = copy; };
+    };
+    deployment = {
+      confirmTimeout = 5;
+      keepGenerations = 3;
+      healthChecks.page = { http = { url = "http://localhost/"; body = version; }; interval = 1; retries = 3; };
+      hooks.every = {
+        on = "host";
+        when = [ "preActivation" "postActivation" "preConfirmation" "postConfirmation" "preRollback" "postRollback" ];
+        command = [ "/usr/bin/true" ];
+      };
+      healthChecks.well = lib.mkIf config.shown.sick { command = [ "/usr/bin/false" ]; retries = 0; };
+    };
+  };
+}
+`;
+
+export class FaultFleet implements Disposable {
+  readonly driver: FleetDriver;
+  readonly hosts: readonly string[];
+  readonly #directory: string;
+  readonly #subnet: string;
+
+  private constructor(driver: FleetDriver, hosts: readonly string[], directory: string, subnet: string) {
+    this.driver = driver;
+    this.hosts = hosts;
+    this.#directory = directory;
+    this.#subnet = subnet;
+  }
+
+  /** Declares hosts that serve `version`, and locks; nothing of it is up. */
+  static async make(options: { name: string; count: number; subnet: string }): Promise<FaultFleet> {
+    const hosts = Array.from({ length: options.count }, (_, index) => `h${index + 1}`);
+    const directory = mkdtempSync(join(tmpdir(), "pristine-faults-"));
+    const fleet = join(directory, "fleet");
+    mkdirSync(join(fleet, "hosts"), { recursive: true });
+    const key = join(fleet, "keys/operator");
+    mkdirSync(join(fleet, "keys"));
+    execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", key]);
+    writeFileSync(join(fleet, "fleet.nix"), FLEET(options.name, hosts));
+    writeFileSync(join(fleet, "host.nix"), HOST);
+    const driver = new FleetDriver(fleet, options.name, await copyProgram(join(directory, "program")));
+    const made = new FaultFleet(driver, hosts, directory, options.subnet);
+    for (const host of hosts) made.declare(host, { version: "none" });
+    await driver.run(["lock"]);
+    return made;
+  }
+
+  declare(host: string, { version, sick = false, shutOut = false }: Declaration): void {
+    const address = `${this.#subnet}.${10 + this.hosts.indexOf(host)}`;
+    const file = join(this.driver.directory, `hosts/${host}.json`);
+    writeFileSync(file, JSON.stringify({ address, version, sick, shutOut }));
+  }
+
+  [Symbol.dispose](): void {
+    rmSync(this.#directory, { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,68 @@
+/** The page of the fault matrix: a row for each step of the transaction, a column for each fault. */
+
+import { join } from "node:path";
+import { TRANSACTION_STEPS } from "../../../src/machine/transaction.ts";
+import { CHECKOUT } from "../shop.ts";
+import { FAULTS, type Fault, type MatrixCase } from "./cases.ts";
+
+/** Written by scripts/fault-matrix.ts. */
+export const FAULT_MATRIX_PAGE: string = join(CHECKOUT, "docs/fault-matrix.md");
+
+const INTRODUCTION = `# The fault matrix
+
+<!-- Written by scripts/fault-matrix.ts from a run on hosts of the lab. Do not edit. -->
+
+What a host serves after a fault has struck at a step of the activation transaction: \`npm run fault-matrix\` deploys to
+real hosts of the lab, lets every fault strike at every step, and looks. In each case with \`old\` or \`new\`, the host's
+page, files, services, running system and boot default are all of that one system, \`pristine status\` says which, and the
+next deployment makes the host what is declared then. Beside it is what the host's receipt says of the transaction. What
+is \`not run\` has a way to be driven, and waits for the next run.
+
+Steps are those of \`src/machine/transaction.ts\`, in order; those that only a reboot has are driven by \`--goal reboot\`. A
+fault strikes between what the step does and the record of it, a full disk before both. On the way back the change is one
+that fails its health check, or shuts the deployer out.
+`;
+
+const MEANINGS: Readonly<Record<Fault, string>> = {
+  "deployer-killed": "`pristine deploy` is killed, and does not come back",
+  "ssh-cut": "the host's cable is pulled, and put back when the host has ended the transaction by itself",
+  "power-cut": "every process of the host ends at one instant, and it boots again",
+  "executor-killed": "the process on the host that takes the step is killed",
+  "disk-full":
+    "every free byte of the host's disk is taken until the deployment has ended; what the host itself had set aside for its records stays",
+  "sshd-broken": "the change itself shuts the deployer out: new connections to the ssh server do not get through",
+  "clock-jump": "the host's wall clock jumps",
+};
+
+export function faultMatrixPage(cases: readonly MatrixCase[]): string {
+  const reasons = [...new Set(cases.flatMap((one) => ("reason" in one ? [one.reason] : [])))];
+  const cell = (one: MatrixCase | undefined): string => {
+    if (one === undefined) return "not run";
+    return "reason" in one ? `– [${reasons.indexOf(one.reason) + 1}]` : `${one.serves}: ${one.receipt}`;
+  };
+  const rows = TRANSACTION_STEPS.map(({ name }) => [
+    `\`${name}\``,
+    ...FAULTS.map((fault) => cell(cases.find((one) => one.step === name && one.fault === fault))),
+  ]);
+  const head = ["step", ...FAULTS];
+  const table = renderTable([head, ...rows]);
+  const meanings = renderTable([["fault", "is"], ...FAULTS.map((fault) => [`\`${fault}\``, MEANINGS[fault]])]);
+  return [
+    INTRODUCTION,
+    ...meanings,
+    "",
+    ...table,
+    "",
+    ...reasons.map((reason, index) => `${index + 1}. ${reason}`),
+    "",
+  ].join("\n");
+}
+
+/** A table of Markdown, its columns aligned. */
+function renderTable(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const line = (row: readonly string[]): string =>
+    `| ${row.map((text, column) => text.padEnd(widths[column]!)).join(" | ")} |`;
+  const [head, ...body] = rows.map(line);
+  return [head!, `| ${widths.map((width) => "-".repeat(width)).join(" | ")} |`, ...body];
+}

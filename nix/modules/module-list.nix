@@ -3,6 +3,7 @@
   ./assertions.nix
   ./base.nix
   ./boot.nix
+  ./data-versions.nix
   ./deployment.nix
   ./environment.nix
   ./file-systems.nix

@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { invariant, OperationError } from "../base/errors.ts";
 import type { HostFacts } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
+import { type DataChange, dataChanges, snapshotHooks } from "../machine/data-version.ts";
 import { aborts, type Hook, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
 import { type RebootReason, rebootNeed } from "../machine/reboot-need.ts";
 import { differingPackages, diffSystems, type SystemDiff } from "../machine/system-diff.ts";
@@ -35,6 +36,10 @@ export interface HostPlan {
   readonly healthChecks: readonly HealthCheck[];
   /** Those that run on the host; the deployer's are the host's declaration's. */
   readonly hooks: readonly Hook[];
+  /** What becomes of services' data. */
+  readonly data?: readonly DataChange[];
+  /** What the host runs by itself to save it. */
+  readonly snapshots?: readonly Hook[];
   readonly facts?: HostFacts;
   readonly copy?: {
     readonly paths: readonly { readonly path: string; readonly bytes: number }[];
@@ -147,7 +152,10 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   const { gone } = differingPackages(old, wanted);
   const isLive = LIVE_GOALS.has(options.goal);
   const stale = isLive && gone.length > 0 ? (await kit.stale(gone, { signal })).units : [];
-  requireHooks(host, hooks, { old, wanted });
+  const versions = [old?.meta?.dataVersions ?? [], wanted.meta?.dataVersions ?? [], facts.dataVersions] as const;
+  // At the next boot nobody runs them.
+  const snapshots = options.goal === "boot" ? [] : snapshotHooks(...versions);
+  requireHooks(host, [...hooks, ...snapshots], { old, wanted });
   const arrival = probe?.arrival;
   const access = {
     user: probe?.user ?? host.target.user ?? "root",
@@ -161,6 +169,8 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     ...base,
     state: "change",
     copy,
+    snapshots,
+    data: dataChanges(...versions),
     diff: diffSystems({
       old,
       next: wanted,

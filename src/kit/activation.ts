@@ -8,6 +8,7 @@ import { SystemObject } from "../machine/system-object.ts";
 import type { StepName } from "../machine/transaction.ts";
 import { diffUnits } from "../machine/unit-diff.ts";
 import type { UnitPlan, UnitState } from "../machine/unit-plan.ts";
+import { noteDataVersions } from "./data-versions.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import { flipSystem, markActivated } from "./systems.ts";
@@ -115,7 +116,9 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
     removeCopies(host, to);
   },
   "reload-manager"(activation) {
-    const { host, from, to } = activation;
+    const { host, from, to, direction } = activation;
+    // Its services may start as soon as systemd knows them.
+    if (direction === "forward") noteDataVersions(host, to.path, { isConfirmed: false });
     const isStale = host.units.isManagerStale(goneFrom(from, to));
     require(activation, "reload-manager", isStale ? host.units.reexecuteManager() : host.units.reloadManager());
   },

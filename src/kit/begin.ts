@@ -7,6 +7,7 @@ import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPla
 import { computeUnitPlan } from "./activation.ts";
 import { removeBootOnce, requireBootOnce } from "./boot-once.ts";
 import { isAlive, openUnfinished } from "./conclude.ts";
+import { noteDataVersions } from "./data-versions.ts";
 import { superviseExecutor } from "./executor.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
@@ -209,6 +210,7 @@ function writeRecord(
   { previous, running, partial, superseded }: RecordInput,
 ): TransactionRecord {
   layBallast(host);
+  noteDataVersions(host, previous, { isConfirmed: false });
   const record = TransactionRecord.create(host, plan);
   // What an interrupted confirmation may have changed: the running system keeps a root of its own.
   setRoot(host, "current", running);

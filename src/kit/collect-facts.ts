@@ -5,6 +5,7 @@ import { SystemObject } from "../machine/system-object.ts";
 import { unitTypeOf, unitValues } from "../machine/unit-file.ts";
 import type { UnitState } from "../machine/unit-plan.ts";
 import { failedUnits } from "./activation.ts";
+import { readDataVersions } from "./data-versions.ts";
 import type { Host } from "./host.ts";
 import { diskOf, memoryOf } from "./measures.ts";
 import { activatedSystem, bootedSystem, profileSystem, readGenerations, runningSystem } from "./systems.ts";
@@ -42,6 +43,7 @@ export function collectFacts(host: Host, unfinished: TransactionRecord | undefin
     lock: readLock(host) ?? null,
     lastReceipt: readReceipts(host)[0] ?? null,
     drift: driftOf(host, systems, units, unfinished),
+    dataVersions: readDataVersions(host),
   };
 }
 

@@ -4,6 +4,7 @@ import { isFinal, type TransactionLock } from "../machine/transaction.ts";
 import { isBootedOnce, removeBootOnce } from "./boot-once.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
 import { runHookStep } from "./hooks.ts";
+import { dataAfterReturn } from "./data-versions.ts";
 import type { Host } from "./host.ts";
 import { bootedSystem, removeRoot } from "./systems.ts";
 import {
@@ -56,6 +57,7 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
     // The power cut was the return.
     runHookStep(host, record, "post-rollback", { outcome: "reverted-by-reboot" });
     record.conclude("reverted-by-reboot", {
+      data: dataAfterReturn(host, record),
       reason: record.reason ?? {
         kind: "reboot",
         message: `the host went down ${record.state === "temporary" ? "during its temporary system" : "before confirmation"} and booted ${bootedSystem(host) ?? "its old default"}`,

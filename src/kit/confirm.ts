@@ -3,6 +3,7 @@
 import { generationsToRemove } from "../machine/generation.ts";
 import { stepsOf, type Receipt, type StepName, type TransactionGoal } from "../machine/transaction.ts";
 import { failedUnits } from "./activation.ts";
+import { noteDataVersions } from "./data-versions.ts";
 import { armExpiry, disarmAll, disarmDeadlines } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
@@ -78,6 +79,8 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
       setRoot(host, "previous", facts.previous);
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
+      // At the goal boot its services have not run yet.
+      if (plan.goal !== "boot") noteDataVersions(host, plan.system, { isConfirmed: true });
       break;
     case "confirm-expiry":
       armExpiry(host, record);

@@ -17,6 +17,7 @@ import {
   type Activation,
 } from "./activation.ts";
 import { isBootedOnce, reboot, setBootOnce } from "./boot-once.ts";
+import { noteDataVersions, snapshotsFor } from "./data-versions.ts";
 import { armDeadline } from "./deadline.ts";
 import { runHealthChecks } from "./health.ts";
 import { runHookStep } from "./hooks.ts";
@@ -97,11 +98,17 @@ function act(activation: Activation, step: StepName): void {
       break;
     case "reboot":
       record.setState("checking");
+      noteDataVersions(host, record.plan.system, { isConfirmed: false });
       break;
     case "boot":
       waitForBoot(activation);
       break;
     case "pre-activation":
+      runHookStep(host, record, step, {
+        untilMs: endOfActivationMs(host, record),
+        more: snapshotsFor(host, record),
+      });
+      break;
     case "post-activation":
     case "pre-confirmation":
       runHookStep(host, record, step, { untilMs: endOfActivationMs(host, record) });

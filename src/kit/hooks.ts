@@ -38,11 +38,15 @@ export function runHookStep(
   host: Host,
   record: TransactionRecord,
   step: StepName,
-  { untilMs = host.uptimeMs() + LATE_SECONDS_MAX * 1000, outcome }: { untilMs?: number; outcome?: string } = {},
+  {
+    untilMs = host.uptimeMs() + LATE_SECONDS_MAX * 1000,
+    outcome,
+    more = [],
+  }: { readonly untilMs?: number; readonly outcome?: string; readonly more?: readonly Hook[] } = {},
 ): void {
   for (const moment of MOMENTS[step] ?? []) {
     if (moment.endsWith("Reboot") && record.plan.goal !== "reboot") continue;
-    for (const hook of hooksAt(record.plan.hooks ?? [], "host", moment)) {
+    for (const hook of hooksAt([...(record.plan.hooks ?? []), ...more], "host", moment)) {
       if (record.hookResults().some((result) => result.name === hook.name && result.moment === moment)) continue;
       record.append({ kind: "hook", name: hook.name, moment });
       const result = runHook(host, hook, moment, { facts: factsOf(record, outcome), untilMs });

@@ -16,6 +16,7 @@ import { actLive, backActivation, newlyFailed, planUnits, type Activation } from
 import { isBootedOnce, reboot, removeBootOnce } from "./boot-once.ts";
 import { openUnfinished } from "./conclude.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
+import { dataAfterReturn } from "./data-versions.ts";
 import { disarmAll } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
@@ -133,13 +134,16 @@ function act(activation: Activation, step: StepName): void {
 
 /** Says whether it could be written. */
 function writeReceipt(activation: Activation, failures: readonly string[]): boolean {
-  const { record } = activation;
+  const { host, record } = activation;
   record.append({ kind: "step", step: "revert-receipt", event: "begin" });
   const failed = newlyFailed(activation, record.unitPlan("back") ?? EMPTY_UNIT_PLAN);
   record.append({ kind: "step", step: "revert-receipt", event: "end" });
   const isClean = failures.length === 0 && failed.length === 0;
   try {
-    record.conclude(isClean ? "reverted" : "revert-failed", { failedUnits: failed });
+    record.conclude(isClean ? "reverted" : "revert-failed", {
+      failedUnits: failed,
+      data: dataAfterReturn(host, record),
+    });
     return true;
   } catch {
     // The disk is full: the host is back where it was, and only the record of it is missing.

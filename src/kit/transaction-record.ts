@@ -227,6 +227,7 @@ export class TransactionRecord {
       readonly reason?: RevertReason;
       readonly generation?: number;
       readonly failedUnits?: readonly string[];
+      readonly data?: readonly string[];
     } = {},
   ): Receipt {
     const { plan, facts } = this;
@@ -253,6 +254,7 @@ export class TransactionRecord {
       units: this.unitPlan(direction) ?? this.unitPlan("forward") ?? EMPTY_UNIT_PLAN,
       health: healthOf(this.#records),
       ...(hooks.length === 0 ? {} : { hooks }),
+      ...(more.data === undefined || more.data.length === 0 ? {} : { data: more.data }),
       failedUnits: more.failedUnits ?? [],
     };
     useBallast(this.#host, () => {

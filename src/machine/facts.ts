@@ -1,5 +1,6 @@
 /** What a host tells about itself: the answers of the kit's `facts`, `status`, `check`, `ephemeral` and `history`. */
 
+import type { RecordedVersion } from "./data-version.ts";
 import type { HealthResult } from "./health-check.ts";
 import type { Operator, Receipt, TransactionLock, TransactionStatus } from "./transaction.ts";
 import type { UnitState } from "./unit-plan.ts";
@@ -77,6 +78,8 @@ export interface HostFacts {
   readonly lock: TransactionLock | null;
   readonly lastReceipt: Receipt | null;
   readonly drift: readonly Drift[];
+  /** Of services' data, as what has run has left it. */
+  readonly dataVersions?: readonly RecordedVersion[];
 }
 
 /** What `check` prints. */

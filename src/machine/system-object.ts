@@ -5,6 +5,7 @@
  * such as `/usr/lib/…` are followed within the system itself and not within the one that happens to run.
  */
 
+import type { DataVersion } from "./data-version.ts";
 import type { HealthCheck } from "./health-check.ts";
 import type { Hook } from "./hook.ts";
 import { parseUnitTexts, templateOf, unitTypeOf, unitValues, type UnitDefinition } from "./unit-file.ts";
@@ -60,6 +61,8 @@ export interface SystemMeta {
     readonly files: readonly PersistentPath[];
   };
   readonly healthChecks: readonly HealthCheck[];
+  /** Of its services' data; absent when none is declared. */
+  readonly dataVersions?: readonly DataVersion[];
   /** The host's own; absent when it has none. */
   readonly hooks?: readonly Hook[];
   readonly confirmTimeoutSeconds: number;

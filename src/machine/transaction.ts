@@ -342,6 +342,8 @@ export interface Receipt {
   readonly health: readonly HealthResult[];
   /** The host's hooks that ran, in order. */
   readonly hooks?: readonly HookResult[];
+  /** On a way back: what the system that was left may have done to data. */
+  readonly data?: readonly string[];
   /** Failed units at the end. */
   readonly failedUnits: readonly string[];
 }

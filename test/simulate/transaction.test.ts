@@ -15,7 +15,9 @@ import { resume } from "../../src/kit/resume.ts";
 import { revertRun } from "../../src/kit/revert-run.ts";
 import { requestRevert, revert } from "../../src/kit/revert.ts";
 import { readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
+import { readDataVersions } from "../../src/kit/data-versions.ts";
 import type { Hook } from "../../src/machine/hook.ts";
+import type { SystemMeta } from "../../src/machine/system-object.ts";
 import {
   isFinal,
   stepsOf,
@@ -500,6 +502,48 @@ suite("a transaction goes its way", () => {
     passTime(machine);
     openUnfinished(processOn(machine));
     assert.deepEqual(hooksIn(machine), [...before, "preRollback", "postRollback", "finally"]);
+  });
+
+  test("data that a new version may have changed is told of on the way back, and saved before", () => {
+    const snapshot = { command: ["/persist/dump"], timeoutSeconds: 5, environment: {} };
+    const machine = newMachine();
+    const units = { "web.service": service("/bin/web") };
+    const data = (version: string): Partial<SystemMeta> => ({ dataVersions: [{ name: "app", version, snapshot }] });
+    machine.addSystem(OLD, units, {}, data("1"));
+    machine.addSystem(NEW, units, {}, data("2"));
+    machine.boot();
+    const recorded = (): string => readDataVersions(processOn(machine))[0]?.version ?? "none";
+    begin(processOn(machine), failing("preActivation"));
+    settle(machine);
+    assert.equal(receiptOf(machine)?.data, undefined, "the new version has not run");
+    assert.equal(recorded(), "1");
+
+    begin(processOn(machine), planOf(NEW, "switch", "t2"));
+    settle(machine);
+    passTime(machine);
+    const told = receiptOf(machine, "t2");
+    assert.equal(told?.outcome, "reverted");
+    assert.deepEqual(told.hooks?.map(({ name }) => name).slice(0, 2), ["preActivation", "snapshot-app"]);
+    assert.match(
+      told.data?.join() ?? "",
+      /^app: its data may have gone ahead: it is of version 2 by now, and 1 does not/,
+    );
+    assert.equal(recorded(), "2");
+
+    begin(processOn(machine), planOf(NEW, "switch", "t3"));
+    settle(machine);
+    machine.powerCut();
+    openUnfinished(processOn(machine));
+    assert.match(receiptOf(machine, "t3")?.data?.join() ?? "", /version 2 by now/);
+
+    begin(processOn(machine), planOf(NEW, "switch", "t4"));
+    settle(machine);
+    confirm(processOn(machine), "t4");
+    begin(processOn(machine), planOf(OLD, "switch", "t5"));
+    settle(machine);
+    assert.equal(recorded(), "2", "until it is confirmed, the later version counts");
+    confirm(processOn(machine), "t5");
+    assert.equal(recorded(), "1");
   });
 
   test("a hook whose program a system lacks is refused before anything is touched", () => {

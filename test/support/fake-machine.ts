@@ -13,7 +13,7 @@ import type {
   Units,
 } from "../../src/kit/host.ts";
 import { BOOT_ONCE } from "../../src/machine/generation.ts";
-import { SystemObject } from "../../src/machine/system-object.ts";
+import { SystemObject, type SystemMeta } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
 import type { UnitState } from "../../src/machine/unit-plan.ts";
 import { PLAIN_META } from "./system-tree.ts";
@@ -66,8 +66,13 @@ export class FakeMachine {
   #loaded: string | undefined;
 
   /** Adds a system to the store: its units, and which of them `multi-user.target` wants. */
-  addSystem(path: string, units: Readonly<Record<string, string>>, extra: Readonly<Record<string, string>> = {}): void {
-    const meta = { ...PLAIN_META, users: [], keepGenerations: 3 };
+  addSystem(
+    path: string,
+    units: Readonly<Record<string, string>>,
+    extra: Readonly<Record<string, string>> = {},
+    more: Partial<SystemMeta> = {},
+  ): void {
+    const meta = { ...PLAIN_META, users: [], keepGenerations: 3, ...more };
     const usr = `${path.replace("-system-", "-usr-")}`;
     this.files.set(`${path}/meta.json`, { kind: "file", text: JSON.stringify(meta) });
     this.files.set(`${path}/usr`, { kind: "link", target: `../${usr.slice(usr.lastIndexOf("/") + 1)}` });

@@ -411,6 +411,33 @@ let
       && fails "there are 240 s for host hooks" (hook { on = "host"; timeout = 241; })
       && fails "there are 60 s for host hooks at postRollback" (hook { on = "host"; when = "finally"; timeout = 61; })
       && fails "there are 59 s for deployer hooks" (hook { when = "preConfirmation"; timeout = 60; });
+    "versions of data as declared, and of servers as their packages tell" =
+      let
+        meta = (host {
+          deployment.dataVersions.app = { version = "3"; reads = [ "2" ]; snapshot.command = [ "dump" ]; };
+        }).system.meta;
+      in
+      meta.dataVersions == [
+        {
+          name = "app";
+          version = "3";
+          reads = [ "2" ];
+          snapshot = { command = [ "dump" ]; timeoutSeconds = 30; environment = { }; };
+        }
+      ]
+      && !((host { }).system.meta ? dataVersions)
+      && (host (
+        { pkgs, ... }:
+        {
+          environment.systemPackages = [ pkgs.mariadb-server pkgs.postgresql-15 pkgs.postgresql-17 ];
+        }
+      )).system.meta.dataVersions == [
+        { name = "mariadb"; version = "1.0"; path = "/var/lib/mysql"; }
+        { name = "postgresql"; version = "17"; reads = [ "17" "15" ]; path = "/var/lib/postgresql/17"; }
+      ]
+      && fails "snapshot runs `bin/dump', which is relative" {
+        deployment.dataVersions.app = { version = "1"; snapshot.command = [ "bin/dump" ]; };
+      };
     "deployment's defaults" =
       let
         inherit (host { }) deployment;

@@ -21,6 +21,7 @@ export function renderDeploymentLog(host: string, log: DeploymentLog, terminal: 
     fact("to", `${basename(receipt.system)}${generation === undefined ? "" : `, generation ${generation}`}`);
     fact("time", `${receipt.beganAt} to ${receipt.endedAt}`);
     if (receipt.reason !== undefined) fact("returned", receipt.reason.message);
+    for (const sentence of receipt.data ?? []) fact("data", sentence);
     for (const unit of receipt.failedUnits) fact("failed", unit);
   }
   for (const record of journal?.records ?? []) {

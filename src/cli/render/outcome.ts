@@ -26,7 +26,12 @@ export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" 
     case "unchanged":
       return { text: "unchanged", mark: "info" };
     case "rolled-back":
-      return { text: `returned to its previous system: ${safeText(outcome.reason)}`, mark: "failed" };
+      return {
+        text: safeText(
+          [`returned to its previous system: ${outcome.reason}`, ...(outcome.receipt?.data ?? [])].join("; "),
+        ),
+        mark: "failed",
+      };
     case "failed":
       return { text: `failed before anything was changed: ${safeText(outcome.reason)}`, mark: "failed" };
     case "unreachable":

@@ -78,6 +78,10 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
     );
   }
   lines.push(...renderHooks(hooksOf(plan)));
+  for (const { hint, message } of plan.data ?? []) {
+    const text = safeText(hint === undefined ? message : `${message}; ${hint}`);
+    lines.push(hint === undefined ? `  ${yellow("data")}      ${text}` : `  ${red("DATA")}      ${text}`);
+  }
   for (const warning of diff?.lockout ?? []) {
     const text = safeText(warning.message);
     lines.push(warning.severity === "danger" ? `  ${red("LOCKOUT")}   ${text}` : `  ${yellow("note")}      ${text}`);
@@ -86,9 +90,9 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
 }
 
 /** All that would run for a host that changes. */
-function hooksOf({ host, hooks, state }: HostPlan): Hook[] {
+function hooksOf({ host, hooks, snapshots = [], state }: HostPlan): Hook[] {
   if (state === "unchanged") return [];
-  return [...(host.hooks ?? []).filter(({ on }) => on === "deployer"), ...hooks];
+  return [...(host.hooks ?? []).filter(({ on }) => on === "deployer"), ...hooks, ...snapshots];
 }
 
 /** A line for each hook: when and where it runs, and what. */
@@ -226,6 +230,7 @@ export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: bool
         : {}),
       reboot: host.reboot ?? null,
       hooks: hooksOf(host),
+      data: host.data ?? [],
       warnings: host.warnings ?? [],
       error: host.error === undefined ? null : errorRecordOf(host.error),
     })),

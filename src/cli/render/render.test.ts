@@ -9,6 +9,7 @@ import type { HostInventory } from "../../fleet/inventory.ts";
 import type { HostOutcome } from "../../fleet/outcome.ts";
 import { type FleetPlan, type HostPlan, planHash } from "../../fleet/plan.ts";
 import type { HostStatus } from "../../fleet/status.ts";
+import { dataChanges } from "../../machine/data-version.ts";
 import type { SystemDiff } from "../../machine/system-diff.ts";
 import type { JournalRecord, Receipt } from "../../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../../machine/unit-plan.ts";
@@ -81,6 +82,18 @@ const PLAN: FleetPlan = {
       healthChecks: [],
       hooks: [],
       copy: { paths: [{ path: "a", bytes: 2048 }], bytes: 2048 },
+      snapshots: [
+        {
+          name: "snapshot-app",
+          on: "host",
+          when: ["preActivation"],
+          command: ["/usr/bin/dump", "a b"],
+          timeoutSeconds: 30,
+          environment: {},
+          onFailure: "abort",
+        },
+      ],
+      data: dataChanges([{ name: "app", version: "2" }], [{ name: "app", version: "1" }]),
       diff: DIFF,
       reboot: [{ kind: "kernel", message: "the kernel changes" }],
     },
@@ -115,6 +128,8 @@ test("a plan is folded to what changes", () => {
   copy      1 path, 2.0 KiB
   reboot    the kernel changes
   INHIBITED dbus (dbus-daemon → dbus-broker): only a reboot gets there (--goal reboot)
+  hook      snapshot-app (preActivation on the host): /usr/bin/dump 'a b'
+  DATA      app: its data would go backwards: it is of version 2 by now, and 1 does not read that; stay with 2, or restore data that was saved before 2 ran; nothing is turned back by itself
   LOCKOUT   port 22 is closed
 
 db: db.example cannot be reached: \\x1b[2Jtimed out

@@ -13,7 +13,7 @@ import { RemoteHost } from "../fleet-driver.ts";
 import type { CaseResult, DrivenPair, Fault } from "./cases.ts";
 import type { FaultFleet } from "./fleet.ts";
 
-const REACH_DEADLINE_MS = 60_000;
+const REACH_DEADLINE_MS = 180_000;
 const REST_DEADLINE_MS = 60_000;
 const BOOT_DEADLINE_MS = 60_000;
 /** Where a host's fault points are told what to do, and where its lock is, on its disk. */
@@ -212,6 +212,9 @@ async function frozen(host: LabHost, ended: Promise<boolean>): Promise<void> {
   if (await comes(REACH_DEADLINE_MS, () => over || existsSync(place(host, "frozen")))) {
     if (existsSync(place(host, "frozen"))) return;
   }
+  // Too late it would stand still for ever.
+  rmSync(place(host, "fault"), { force: true });
+  release(host);
   throw new OperationError("FAULT_NOT_REACHED", NOT_REACHED);
 }
 

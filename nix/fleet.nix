@@ -63,7 +63,12 @@ let
     {
       inherit name;
       inherit (evaluated) config options;
-      system = builtins.addErrorContext "while evaluating the host '${name}':" evaluated.config.system.build.toplevel;
+      system = builtins.addErrorContext "while evaluating the host '${name}':" (
+        if evaluated.config.deployment.system != null then
+          evaluated.config.deployment.system
+        else
+          evaluated.config.system.build.toplevel
+      );
     };
 
   ## Reading a fleet file
@@ -307,6 +312,7 @@ let
       # Not `outPath`: toJSON renders a set with that as the path alone.
       outputPath = unsafeDiscardStringContext host.system.outPath;
       inherit (meta) system;
+      base = if deployment.system == null then "debian" else "nixos";
       deployment = {
         inherit (deployment)
           tags

@@ -41,6 +41,12 @@ in
         description = "The port of the host's ssh server.";
       };
     };
+    system = mkOption {
+      type = types.nullOr types.package;
+      default = null;
+      example = lib.literalExpression "(import <nixpkgs/nixos> { configuration = ./web1.nix; }).config.system.build.toplevel";
+      description = "The system of a NixOS host, in place of one that is made of Debian packages here: a `config.system.build.toplevel`. The host is switched by the system's own `bin/switch-to-configuration`. Of the options here only those of `deployment`, `healthChecks` and `system.architecture` have a meaning for such a host.";
+    };
     tags = mkOption {
       type = types.listOf (types.strMatching "[a-zA-Z0-9_.-]+");
       default = [ ];

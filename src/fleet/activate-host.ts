@@ -57,7 +57,10 @@ const BEGIN_ATTEMPTS_MAX = 6;
 export async function activateHost(options: ActivationOptions): Promise<HostResult> {
   const { kit, plan, clock } = options;
   const began = await beginOnce(options);
-  if (began.units !== undefined) return { status: "planned", units: began.units };
+  if (began.units !== undefined) {
+    for (const line of began.output ?? []) options.onNote(line);
+    return { status: "planned", units: began.units, ...(began.output && { output: began.output }) };
+  }
 
   const host = kit.connection.address;
   const activationMs = (plan.activationTimeoutSeconds ?? ACTIVATION_TIMEOUT_SECONDS) * 1000;
@@ -236,6 +239,7 @@ interface Began {
   readonly isCertain: boolean;
   /** Only for `dry-activate`. */
   readonly units?: UnitPlan;
+  readonly output?: readonly string[];
 }
 
 /** Begins the transaction exactly once, also when the connection is lost while asking. */
@@ -246,7 +250,8 @@ async function beginOnce(options: ActivationOptions): Promise<Began> {
     try {
       // The same plan again is harmless: the kit recognises its id.
       const answer = await kit.begin(plan, { signal: options.abandon, fresh: attempt > 0 });
-      return { isCertain: true, ...(answer.units && { units: answer.units }) };
+      const { units, output } = answer;
+      return { isCertain: true, ...(units && { units }), ...(output && { output }) };
     } catch (error) {
       // Whatever happens after the question was sent, the host may have heard it.
       if (options.abandon.aborted) break;

@@ -6,6 +6,7 @@
 
 import { dirname, resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
+import type { SystemBase } from "../machine/system-object.ts";
 import type { DeployerCheck } from "../machine/health-check.ts";
 import type { Hook } from "../machine/hook.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
@@ -27,6 +28,7 @@ export interface HostInventory {
   readonly name: string;
   /** The platform, such as `x86_64-linux`. */
   readonly system: string;
+  readonly base: SystemBase;
   readonly tags: readonly string[];
   readonly wave: number;
   readonly target: SshTarget;
@@ -96,6 +98,7 @@ export interface RawOutput {
 
 interface RawHost {
   readonly system: string;
+  readonly base: SystemBase;
   readonly deployment: {
     readonly target: {
       readonly hosts: readonly [string, ...string[]];
@@ -189,6 +192,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
   return {
     name,
     system: host.system,
+    base: host.base,
     tags: host.deployment.tags,
     wave: host.deployment.wave,
     target: {
@@ -245,7 +249,7 @@ export function inventoryExpression(file: string, systems: SystemsWanted): strin
       inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hooks hosts;
       isWanted = ${wanted};
       hostOf = name: {
-        inherit (hosts.\${name}) system deployment networking;
+        inherit (hosts.\${name}) system base deployment networking;
         warnings = if isWanted name then hosts.\${name}.warnings else [ ];
       } // (if isWanted name then { output = { inherit (hosts.\${name}) drvPath outputPath; }; } else { });
     in

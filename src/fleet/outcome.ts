@@ -17,8 +17,8 @@ export type HostResult =
   | { readonly status: "tested"; readonly receipt: Receipt }
   /** Goal `temporary`: the wanted system runs until then (ISO 8601), and the previous one again after it. */
   | { readonly status: "temporary"; readonly until: string; readonly previous: string }
-  /** Goal `dry-activate`: what would have been done. */
-  | { readonly status: "planned"; readonly units: UnitPlan }
+  /** Goal `dry-activate`: what would have been done; a system that switches to itself says so in words. */
+  | { readonly status: "planned"; readonly units: UnitPlan; readonly output?: readonly string[] }
   | { readonly status: "unchanged" }
   /** The host returned to its recorded previous system; the receipt says why, if it could be read. */
   | {

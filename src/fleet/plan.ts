@@ -12,7 +12,9 @@ import { type DataChange, dataChanges, snapshotHooks } from "../machine/data-ver
 import { aborts, type Hook, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
 import { type RebootReason, rebootNeed } from "../machine/reboot-need.ts";
 import { differingPackages, diffSystems, type SystemDiff } from "../machine/system-diff.ts";
-import { SystemObject } from "../machine/system-object.ts";
+import { packagesOfClosure } from "../machine/closure-packages.ts";
+import { SystemObject, type SystemPackage } from "../machine/system-object.ts";
+import type { HostSession } from "./host-session.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 import { closureInfos } from "../store/copy.ts";
 import type { PathInfo } from "../format/path-info.ts";
@@ -177,7 +179,9 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
       // Without a switch nothing that runs is touched.
       states: isLive ? facts.units : [],
       stale: new Set(stale),
-      sizeOf: await packageSizes({ old, wanted }, closure, { store, options }),
+      ...(wanted.base === "nixos"
+        ? { packages: await closurePackages(session, { previous, wanted: [...closure.values()] }, options) }
+        : { sizeOf: await packageSizes({ old, wanted }, closure, { store, options }) }),
       access,
     }),
     reboot: rebootNeed({ booted, running: old, wanted }),
@@ -185,6 +189,26 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     wanted,
   };
 }
+
+/** What a NixOS host has: its systems do not list their packages, and its store knows what they need. */
+async function closurePackages(
+  { connection }: HostSession,
+  systems: { readonly previous: string | undefined; readonly wanted: readonly PathInfo[] },
+  { localStore, signal }: PlanOptions,
+): Promise<Record<"before" | "after", SystemPackage[]>> {
+  const { previous, wanted } = systems;
+  const query = { argv: ["nix-store", "--query", "--requisites", previous ?? ""] as const };
+  const answer =
+    previous === undefined
+      ? undefined
+      : await connection.runChecked(query, { signal, deadlineMs: CLOSURE_DEADLINE_MS });
+  return {
+    before: packagesOfClosure(answer?.stdout.toString("utf8").trim().split("\n") ?? []),
+    after: packagesOfClosure(wanted.map(({ path }) => path.render(localStore.storeDir))),
+  };
+}
+
+const CLOSURE_DEADLINE_MS = 60_000;
 
 /** Goals that switch what runs. */
 const LIVE_GOALS: ReadonlySet<TransactionGoal> = new Set(["switch", "test", "temporary", "dry-activate"]);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { HostInventory } from "./inventory.ts";
-import { checkRoom, clockWarnings, parseProbe } from "./preflight.ts";
+import { checkProbe, checkRoom, clockWarnings, parseProbe } from "./preflight.ts";
 
 const HOST = {
   name: "web",
@@ -39,6 +39,7 @@ test("an answer is read, whatever a login prints around it", () => {
     disk: { freeBytes: 409_600, inodesTotal: 0, inodesFree: 0 },
     machine: "0123 4567",
     os: 'Example = "Linux"',
+    base: "debian",
     system: { fleet: "shop", host: "web" },
     arrival: { client: "192.0.2.9", address: "2001:db8::1", port: 2222, interface: "eth0" },
   });
@@ -47,6 +48,21 @@ test("an answer is read, whatever a login prints around it", () => {
 test("an answer in which everything is missing is read, too", () => {
   const { disk, system, arrival, canBeRoot, architecture } = parseProbe("pristine disk=\npristine meta={\n");
   assert.deepEqual([disk, system, arrival, canBeRoot, architecture], [undefined, undefined, undefined, false, ""]);
+});
+
+test("a host that runs another base than it is declared with is refused", () => {
+  const answer = (more: string): string =>
+    `pristine architecture=x86_64\npristine root=yes\npristine daemon=yes\npristine disk=100 4096 0 0\n${more}\n`;
+  const nixos = parseProbe(answer("pristine nixos=yes\npristine os=NixOS 26.05"));
+  const ours = parseProbe(answer('pristine meta={"fleet":"shop","host":"web"}'));
+  const check = (base: "debian" | "nixos", probe: typeof nixos): void => {
+    const host = { ...HOST, base, system: "x86_64-linux" } as HostInventory;
+    checkProbe(host, "192.0.2.1", probe, { fleet: "shop", adopt: false, needsRoom: false });
+  };
+  check("nixos", nixos);
+  check("debian", ours);
+  assert.throws(() => check("debian", nixos), { code: "HOST_BASE", message: /but 192.0.2.1 runs NixOS 26.05/ });
+  assert.throws(() => check("nixos", ours), { code: "HOST_BASE", message: /a NixOS system \(deployment.system\)/ });
 });
 
 const ROOM: Readonly<Record<string, readonly [free: number, total: number, inodes: number, copy: number]>> = {

@@ -6,6 +6,7 @@
 import type { Clock } from "../base/clock.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
+import type { SystemBase } from "../machine/system-object.ts";
 import type { HostSession } from "./host-session.ts";
 import type { HostInventory } from "./inventory.ts";
 
@@ -25,6 +26,8 @@ export interface HostProbe {
   readonly machine: string;
   /** The operating system in words. */
   readonly os: string;
+  /** What its system is made of; undefined for what is neither. */
+  readonly base: SystemBase | undefined;
   /** Whose system it runs, when it runs one of ours. */
   readonly system: { readonly fleet: string; readonly host: string } | undefined;
   /** The fingerprint of the ssh key that let us in; unknown when the connection was open before. */
@@ -72,6 +75,7 @@ if command -v nix-daemon >/dev/null; then say daemon yes; fi
 say disk "$(stat -f -c '%a %S %c %d' /nix/store)"
 say machine "$(cat /run/machine-id || cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)"
 say os "$(. /etc/os-release; printf %s "$PRETTY_NAME")"
+if [ -r /run/current-system/nixos-version ]; then say nixos yes; fi
 say connection "$SSH_CONNECTION"
 set -- $SSH_CONNECTION
 set -- $(ip -o addr show to "$3")
@@ -129,6 +133,7 @@ export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
   const of = (key: string): string => said.get(key)?.trim() ?? "";
   const [client, , address, port] = of("connection").split(" ");
   const onInterface = of("interface");
+  const system = systemOf(of("meta"));
   return {
     architecture: of("architecture"),
     timeSeconds: Number(of("time")),
@@ -138,7 +143,8 @@ export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
     disk: diskOf(of("disk")),
     machine: of("machine"),
     os: of("os"),
-    system: systemOf(of("meta")),
+    base: said.has("nixos") ? "nixos" : system && "debian",
+    system,
     key: sshSaid.match(/Server accepts key: .* (SHA256:[A-Za-z0-9+/]+)/)?.[1],
     arrival:
       client === undefined || address === undefined || port === undefined
@@ -174,7 +180,7 @@ export function checkProbe(
   options: Pick<PreflightOptions, "fleet" | "adopt" | "needsRoom">,
 ): void {
   const wanted = ARCHITECTURES[host.system];
-  const { system } = probe;
+  const { base, system } = probe;
   if (probe.architecture === "") {
     throw new OperationError(
       "HOST_COMMAND_FAILED",
@@ -200,14 +206,22 @@ export function checkProbe(
       },
     );
   }
-  if (system === undefined) {
+  if (base !== host.base && (host.base === "nixos" || base === "nixos")) {
+    const declared = host.base === "nixos" ? "a NixOS system (deployment.system)" : "packages of Debian's";
+    throw new OperationError(
+      "HOST_BASE",
+      `${host.name} is declared with ${declared}, but ${address} runs ${probe.os || "something else"}`,
+      {
+        hint: "check deployment.target and deployment.system; a host keeps the base that it was installed with",
+      },
+    );
+  }
+  if (base !== "nixos" && system === undefined) {
     throw new OperationError("HOST_BASE", `${address} runs ${probe.os || "something"}, not a system of Pristine's`, {
       hint: "check deployment.target; a new machine is started from a bootstrap system",
     });
   }
-  const isNew = system.fleet === BOOTSTRAP && system.host === BOOTSTRAP;
-  const isItself = system.fleet === options.fleet && system.host === host.name;
-  if (!isNew && !isItself && !options.adopt) {
+  if (system !== undefined && isAnother(host, system, options)) {
     throw new OperationError(
       "HOST_IS_ANOTHER",
       `${address}, declared as ${host.name} of the fleet ${options.fleet}, is the host ${system.host} of the fleet ${system.fleet}`,
@@ -220,6 +234,17 @@ export function checkProbe(
     });
   }
   if (options.needsRoom) checkRoom(host, probe.disk);
+}
+
+/** A generic system is nobody's yet. */
+function isAnother(
+  host: HostInventory,
+  system: NonNullable<HostProbe["system"]>,
+  options: Pick<PreflightOptions, "fleet" | "adopt">,
+): boolean {
+  const isNew = system.fleet === BOOTSTRAP && system.host === BOOTSTRAP;
+  const isItself = system.fleet === options.fleet && system.host === host.name;
+  return !isNew && !isItself && !options.adopt;
 }
 
 /** Throws when less is free on a host than declared, besides `copyBytes`. */

@@ -43,7 +43,7 @@ export async function openSystemTree(
     }
     fetched.set(path.baseName, decodeNarTree(Buffer.concat(chunks)));
     // The system and its /usr are made of links; what these name is read too.
-    if (isFarm(path)) for (const reference of info.references) await fetch(reference);
+    for (const reference of info.references) if (isWanted(path, reference)) await fetch(reference);
   };
   const root = splitStorePath(system, localStore.storeDir)?.[0];
   if (root === undefined) throw new OperationError("STORE_PATH_INVALID", `${system} is not a store path`);
@@ -83,6 +83,9 @@ export async function openSystemTree(
   };
 }
 
-function isFarm(path: StorePath): boolean {
-  return path.name.startsWith("system-") || path.name === "usr" || path.name.startsWith("usr-");
+/** Of a NixOS system only what its /etc is made of: the rest is large, and told by its name. */
+function isWanted({ name }: StorePath, reference: StorePath): boolean {
+  if (name.startsWith("nixos-system-")) return reference.name === "etc";
+  const isNixosEtc = name === "etc" || name.endsWith("-units");
+  return isNixosEtc || name.startsWith("system-") || name === "usr" || name.startsWith("usr-");
 }

@@ -214,7 +214,8 @@ export function newlyFailed(activation: Activation, units: UnitPlan): string[] {
   const { host, record } = activation;
   const before = new Set(record.failedBefore());
   const found = new Set<string>();
-  const isQuiet = units.start.length + units.restart.length + units.reload.length === 0;
+  // A system that switches to itself does not say what it has started.
+  const isQuiet = record.base === "debian" && units.start.length + units.restart.length + units.reload.length === 0;
   for (const pause of isQuiet ? [0] : SETTLE_SAMPLES_MS) {
     if (pause > 0) host.sleepMs(pause);
     for (const unit of failedUnits(host.units.list())) if (!before.has(unit)) found.add(unit);

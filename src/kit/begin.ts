@@ -2,8 +2,9 @@
 
 import { describeInhibitor, differingInhibitors } from "../machine/switch-inhibitors.ts";
 import { aborts, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
-import { SystemObject } from "../machine/system-object.ts";
+import { SystemObject, type SystemBase } from "../machine/system-object.ts";
 import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPlan } from "../machine/transaction.ts";
+import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import { computeUnitPlan } from "./activation.ts";
 import { removeBootOnce, requireBootOnce } from "./boot-once.ts";
 import { isAlive, openUnfinished } from "./conclude.ts";
@@ -12,6 +13,7 @@ import { superviseExecutor } from "./executor.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
+import { isScriptLocked, restoreBootDefault, runScript } from "./switch-to-configuration.ts";
 import { activatedSystem, isStorePath, profileSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
 import { isTransactionId, layBallast, readLock, takeLock, TransactionRecord } from "./transaction-record.ts";
 
@@ -19,6 +21,7 @@ import { isTransactionId, layBallast, readLock, takeLock, TransactionRecord } fr
 const FREE_BYTES_MIN = 16 * 1024 * 1024;
 const FREE_INODES_MIN = 200;
 const CHECK_VALIDITY_TIMEOUT_SECONDS = 60;
+const DRY_ACTIVATE_TIMEOUT_SECONDS = 60;
 
 /** What a system must have to be switched to, as a host sees it: what boots it, and what the kit calls on it. */
 const ESSENTIAL_PATHS = [
@@ -51,6 +54,16 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   preflight(host, plan, previous);
   const system = new SystemObject(host.files, plan.system);
   const partial = partialSystems(host, unfinished, previous);
+  if (plan.goal === "dry-activate" && system.base === "nixos") {
+    const options = { timeoutSeconds: DRY_ACTIVATE_TIMEOUT_SECONDS, isForced: true };
+    const { code, lines } = runScript(host, plan.system, "dry-activate", options);
+    if (code !== 0)
+      throw new KitError(
+        "KIT_FAILED",
+        `switch-to-configuration dry-activate ended with ${code}: ${lines.at(-1) ?? ""}`,
+      );
+    return { id: plan.id, state: "planned", previous, reused: false, units: EMPTY_UNIT_PLAN, output: lines };
+  }
   if (plan.goal === "dry-activate") {
     const from = [previous, ...partial].map((path) => new SystemObject(host.files, path));
     const units = computeUnitPlan({ host, from, to: system }, host.units.list());
@@ -105,12 +118,12 @@ function previousSystem(host: Host, unfinished: TransactionRecord | undefined): 
   // Across a reboot nothing is active in part: what was booted is.
   const recorded = unfinished?.plan.goal === "reboot" ? undefined : unfinished?.facts.previous;
   const previous = recorded ?? activatedSystem(host) ?? runningSystem(host);
-  if (previous === undefined || new SystemObject(host.files, previous).meta === undefined) {
+  if (previous === undefined || baseOf(host, previous) === undefined) {
     throw new KitError(
       "KIT_FAILED",
-      "this host does not say which system it runs: /run/pristine/activated names none",
+      "this host does not say which system it runs: /run/pristine/activated and /run/current-system name none",
       {
-        hint: "reboot it into a system of Pristine's",
+        hint: "reboot it into a system of Pristine's, or of NixOS",
       },
     );
   }
@@ -135,19 +148,39 @@ function preflight(host: Host, plan: TransactionPlan, previous: string): void {
       { hint: "collect garbage on the host, or give it a larger disk" },
     );
   }
-  requireSystem(host, plan.system);
+  requireSystem(host, plan.system, previous);
   requireArchitecture(host, plan.system);
   requireHooks(host, plan, previous);
+  if (isScriptLocked(host, { waitSeconds: 0 })) {
+    throw new KitError("KIT_LOCKED", "somebody runs a switch-to-configuration on this host", {
+      hint: "wait for it to end",
+    });
+  }
   if (plan.goal === "reboot") requireBootOnce(host, plan.system);
   else if (plan.goal !== "boot" && plan.ignoreInhibitors !== true) requireNoInhibitor(host, plan.system, previous);
 }
 
-function requireSystem(host: Host, path: string): void {
+function baseOf(host: Host, path: string): SystemBase | undefined {
+  return new SystemObject(host.files, path).base;
+}
+
+function requireSystem(host: Host, path: string, previous: string): void {
   const system = new SystemObject(host.files, path);
-  if (system.meta === undefined) {
+  const { base } = system;
+  if (base === undefined) {
     throw new KitError("KIT_SYSTEM_INVALID", `${path} is not a system in this host's store`, { hint: "copy it first" });
   }
-  const missing = ESSENTIAL_PATHS.filter((essential) => !system.has(essential));
+  const running = baseOf(host, previous);
+  if (base !== running) {
+    throw new KitError(
+      "KIT_SYSTEM_INVALID",
+      `${path} is a system of the base ${base}, and the host runs one of the base ${running}`,
+      {
+        hint: "a host keeps the base that it was installed with",
+      },
+    );
+  }
+  const missing = base === "nixos" ? [] : ESSENTIAL_PATHS.filter((essential) => !system.has(essential));
   if (missing.length > 0) {
     throw new KitError("KIT_SYSTEM_INVALID", `${path} lacks ${missing.join(", ")}`);
   }
@@ -164,7 +197,7 @@ function requireSystem(host: Host, path: string): void {
 }
 
 function requireArchitecture(host: Host, path: string): void {
-  const wanted = new SystemObject(host.files, path).meta?.system;
+  const wanted = new SystemObject(host.files, path).platform;
   const machine = host.run(["uname", "-m"], { timeoutSeconds: 5 }).stdout.trim();
   if (wanted !== undefined && machine !== "" && wanted !== `${machine}-linux`) {
     throw new KitError("KIT_SYSTEM_INVALID", `the system is for ${wanted}, the host is ${machine}-linux`);
@@ -211,6 +244,8 @@ function writeRecord(
 ): TransactionRecord {
   layBallast(host);
   noteDataVersions(host, previous, { isConfirmed: false });
+  if (superseded?.plan.goal === "reboot") removeBootOnce(host);
+  if (superseded?.base === "nixos") restoreBootDefault(host, superseded);
   const record = TransactionRecord.create(host, plan);
   // What an interrupted confirmation may have changed: the running system keeps a root of its own.
   setRoot(host, "current", running);
@@ -222,6 +257,7 @@ function writeRecord(
   record.append({
     kind: "recorded",
     facts: {
+      base: baseOf(host, plan.system) ?? "debian",
       previous,
       profile: profileSystem(host) ?? null,
       bootId: host.bootId(),
@@ -234,7 +270,6 @@ function writeRecord(
     record.append({ kind: "step", step, event: "begin" });
     record.append({ kind: "step", step, event: "end" });
   }
-  if (superseded?.plan.goal === "reboot") removeBootOnce(host);
   const wasTemporary = superseded?.state === "temporary";
   superseded?.conclude("superseded", {
     reason: {

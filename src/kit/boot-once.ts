@@ -20,7 +20,13 @@ export function requireBootOnce(host: Host, system: string): void {
       hint: "run 'pristine reboot'",
     });
   }
-  if (!new SystemObject(host.files, system).has(RESUME_UNIT)) {
+  const wanted = new SystemObject(host.files, system);
+  if (wanted.base === "nixos") {
+    throw new KitError("KIT_STATE", "a NixOS host is not booted once: that needs stage 1 of Pristine's", {
+      hint: "deploy with --goal boot, and run 'pristine reboot'",
+    });
+  }
+  if (!wanted.has(RESUME_UNIT)) {
     throw new KitError("KIT_SYSTEM_INVALID", `${system} has no pristine-resume.service to watch over its first boot`, {
       hint: "deploy with --goal boot, and reboot the host",
     });

@@ -6,6 +6,7 @@ import { finishConfirm, isCommitted } from "./confirm.ts";
 import { runHookStep } from "./hooks.ts";
 import { dataAfterReturn } from "./data-versions.ts";
 import type { Host } from "./host.ts";
+import { restoreBootDefault } from "./switch-to-configuration.ts";
 import { bootedSystem, removeRoot } from "./systems.ts";
 import {
   EXECUTOR_UNIT,
@@ -53,6 +54,7 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
     return record;
   } else {
     if (record.plan.goal === "reboot") removeBootOnce(host);
+    if (record.base === "nixos") restoreBootDefault(host, record);
     removeRoot(host, "pending");
     // The power cut was the return.
     runHookStep(host, record, "post-rollback", { outcome: "reverted-by-reboot" });

@@ -8,6 +8,7 @@ import { armExpiry, disarmAll, disarmDeadlines } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { installBootLoader } from "./switch-to-configuration.ts";
 import {
   activatedSystem,
   bootedSystem,
@@ -43,9 +44,12 @@ export function confirm(host: Host, id: string): Receipt | undefined {
 
 /** Whether the boot default has moved: from then on there is only the way forward. */
 export function isCommitted(host: Host, record: TransactionRecord): boolean {
-  const { goal, system } = record.plan;
-  const movesDefault = stepsOf("confirm", goal).includes("confirm-profile");
-  return record.state === "confirming" && movesDefault && profileSystem(host) === system;
+  const { plan, facts, base, state } = record;
+  const movesDefault = stepsOf("confirm", plan.goal, base).includes("confirm-profile");
+  if (state !== "confirming" || !movesDefault || profileSystem(host) !== plan.system) return false;
+  if (base !== "nixos" || record.hasEnded("confirm-boot-loader")) return true;
+  // The boot loader has a word in it: what it has booted since tells which.
+  return facts.bootId !== host.bootId() && bootedSystem(host) === plan.system;
 }
 
 /** How hooks are told of a confirmation that does not make the system the boot default. */
@@ -55,7 +59,7 @@ const OUTCOMES: Readonly<Partial<Record<TransactionGoal, string>>> = { test: "te
 export function finishConfirm(host: Host, record: TransactionRecord): Receipt | undefined {
   let generation: number | undefined;
   let receipt: Receipt | undefined;
-  for (const step of stepsOf("confirm", record.plan.goal)) {
+  for (const step of stepsOf("confirm", record.plan.goal, record.base)) {
     const isRecorded = receipt === undefined;
     if (isRecorded) record.append({ kind: "step", step, event: "begin" });
     if (step === "confirm-profile") generation = moveProfile(host, record.plan.system);
@@ -75,6 +79,9 @@ export function finishConfirm(host: Host, record: TransactionRecord): Receipt | 
 function act(host: Host, record: TransactionRecord, step: StepName): void {
   const { plan, facts, bootId } = record;
   switch (step) {
+    case "confirm-boot-loader":
+      installBootLoader(host, plan.system);
+      break;
     case "confirm-roots":
       setRoot(host, "previous", facts.previous);
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);

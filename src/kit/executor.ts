@@ -24,6 +24,7 @@ import { runHookStep } from "./hooks.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import { revert } from "./revert.ts";
+import { switchTo } from "./switch-to-configuration.ts";
 import { EXECUTOR_UNIT, TIMERS, TransactionRecord } from "./transaction-record.ts";
 
 /** What is left of the time for an activation when its checks must have ended. */
@@ -60,7 +61,7 @@ export function execute(host: Host, id: string): void {
 function activate(host: Host, record: TransactionRecord): void {
   if (record.state === "recorded") record.setState("activating");
   const activation = forwardActivation(host, record);
-  for (const step of stepsOf("activate", record.plan.goal)) {
+  for (const step of stepsOf("activate", record.plan.goal, record.base)) {
     if (record.hasEnded(step)) continue;
     record.append({ kind: "step", step, event: "begin" });
     try {
@@ -90,6 +91,9 @@ function act(activation: Activation, step: StepName): void {
       break;
     case "plan-units":
       planUnits(activation, inheritedUnits(host, record));
+      break;
+    case "switch-to-configuration":
+      switchTo(activation);
       break;
     case "boot-once":
       // Nothing is stopped here: the way back needs to know only what had failed before.

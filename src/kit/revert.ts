@@ -21,6 +21,7 @@ import { disarmAll } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { restoreBootDefault, switchTo } from "./switch-to-configuration.ts";
 import { profileSystem, removeRoot, setRoot } from "./systems.ts";
 import { EXECUTOR_UNIT, pruneTransactions, ROLLBACK_UNIT, TransactionRecord } from "./transaction-record.ts";
 
@@ -51,8 +52,10 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
 
   const activation = backActivation(host, record);
   // Nothing that runs was touched before the first stop.
-  const isUntouched = record.facts.partial.length === 0 && !record.hasBegun("stop");
-  const goalSteps = stepsOf("revert", record.plan.goal);
+  const { base, facts, plan } = record;
+  const isUntouched =
+    facts.partial.length === 0 && !record.hasBegun(base === "nixos" ? "switch-to-configuration" : "stop");
+  const goalSteps = stepsOf("revert", plan.goal, base);
   const failures: string[] = [];
   for (const step of goalSteps) {
     if (step === "revert-receipt") {
@@ -93,8 +96,11 @@ function tryFinishConfirm(host: Host, record: TransactionRecord): boolean {
   }
 }
 
+/** What a goal without live steps does not have. */
 const LIVE_STEPS: ReadonlySet<StepName> = new Set(
-  stepsOf("revert", "switch").filter((step) => !stepsOf("revert", "boot").includes(step)),
+  (["debian", "nixos"] as const).flatMap((base) =>
+    stepsOf("revert", "switch", base).filter((step) => !stepsOf("revert", "boot", base).includes(step)),
+  ),
 );
 
 function act(activation: Activation, step: StepName): void {
@@ -102,6 +108,12 @@ function act(activation: Activation, step: StepName): void {
   switch (step) {
     case "revert-halt":
       // Done above, before anything was read; the record says that it was.
+      break;
+    case "revert-switch-to-configuration":
+      switchTo(activation);
+      break;
+    case "revert-boot-loader":
+      restoreBootDefault(host, record);
       break;
     case "revert-boot-once":
       removeBootOnce(host);

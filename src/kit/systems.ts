@@ -30,13 +30,13 @@ function storePathAt(host: Host, link: string): string | undefined {
   return isStorePath(path) ? path : undefined;
 }
 
-/** What `/usr` and `/etc` go through now. */
+/** What `/usr` and `/etc` go through now; where there is no such link, as on NixOS, what was switched to. */
 export function runningSystem(host: Host): string | undefined {
-  return storePathAt(host, SYSTEM_LINK);
+  return storePathAt(host, SYSTEM_LINK) ?? storePathAt(host, CURRENT);
 }
 
 export function activatedSystem(host: Host): string | undefined {
-  return storePathAt(host, ACTIVATED);
+  return storePathAt(host, ACTIVATED) ?? (storePathAt(host, SYSTEM_LINK) ? undefined : storePathAt(host, CURRENT));
 }
 
 export function bootedSystem(host: Host): string | undefined {
@@ -103,6 +103,15 @@ export function moveProfile(host: Host, path: string): number {
   }
   if (host.files.readlink(PROFILE) !== name) host.files.replaceLink(PROFILE, name, { durable: true });
   return number;
+}
+
+/** Makes the newest generation that names `path` the boot default again. */
+export function pointProfile(host: Host, path: string): void {
+  const generation = readGenerations(host).findLast((candidate) => candidate.path === path);
+  if (generation === undefined) moveProfile(host, path);
+  else if (!generation.isDefault) {
+    host.files.replaceLink(PROFILE, generationLinkName(generation.number), { durable: true });
+  }
 }
 
 export function removeGeneration(host: Host, number: number): void {

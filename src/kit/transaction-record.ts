@@ -13,6 +13,7 @@ import {
   type TransactionState,
   type TransactionStatus,
 } from "../machine/transaction.ts";
+import type { SystemBase } from "../machine/system-object.ts";
 import type { HealthResult } from "../machine/health-check.ts";
 import type { HookResult } from "../machine/hook.ts";
 import { EMPTY_UNIT_PLAN, type UnitPlan } from "../machine/unit-plan.ts";
@@ -100,6 +101,10 @@ export class TransactionRecord {
     if (first?.kind !== "recorded")
       throw new KitError("KIT_FAILED", `the journal of ${this.id} does not begin as it should`);
     return first.facts;
+  }
+
+  get base(): SystemBase {
+    return this.facts.base;
   }
 
   /** The boot in which it was last at work: another than the first one only across a reboot that it made. */

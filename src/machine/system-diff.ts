@@ -72,6 +72,8 @@ export interface SystemDiffInput {
   readonly states?: readonly UnitState[];
   /** Units whose processes run programs or libraries that the new system no longer has. */
   readonly stale?: ReadonlySet<string>;
+  /** Of systems that do not list their packages. */
+  readonly packages?: { readonly before: readonly SystemPackage[]; readonly after: readonly SystemPackage[] };
   /** The size of a package by its store path, where it is known. */
   readonly sizeOf?: (path: string) => number | undefined;
   readonly access: OperatorAccess;
@@ -83,11 +85,12 @@ export function diffSystems(input: SystemDiffInput): SystemDiff {
   const after = next.meta;
   const states = input.states ?? (old === undefined ? [] : presumedStates(old));
   const isSame = old?.path === next.path;
+  const packages = input.packages ?? { before: before?.packages ?? [], after: after?.packages ?? [] };
   const { stale = new Set() } = input;
   const units = diffUnits(old === undefined ? { old: [], next, states: [] } : { old: [old], next, states, stale });
   return {
     isSame,
-    packages: diffPackages(before?.packages ?? [], after?.packages ?? [], input.sizeOf ?? (() => undefined)),
+    packages: diffPackages(packages.before, packages.after, input.sizeOf ?? (() => undefined)),
     users: diffNamed(before?.users ?? [], after?.users ?? [], userFields),
     groups: diffNamed(before?.groups ?? [], after?.groups ?? [], groupFields),
     etc: isSame ? [] : diffEtc(old, next),

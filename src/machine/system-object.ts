@@ -71,6 +71,9 @@ export interface SystemMeta {
   readonly sshPort: number;
 }
 
+/** What a host is made of: packages of Debian's, or NixOS, whose systems switch to themselves. */
+export type SystemBase = "debian" | "nixos";
+
 /** A bare path, or a record that has one. */
 export type PersistentPath = string | { readonly directory?: string; readonly file?: string; readonly path?: string };
 
@@ -187,6 +190,19 @@ export class SystemObject {
       if (text !== undefined) this.#meta = JSON.parse(text) as SystemMeta;
     }
     return this.#meta;
+  }
+
+  /** Told by what is in it; undefined when the path is no system. */
+  get base(): SystemBase | undefined {
+    if (this.meta !== undefined) return "debian";
+    const isNixos =
+      this.topEntry("nixos-version") !== undefined && this.#namesIn(`${this.path}/bin`).has("switch-to-configuration");
+    return isNixos ? "nixos" : undefined;
+  }
+
+  /** The platform that it is for, such as `x86_64-linux`. */
+  get platform(): string | undefined {
+    return this.meta?.system ?? this.topEntry("system")?.trim();
   }
 
   /** What stands at the top of the system object itself: the text of a file, or where a link leads. */

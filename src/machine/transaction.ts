@@ -6,6 +6,7 @@
  * from it. `docs/formats/transaction.md` describes the files.
  */
 
+import type { SystemBase } from "./system-object.ts";
 import type { HealthCheck, HealthResult } from "./health-check.ts";
 import type { Hook, HookMoment, HookResult } from "./hook.ts";
 import type { UnitPlan } from "./unit-plan.ts";
@@ -84,6 +85,7 @@ export type StepName =
   | "restart"
   | "start"
   | "activated"
+  | "switch-to-configuration"
   | "boot-once"
   | "reboot"
   | "boot"
@@ -92,6 +94,7 @@ export type StepName =
   | "pre-confirmation"
   | "await-confirm"
   | "confirm-profile"
+  | "confirm-boot-loader"
   | "post-confirmation"
   | "confirm-expiry"
   | "confirm-roots"
@@ -109,6 +112,8 @@ export type StepName =
   | "revert-restart"
   | "revert-start"
   | "revert-activated"
+  | "revert-switch-to-configuration"
+  | "revert-boot-loader"
   | "revert-boot-once"
   | "revert-reboot"
   | "revert-roots"
@@ -120,6 +125,8 @@ export type StepName =
 export interface TransactionStep {
   readonly name: StepName;
   readonly phase: "begin" | "activate" | "confirm" | "revert";
+  /** Only on hosts of this base. */
+  readonly base?: SystemBase;
   readonly goals: readonly TransactionGoal[];
   readonly title: string;
 }
@@ -143,30 +150,51 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "preflight", phase: "begin", goals: TRANSACTION_GOALS, title: "check that the host can take the system" },
   { name: "record", phase: "begin", goals: KEPT, title: "record the previous and the new system on disk" },
   { name: "arm", phase: "activate", goals: KEPT, title: "arm the timer that returns to the previous system" },
-  { name: "plan-units", phase: "activate", goals: LIVE, title: "compare the units" },
+  { name: "plan-units", phase: "activate", base: "debian", goals: LIVE, title: "compare the units" },
   { name: "pre-activation", phase: "activate", goals: CHECKED, title: "run the hooks before the activation" },
-  { name: "stop", phase: "activate", goals: LIVE, title: "stop units with their old definitions" },
-  { name: "flip", phase: "activate", goals: LIVE, title: "switch /system to the new system" },
-  { name: "tmpfiles", phase: "activate", goals: LIVE, title: "set the host name, create and remove volatile files" },
-  { name: "reload-manager", phase: "activate", goals: LIVE, title: "let systemd read the new units" },
-  { name: "reset-failed", phase: "activate", goals: LIVE, title: "forget earlier failures" },
-  { name: "reload", phase: "activate", goals: LIVE, title: "reload units" },
-  { name: "restart", phase: "activate", goals: LIVE, title: "restart units" },
-  { name: "start", phase: "activate", goals: LIVE, title: "start units and targets" },
-  { name: "activated", phase: "activate", goals: LIVE, title: "mark the system as fully activated" },
+  { name: "stop", phase: "activate", base: "debian", goals: LIVE, title: "stop units with their old definitions" },
+  { name: "flip", phase: "activate", base: "debian", goals: LIVE, title: "switch /system to the new system" },
+  {
+    name: "tmpfiles",
+    phase: "activate",
+    base: "debian",
+    goals: LIVE,
+    title: "set the host name, create and remove volatile files",
+  },
+  { name: "reload-manager", phase: "activate", base: "debian", goals: LIVE, title: "let systemd read the new units" },
+  { name: "reset-failed", phase: "activate", base: "debian", goals: LIVE, title: "forget earlier failures" },
+  { name: "reload", phase: "activate", base: "debian", goals: LIVE, title: "reload units" },
+  { name: "restart", phase: "activate", base: "debian", goals: LIVE, title: "restart units" },
+  { name: "start", phase: "activate", base: "debian", goals: LIVE, title: "start units and targets" },
+  { name: "activated", phase: "activate", base: "debian", goals: LIVE, title: "mark the system as fully activated" },
   {
     name: "boot-once",
     phase: "activate",
+    base: "debian",
     goals: REBOOT,
     title: "let the next boot, and only that, be the new system's",
   },
-  { name: "reboot", phase: "activate", goals: REBOOT, title: "reboot" },
-  { name: "boot", phase: "activate", goals: REBOOT, title: "wait until the boot has finished" },
+  { name: "reboot", phase: "activate", base: "debian", goals: REBOOT, title: "reboot" },
+  { name: "boot", phase: "activate", base: "debian", goals: REBOOT, title: "wait until the boot has finished" },
+  {
+    name: "switch-to-configuration",
+    phase: "activate",
+    base: "nixos",
+    goals: LIVE,
+    title: "let the new system switch to itself",
+  },
   { name: "post-activation", phase: "activate", goals: CHECKED, title: "run the hooks after the activation" },
   { name: "health", phase: "activate", goals: CHECKED, title: "run the health checks" },
   { name: "pre-confirmation", phase: "activate", goals: KEPT, title: "run the hooks before the confirmation" },
   { name: "await-confirm", phase: "activate", goals: KEPT, title: "wait for confirmation" },
   { name: "confirm-profile", phase: "confirm", goals: DEFAULT, title: "make the system the boot default" },
+  {
+    name: "confirm-boot-loader",
+    phase: "confirm",
+    base: "nixos",
+    goals: DEFAULT,
+    title: "let the boot loader boot it",
+  },
   { name: "post-confirmation", phase: "confirm", goals: KEPT, title: "run the hooks after the confirmation" },
   {
     name: "confirm-expiry",
@@ -180,26 +208,70 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "confirm-prune", phase: "confirm", goals: DEFAULT, title: "remove generations beyond the limit" },
   { name: "revert-halt", phase: "revert", goals: KEPT, title: "stop the executor" },
   { name: "pre-rollback", phase: "revert", goals: KEPT, title: "run the hooks before the return" },
-  { name: "revert-stop", phase: "revert", goals: LIVE, title: "stop units of the new system" },
-  { name: "revert-flip", phase: "revert", goals: LIVE, title: "switch /system to the recorded previous system" },
-  { name: "revert-tmpfiles", phase: "revert", goals: LIVE, title: "create and remove volatile files" },
-  { name: "revert-reload-manager", phase: "revert", goals: LIVE, title: "let systemd read the previous units" },
-  { name: "revert-reset-failed", phase: "revert", goals: LIVE, title: "forget earlier failures" },
-  { name: "revert-reload", phase: "revert", goals: LIVE, title: "reload units" },
-  { name: "revert-restart", phase: "revert", goals: LIVE, title: "restart units" },
-  { name: "revert-start", phase: "revert", goals: LIVE, title: "start units and targets" },
-  { name: "revert-activated", phase: "revert", goals: LIVE, title: "mark the previous system as fully activated" },
-  { name: "revert-boot-once", phase: "revert", goals: REBOOT, title: "let the next boot be the boot default's" },
-  { name: "revert-reboot", phase: "revert", goals: REBOOT, title: "leave the new system by a reboot" },
+  { name: "revert-stop", phase: "revert", base: "debian", goals: LIVE, title: "stop units of the new system" },
+  {
+    name: "revert-flip",
+    phase: "revert",
+    base: "debian",
+    goals: LIVE,
+    title: "switch /system to the recorded previous system",
+  },
+  { name: "revert-tmpfiles", phase: "revert", base: "debian", goals: LIVE, title: "create and remove volatile files" },
+  {
+    name: "revert-reload-manager",
+    phase: "revert",
+    base: "debian",
+    goals: LIVE,
+    title: "let systemd read the previous units",
+  },
+  { name: "revert-reset-failed", phase: "revert", base: "debian", goals: LIVE, title: "forget earlier failures" },
+  { name: "revert-reload", phase: "revert", base: "debian", goals: LIVE, title: "reload units" },
+  { name: "revert-restart", phase: "revert", base: "debian", goals: LIVE, title: "restart units" },
+  { name: "revert-start", phase: "revert", base: "debian", goals: LIVE, title: "start units and targets" },
+  {
+    name: "revert-activated",
+    phase: "revert",
+    base: "debian",
+    goals: LIVE,
+    title: "mark the previous system as fully activated",
+  },
+  {
+    name: "revert-boot-once",
+    phase: "revert",
+    base: "debian",
+    goals: REBOOT,
+    title: "let the next boot be the boot default's",
+  },
+  { name: "revert-reboot", phase: "revert", base: "debian", goals: REBOOT, title: "leave the new system by a reboot" },
+  {
+    name: "revert-switch-to-configuration",
+    phase: "revert",
+    base: "nixos",
+    goals: LIVE,
+    title: "let the recorded previous system switch to itself",
+  },
+  {
+    name: "revert-boot-loader",
+    phase: "revert",
+    base: "nixos",
+    goals: DEFAULT,
+    title: "let the boot loader boot what it did before",
+  },
   { name: "revert-roots", phase: "revert", goals: KEPT, title: "let go of the new system" },
   { name: "post-rollback", phase: "revert", goals: KEPT, title: "run the hooks after the return" },
   { name: "revert-receipt", phase: "revert", goals: KEPT, title: "write the receipt" },
   { name: "revert-disarm", phase: "revert", goals: KEPT, title: "disarm the timer" },
 ];
 
-/** The steps of one phase that a goal goes through. */
-export function stepsOf(phase: TransactionStep["phase"], goal: TransactionGoal): StepName[] {
-  return TRANSACTION_STEPS.filter((step) => step.phase === phase && step.goals.includes(goal)).map((step) => step.name);
+/** The steps of one phase that a goal goes through on a host. */
+export function stepsOf(
+  phase: TransactionStep["phase"],
+  goal: TransactionGoal,
+  base: SystemBase = "debian",
+): StepName[] {
+  return TRANSACTION_STEPS.filter(
+    (step) => step.phase === phase && step.goals.includes(goal) && (step.base ?? base) === base,
+  ).map((step) => step.name);
 }
 
 /**
@@ -275,6 +347,7 @@ export const REQUESTED_KINDS = ["requested", "health-failed", "hook-failed"] as 
 
 /** What is fixed before anything changes: the explicit way back, and until when it stays open. */
 export interface TransactionRecordFacts {
+  readonly base: SystemBase;
   readonly previous: string;
   /** What the profile named when the transaction began; the boot default until confirmation. */
   readonly profile: string | null;
@@ -415,6 +488,8 @@ export interface BeginAnswer {
   readonly reused: boolean;
   /** Only for `dry-activate`. */
   readonly units?: UnitPlan;
+  /** Only for `dry-activate`: what a system's own `switch-to-configuration` says. */
+  readonly output?: readonly string[];
 }
 
 /** What `journal ID --after N` prints; with `--follow` each record is a line, and this without `records` comes last. */

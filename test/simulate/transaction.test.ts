@@ -27,7 +27,15 @@ import {
   type TransactionGoal,
   type TransactionPlan,
 } from "../../src/machine/transaction.ts";
-import { definitionOf, FakeMachine, Killed, processOn, type ProcessOptions } from "../support/fake-machine.ts";
+import type { SystemBase } from "../../src/machine/system-object.ts";
+import {
+  definitionOf,
+  BOOT_LOADER,
+  FakeMachine,
+  Killed,
+  processOn,
+  type ProcessOptions,
+} from "../support/fake-machine.ts";
 
 const OLD = "/nix/store/00000000000000000000000000000000-system-h";
 const NEW = "/nix/store/11111111111111111111111111111111-system-h";
@@ -35,7 +43,7 @@ const BAD = "/nix/store/22222222222222222222222222222222-system-h";
 
 const service = (exec: string, more = ""): string => `[Unit]\nDescription=d\n[Service]\nExecStart=${exec}\n${more}`;
 
-function newMachine(): FakeMachine {
+function newMachine(base: SystemBase = "debian"): FakeMachine {
   const machine = new FakeMachine();
   machine.addSystem(OLD, {
     "web.service": service("/bin/web --one"),
@@ -52,6 +60,10 @@ function newMachine(): FakeMachine {
     "same.service": service("/bin/same"),
   });
   machine.addSystem(BAD, { "web.service": service("/bin/false"), "same.service": service("/bin/same") });
+  if (base === "nixos") {
+    for (const path of [OLD, NEW, BAD]) machine.makeNixos(path);
+    machine.setLink(BOOT_LOADER, OLD);
+  }
   machine.setLink("/nix/var/nix/profiles/system-1-link", OLD);
   machine.setLink("/nix/var/nix/profiles/system", "system-1-link");
   machine.boot();
@@ -141,7 +153,8 @@ function passTime(machine: FakeMachine): void {
 }
 
 function runningSystem(machine: FakeMachine): string {
-  return `/${machine.readlink("/system") ?? ""}`;
+  const link = machine.readlink("/system");
+  return link === undefined ? (machine.readlink("/run/current-system") ?? "") : `/${link}`;
 }
 
 function profile(machine: FakeMachine): string | undefined {
@@ -151,7 +164,7 @@ function profile(machine: FakeMachine): string | undefined {
 /** The units of the running system, all with its own definitions, and no others. */
 function assertRuns(machine: FakeMachine, system: string): void {
   assert.equal(runningSystem(machine), system);
-  assert.equal(machine.readlink("/run/pristine/activated"), system);
+  assert.equal(machine.readlink("/run/pristine/activated") ?? machine.readlink("/run/current-system"), system);
   const wanted = machine.loaded();
   assert.equal(wanted.path, system);
   const expected = [...wanted.wanted().keys()].sort();
@@ -166,7 +179,7 @@ function assertRuns(machine: FakeMachine, system: string): void {
 function assertNeverStranded(machine: FakeMachine): void {
   assert.ok([OLD, NEW, BAD].includes(runningSystem(machine)), `/system names ${runningSystem(machine)}`);
   const bootDefault = profile(machine);
-  assert.ok(bootDefault !== undefined && machine.files.has(`${bootDefault}/meta.json`), "the boot default exists");
+  assert.ok(bootDefault !== undefined && machine.files.has(`${bootDefault}/usr`), "the boot default exists");
   // What runs has a root: a collector may run at any time.
   const roots = [...machine.files].flatMap(([path, entry]) =>
     entry.kind === "link" && /^\/nix\/var\/nix\/(?:gcroots\/pristine|profiles)\//.test(path) ? [entry.target] : [],
@@ -676,21 +689,21 @@ function killAt(cut: Cut): ProcessOptions {
   };
 }
 
-const begun = (goal: TransactionGoal): FakeMachine => {
-  const machine = newMachine();
+const begun = (goal: TransactionGoal, base: SystemBase = "debian"): FakeMachine => {
+  const machine = newMachine(base);
   begin(processOn(machine), planOf(NEW, goal));
   return machine;
 };
 
-const settled = (goal: TransactionGoal): FakeMachine => {
-  const machine = begun(goal);
+const settled = (goal: TransactionGoal, base: SystemBase): FakeMachine => {
+  const machine = begun(goal, base);
   settle(machine);
   return machine;
 };
 
 /** A host with a temporary system that is confirmed. */
 function temporary(): FakeMachine {
-  const machine = settled("temporary");
+  const machine = settled("temporary", "debian");
   confirm(processOn(machine), "t1");
   return machine;
 }
@@ -712,6 +725,7 @@ const runUnit = (machine: FakeMachine, unit: string, options: ProcessOptions, ru
 };
 
 interface Phase {
+  readonly base: SystemBase;
   readonly goal: "switch" | "temporary" | "reboot";
   readonly name: "begin" | "activate" | "resume" | "confirm" | "expire" | "revert";
   /** Whose steps it goes through, all or some. */
@@ -722,87 +736,98 @@ interface Phase {
   readonly restart?: readonly [unit: string, ...command: string[]];
 }
 
+const WAYS: readonly Pick<Phase, "base" | "goal">[] = [
+  { base: "debian", goal: "switch" },
+  { base: "debian", goal: "temporary" },
+  { base: "debian", goal: "reboot" },
+  { base: "nixos", goal: "switch" },
+];
+
 /** Up to its confirmation a temporary system is as any other. */
-const PHASES: readonly Phase[] = (["switch", "temporary", "reboot"] as const)
-  .flatMap((goal): Phase[] => {
-    const activateSteps = stepsOf("activate", goal);
-    const inFirstBoot = activateSteps.slice(0, activateSteps.indexOf("reboot"));
-    return [
-      {
-        goal,
-        name: "begin",
-        steps: stepsOf("begin", goal),
-        prepare: newMachine,
-        run: (machine, options) => void attempt(() => begin(processOn(machine, options), planOf(NEW, goal))),
+const PHASES: readonly Phase[] = WAYS.flatMap(({ base, goal }): Phase[] => {
+  const activateSteps = stepsOf("activate", goal, base);
+  const inFirstBoot = activateSteps.slice(0, activateSteps.indexOf("reboot"));
+  return [
+    {
+      base,
+      goal,
+      name: "begin",
+      steps: stepsOf("begin", goal, base),
+      prepare: () => newMachine(base),
+      run: (machine, options) => void attempt(() => begin(processOn(machine, options), planOf(NEW, goal))),
+    },
+    {
+      base,
+      goal,
+      name: "activate",
+      steps: goal === "reboot" ? inFirstBoot : activateSteps,
+      prepare: () => begun(goal, base),
+      run: (machine, options) => {
+        runUnit(machine, "pristine-transaction.service", options, (host) => {
+          execute(host, "t1");
+        });
       },
-      {
-        goal,
-        name: "activate",
-        steps: goal === "reboot" ? inFirstBoot : activateSteps,
-        prepare: () => begun(goal),
-        run: (machine, options) => {
-          runUnit(machine, "pristine-transaction.service", options, (host) => {
-            execute(host, "t1");
-          });
-        },
-        restart: ["pristine-transaction.service", "kit", "run", "t1"],
-      },
-      ...(goal === "reboot"
-        ? [
-            {
-              goal,
-              name: "resume" as const,
-              steps: activateSteps.slice(inFirstBoot.length + 1),
-              prepare: booting,
-              run: (machine: FakeMachine, options: ProcessOptions) => {
-                machine.processes.clear();
-                runUnit(machine, "pristine-resume.service", options, (host) => {
-                  resume(host);
-                  execute(host, "t1");
-                });
-              },
-              restart: ["pristine-resume.service", "kit", "resume"] as const,
+      restart: ["pristine-transaction.service", "kit", "run", "t1"],
+    },
+    ...(goal === "reboot"
+      ? [
+          {
+            base,
+            goal,
+            name: "resume" as const,
+            steps: activateSteps.slice(inFirstBoot.length + 1),
+            prepare: booting,
+            run: (machine: FakeMachine, options: ProcessOptions) => {
+              machine.processes.clear();
+              runUnit(machine, "pristine-resume.service", options, (host) => {
+                resume(host);
+                execute(host, "t1");
+              });
             },
-          ]
-        : []),
-      ...(goal === "temporary"
-        ? [
-            {
-              goal,
-              name: "expire" as const,
-              steps: stepsOf("revert", goal),
-              prepare: temporary,
-              run: (machine: FakeMachine, options: ProcessOptions) => {
-                runUnit(machine, "pristine-expiry.service", options, (host) => {
-                  revertRun(host, "t1", "expired");
-                });
-              },
-              restart: ["pristine-expiry.service", "kit", "revert-run", "t1", "expired"] as const,
+            restart: ["pristine-resume.service", "kit", "resume"] as const,
+          },
+        ]
+      : []),
+    ...(goal === "temporary"
+      ? [
+          {
+            base,
+            goal,
+            name: "expire" as const,
+            steps: stepsOf("revert", goal, base),
+            prepare: temporary,
+            run: (machine: FakeMachine, options: ProcessOptions) => {
+              runUnit(machine, "pristine-expiry.service", options, (host) => {
+                revertRun(host, "t1", "expired");
+              });
             },
-          ]
-        : []),
-      {
-        goal,
-        name: "confirm",
-        steps: stepsOf("confirm", goal),
-        prepare: () => settled(goal),
-        run: (machine, options) => void attempt(() => confirm(processOn(machine, options), "t1")),
+            restart: ["pristine-expiry.service", "kit", "revert-run", "t1", "expired"] as const,
+          },
+        ]
+      : []),
+    {
+      base,
+      goal,
+      name: "confirm",
+      steps: stepsOf("confirm", goal, base),
+      prepare: () => settled(goal, base),
+      run: (machine, options) => void attempt(() => confirm(processOn(machine, options), "t1")),
+    },
+    {
+      base,
+      goal,
+      name: "revert",
+      steps: stepsOf("revert", goal, base),
+      prepare: () => settled(goal, base),
+      run: (machine, options) => {
+        const host = processOn(machine, options);
+        const reason = { kind: "requested", message: "asked" } as const;
+        attempt(() => void revert(host, TransactionRecord.openKnown(host, "t1"), { reason }));
       },
-      {
-        goal,
-        name: "revert",
-        steps: stepsOf("revert", goal),
-        prepare: () => settled(goal),
-        run: (machine, options) => {
-          const host = processOn(machine, options);
-          const reason = { kind: "requested", message: "asked" } as const;
-          attempt(() => void revert(host, TransactionRecord.openKnown(host, "t1"), { reason }));
-        },
-        restart: ["pristine-rollback.service", "kit", "revert-run", "t1"],
-      },
-    ];
-  })
-  .filter(({ goal, name }) => goal !== "temporary" || name === "confirm" || name === "expire");
+      restart: ["pristine-rollback.service", "kit", "revert-run", "t1"],
+    },
+  ];
+}).filter(({ goal, name }) => goal !== "temporary" || name === "confirm" || name === "expire");
 
 /** Disarming and pruning come after the journal has ended; what is left by a reboot is concluded after that. */
 const WITHOUT_RECORDS: Readonly<Record<Phase["goal"], readonly StepName[]>> = {
@@ -813,7 +838,7 @@ const WITHOUT_RECORDS: Readonly<Record<Phase["goal"], readonly StepName[]>> = {
 
 for (const phase of PHASES) {
   const cuts = effectsOf(phase.prepare, phase.run);
-  const title = `${phase.goal} ${phase.name}`;
+  const title = `${phase.base} ${phase.goal} ${phase.name}`;
   const isReturn = (outcome: string): boolean =>
     outcome === "reverted" || (phase.goal === "reboot" && outcome === "reverted-by-reboot");
 
@@ -848,6 +873,7 @@ for (const phase of PHASES) {
         if (phase.goal === "temporary") passTime(machine);
         if (phase.goal === "reboot") openUnfinished(processOn(machine));
         const record = TransactionRecord.open(processOn(machine), "t1");
+        assert.equal(machine.readlink(BOOT_LOADER) ?? profile(machine), profile(machine));
         if (record === undefined || !isFinal(record.state)) {
           // Only before the executor was started; nothing that runs was touched.
           assert.equal(phase.name, "begin");
@@ -905,13 +931,16 @@ for (const phase of PHASES) {
         test(`${cut.name} (${cut.index})`, () => {
           const machine = phase.prepare();
           phase.run(machine, killAt(cut));
-          const confirmed = profile(machine);
+          // Where there is a boot loader, the profile alone does not count.
+          const isCommitted = TransactionRecord.openKnown(processOn(machine), "t1").hasEnded("confirm-boot-loader");
+          const confirmed = phase.base === "nixos" && !isCommitted ? OLD : profile(machine);
           machine.timers.clear();
           begin(processOn(machine), planOf(BAD, "switch", "t2"));
           settle(machine);
           assert.equal(receiptOf(machine, "t2")?.outcome, "reverted");
           if (confirmed === NEW || phase.goal === "temporary") assertRuns(machine, confirmed ?? "");
           assert.equal(profile(machine), confirmed);
+          assert.equal(machine.readlink(BOOT_LOADER) ?? confirmed, confirmed);
         });
       }
     });
@@ -924,7 +953,7 @@ for (const phase of PHASES) {
         phase.run(machine, killAt(cut));
         machine.powerCut();
         assertNeverStranded(machine);
-        const bootDefault = profile(machine) ?? "";
+        const bootDefault = machine.readlink(BOOT_LOADER) ?? profile(machine) ?? "";
         if (runningSystem(machine) !== bootDefault) {
           // The one boot of the new system: nobody confirms it.
           assert.equal(phase.goal, "reboot");
@@ -934,6 +963,7 @@ for (const phase of PHASES) {
         }
         assertRuns(machine, bootDefault);
         assert.equal(openUnfinished(processOn(machine)), undefined, "what an earlier boot left is concluded");
+        assert.equal(profile(machine), bootDefault);
         const receipt = receiptOf(machine);
         if (phase.name !== "confirm") assert.equal(bootDefault, OLD, "unconfirmed boots the old system");
         if (receipt !== undefined) {

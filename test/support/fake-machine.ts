@@ -42,6 +42,8 @@ export function definitionOf(unit: UnitDefinition | undefined): string {
 }
 
 const FINE: Outcome = { ok: true, message: "" };
+/** What the boot loader of a machine that has one boots. */
+export const BOOT_LOADER = "/persist/boot/default";
 const PERSISTENT = /^\/(?:nix|persist)\//;
 
 export class FakeMachine {
@@ -91,6 +93,28 @@ export class FakeMachine {
     for (const [name, text] of Object.entries(extra)) this.files.set(`${path}/${name}`, { kind: "file", text });
   }
 
+  /** Makes a system that was added one of NixOS's: it says so, and switches to itself. */
+  makeNixos(path: string): void {
+    this.files.delete(`${path}/meta.json`);
+    this.files.set(`${path}/nixos-version`, { kind: "file", text: "26.05" });
+    this.files.set(`${path}/bin/switch-to-configuration`, { kind: "file", text: "x" });
+  }
+
+  /** What NixOS's script does; its exit code. */
+  switchToConfiguration(path: string, action: string): number {
+    if (action === "boot") this.setLink(BOOT_LOADER, path);
+    if (action !== "test") return 0;
+    const before = this.loaded();
+    const next = new SystemObject(this.tree(), path);
+    for (const name of this.units.keys()) {
+      if (name.endsWith(".target")) continue;
+      if (definitionOf(before.unit(name)) !== definitionOf(next.unit(name))) this.units.delete(name);
+    }
+    this.setLink("/run/current-system", path);
+    this.#loaded = path;
+    return this.startUnits(["multi-user.target"]) ? 0 : 4;
+  }
+
   readlink(path: string): string | undefined {
     const entry = this.files.get(path);
     return entry?.kind === "link" ? entry.target : undefined;
@@ -110,18 +134,19 @@ export class FakeMachine {
     const bootDefault = profile === undefined ? undefined : this.readlink(`/nix/var/nix/profiles/${profile}`);
     const once = this.files.get(BOOT_ONCE);
     this.files.delete(BOOT_ONCE);
-    const system = once?.kind === "file" ? once.text.trim() : bootDefault;
+    const system = once?.kind === "file" ? once.text.trim() : (this.readlink(BOOT_LOADER) ?? bootDefault);
     if (system === undefined) throw new Error("the host does not boot: the profile names no system");
-    if (!this.files.has(`${system}/meta.json`)) throw new Error(`the host does not boot: ${system} is gone`);
-    this.setLink("/system", system.slice(1));
-    for (const link of ["/run/booted-system", "/run/current-system", "/run/pristine/activated"])
+    if (!this.files.has(`${system}/usr`)) throw new Error(`the host does not boot: ${system} is gone`);
+    const isNixos = this.files.has(`${system}/nixos-version`);
+    if (!isNixos) this.setLink("/system", system.slice(1));
+    for (const link of ["/run/booted-system", "/run/current-system", ...(isNixos ? [] : ["/run/pristine/activated"])])
       this.setLink(link, system);
     for (const root of ["booted", "current"]) this.setLink(`/nix/var/nix/gcroots/pristine/${root}`, system);
     this.#loaded = system;
     this.units.clear();
     this.units.set("multi-user.target", { activeState: "active", definition: "" });
     this.startUnits(["multi-user.target"]);
-    if (system !== bootDefault) this.processes.set("pristine-resume.service", ["kit", "resume"]);
+    if (once !== undefined) this.processes.set("pristine-resume.service", ["kit", "resume"]);
   }
 
   /** Everything in memory is gone, and the host boots again. */
@@ -158,7 +183,7 @@ export class FakeMachine {
       if (unitTypeOf(name) === "target") {
         this.units.set(name, { activeState: "active", definition: "" });
         const wanted = [...system.wanted()].filter(([, by]) => by.has(name)).map(([unit]) => unit);
-        this.startUnits(wanted.sort());
+        ok = this.startUnits(wanted.sort()) && ok;
         continue;
       }
       if (this.units.get(name)?.activeState === "active") continue;
@@ -418,6 +443,13 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
     const state = machine.isGoingDown ? "stopping" : "running";
     if (line === "systemctl is-system-running") return { code: 0, stdout: `${state}\n`, stderr: "" };
     if (line === "uname -m") return { code: 0, stdout: "x86_64\n", stderr: "" };
+    if (command.at(-2)?.endsWith("/bin/switch-to-configuration") === true) {
+      const path = (command.at(-2) as string).slice(0, -"/bin/switch-to-configuration".length);
+      effect(`switch-to-configuration ${command.at(-1)}`);
+      const code = machine.switchToConfiguration(path, command.at(-1) ?? "");
+      effect(`switch-to-configuration ${command.at(-1)} done`);
+      return { code, stdout: "", stderr: "" };
+    }
     if (line === "systemctl reboot") {
       effect("reboot");
       machine.isGoingDown = true;

@@ -22,6 +22,9 @@ export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" 
     case "temporary":
       return { text: `active until ${timeText(outcome.until)}, then back by itself${copied}`, mark: "ok" };
     case "planned":
+      if (outcome.output !== undefined) {
+        return { text: outcome.output.length === 0 ? "would change nothing" : "would do what it said", mark: "info" };
+      }
       return { text: `would change ${renderCount(outcome.units.changes.length, "unit")}`, mark: "info" };
     case "unchanged":
       return { text: "unchanged", mark: "info" };

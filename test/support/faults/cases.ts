@@ -65,6 +65,8 @@ const UNENDED: Partial<Record<StepName, string>> = {
 
 const CLOCK =
   "hosts of the lab are containers, which have this machine's wall clock and cannot have one of their own; deadlines and durations are counted by the monotonic clock";
+const NIXOS =
+  "driven are hosts of the Debian base: this step is only on those of NixOS, whose transaction the simulation cuts at every record";
 const SHUT_OUT = "a change that shuts the deployer out is never confirmed, as that needs a fresh connection";
 
 /** What a pair can be driven with: afterwards a host serves what it boots. */
@@ -75,9 +77,10 @@ export function matrixPairs(steps: readonly TransactionStep[] = TRANSACTION_STEP
   return steps.flatMap((step) => FAULTS.map((fault) => pairOf(step, fault)));
 }
 
-function pairOf({ name, phase, goals }: TransactionStep, fault: Fault): DrivenPair | ImpossiblePair {
+function pairOf({ name, phase, base, goals }: TransactionStep, fault: Fault): DrivenPair | ImpossiblePair {
   const pair: Pair = { step: name, phase, fault };
   if (fault === "clock-jump") return { ...pair, reason: CLOCK };
+  if (base === "nixos") return { ...pair, reason: NIXOS };
   if (fault === "sshd-broken" && phase === "confirm") return { ...pair, reason: SHUT_OUT };
   const goal = GOALS.find((one) => goals.includes(one));
   if (goal === undefined) return { ...pair, reason: `${OTHER_GOALS}: this step is only in ${goals.join(", ")}` };

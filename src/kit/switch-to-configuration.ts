@@ -1,0 +1,95 @@
+/**
+ * Systems that switch to themselves, as NixOS's do: running their `bin/switch-to-configuration`, and what its exit codes
+ * mean. It decides about units; the transaction around it is ours.
+ */
+
+import { activationTimeoutSeconds, failedUnits, logsOf, type Activation } from "./activation.ts";
+import type { Host } from "./host.ts";
+import { StepFailure } from "./kit-error.ts";
+import { pointProfile } from "./systems.ts";
+import type { TransactionRecord } from "./transaction-record.ts";
+
+/** Held by the script, whoever runs it. */
+const SCRIPT_LOCK = "/run/nixos/switch-to-configuration.lock";
+const LOCK_BUSY = 75;
+const LOCALES = "/run/current-system/sw/lib/locale/locale-archive";
+const BOOT_TIMEOUT_SECONDS = 300;
+const LINES_MAX = 60;
+
+const UNITS_FAILED = 4;
+const MEANINGS: ReadonlyMap<number, string> = new Map([
+  [2, "its activation script failed"],
+  [3, "systemd could not read its units"],
+  [100, "the running system's init cannot take it: deploy it with --goal boot, and reboot"],
+  [124, "it did not end in time"],
+]);
+
+/** Whether somebody runs such a script, also after waiting for its end. */
+export function isScriptLocked(host: Host, { waitSeconds }: { readonly waitSeconds: number }): boolean {
+  if (!host.files.exists(SCRIPT_LOCK)) return false;
+  const flock = ["flock", `--timeout=${waitSeconds}`, `--conflict-exit-code=${LOCK_BUSY}`, SCRIPT_LOCK, "true"];
+  return host.run(flock, { timeoutSeconds: waitSeconds + 10 }).code === LOCK_BUSY;
+}
+
+interface ScriptOptions {
+  readonly timeoutSeconds: number;
+  /** Go on although its checks say no, which compare switch inhibitors. */
+  readonly isForced: boolean;
+}
+
+/** Runs a system's script; its exit code, and what it said. */
+export function runScript(
+  host: Host,
+  system: string,
+  action: "test" | "boot" | "dry-activate",
+  { timeoutSeconds, isForced }: ScriptOptions,
+): { readonly code: number; readonly lines: readonly string[] } {
+  const environment = [`LOCALE_ARCHIVE=${LOCALES}`, ...(isForced ? ["NIXOS_NO_CHECK=1"] : [])];
+  const command = ["env", ...environment, `${system}/bin/switch-to-configuration`, action];
+  const { code, stdout, stderr } = host.run(command, { timeoutSeconds });
+  const lines = `${stdout}\n${stderr}`.split("\n").filter((line) => line.trim() !== "");
+  return { code, lines: lines.slice(-LINES_MAX) };
+}
+
+/** Switches, in either direction; what the script says is noted. A unit that had failed before fails nothing. */
+export function switchTo({ host, record, direction, to }: Activation): void {
+  const step = direction === "back" ? "revert-switch-to-configuration" : "switch-to-configuration";
+  if (record.activeUnits() === undefined) {
+    record.append({ kind: "active-units", units: [], failed: failedUnits(host.units.list()) });
+  }
+  const timeoutSeconds = activationTimeoutSeconds(record);
+  if (isScriptLocked(host, { waitSeconds: Math.min(60, timeoutSeconds) })) {
+    throw new StepFailure(step, "step-failed", "somebody else's switch-to-configuration does not end", []);
+  }
+  // What kept a system from being switched to does not keep the host from returning.
+  const isForced = direction === "back" || record.plan.ignoreInhibitors === true;
+  const { code, lines } = runScript(host, to.path, "test", { timeoutSeconds, isForced });
+  for (const line of lines) record.append({ kind: "note", message: line });
+  if (code === 0) return;
+  if (code === UNITS_FAILED) {
+    const before = new Set(record.failedBefore());
+    const failed = failedUnits(host.units.list()).filter((unit) => !before.has(unit));
+    if (failed.length === 0) return;
+    throw new StepFailure(step, "units-failed", `${failed.join(", ")} failed`, logsOf(host, failed));
+  }
+  throw new StepFailure(step, "step-failed", messageOf("test", code, lines), lines.slice(-15));
+}
+
+/** Lets the boot loader boot a system, which the profile names already. */
+export function installBootLoader(host: Host, system: string): void {
+  const { code, lines } = runScript(host, system, "boot", { timeoutSeconds: BOOT_TIMEOUT_SECONDS, isForced: true });
+  if (code !== 0) throw new Error(messageOf("boot", code, lines));
+}
+
+/** The boot default that a confirmation may have moved is what it was. */
+export function restoreBootDefault(host: Host, record: TransactionRecord): void {
+  const { profile } = record.facts;
+  if (!record.hasBegun("confirm-profile") || profile === null) return;
+  pointProfile(host, profile);
+  installBootLoader(host, profile);
+}
+
+function messageOf(action: string, code: number, lines: readonly string[]): string {
+  const meaning = MEANINGS.get(code) ?? lines.at(-1) ?? "it says nothing";
+  return `switch-to-configuration ${action} ended with ${code}: ${meaning}`;
+}

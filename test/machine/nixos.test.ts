@@ -1,0 +1,189 @@
+/**
+ * Deployments to a host that is shaped like NixOS: its system is a closure that switches to itself by its own
+ * `bin/switch-to-configuration`.
+ */
+
+import assert from "node:assert/strict";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import type { HostOutcome } from "../../src/fleet/outcome.ts";
+import { StorePath } from "../../src/format/store-path.ts";
+import { labDown, labUp } from "../../src/lab/lab.ts";
+import type { Receipt } from "../../src/machine/transaction.ts";
+import { copyClosure } from "../../src/store/copy.ts";
+import { LocalStore } from "../../src/store/local-store.ts";
+import { openLocalStore } from "../../src/store/open-store.ts";
+import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
+import { makeShop, type Shop } from "../support/shop.ts";
+import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { labsMissing } from "../support/test-system.ts";
+import { TEST_STORE } from "../support/test-store.ts";
+
+const SUBNET = `10.77.${20 + (process.pid % 200)}`;
+const SERVES = "imports = [ ../web.nix ../nixos-shaped ];";
+const ERROR_500 = 'services.nginx.virtualHosts.shop.locations."/".return = 500;';
+const BROKEN_UNIT =
+  'systemd.services.broken = { wantedBy = [ "multi-user.target" ]; serviceConfig.ExecStart = "/usr/bin/false"; };';
+const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
+
+function shape(directory: string, script: string | undefined): void {
+  const edit = (file: string, from: string | RegExp, to: string): void => {
+    const path = join(directory, file);
+    writeFileSync(path, readFileSync(path, "utf8").replace(from, to));
+  };
+  cpSync(join(import.meta.dirname, "../support/nixos-shaped"), join(directory, "nixos-shaped"), { recursive: true });
+  if (script !== undefined) cpSync(script, join(directory, "switch-to-configuration.pl"));
+  edit("fleet.nix", 'name = "shop"', `name = "${TEST_LAB_NAME}"`);
+  edit("fleet.nix", /\n *(?:lb|web2) = .*/g, "");
+  edit("hosts/web1.nix", "imports = [ ../web.nix ];", SERVES);
+}
+
+function deployments(title: string, script: string | undefined, skip: string | false): void {
+  suite(title, { skip, concurrency: 1, timeout: 10 * 60_000 }, () => {
+    let shop: Shop;
+    let fleet: FleetDriver;
+    let web1: RemoteHost;
+
+    before(async () => {
+      await removeStaleLabs();
+      shop = makeShop({ subnet: SUBNET, edit: (directory) => shape(directory, script) });
+      fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
+      const { hosts } = await fleet.ask<{ hosts: { path: string }[] }>(["build", "web1"]);
+      const system = hosts[0]?.path ?? "";
+      await labUp({
+        name: TEST_LAB_NAME,
+        hosts: [{ name: "web1", address: `${SUBNET}.12` }],
+        bootstrap: { system, seed: (root, signal) => seed(system, root, signal) },
+        identityFiles: [join(shop.directory, "keys/operator")],
+        signal: limit(240),
+      });
+      web1 = await fleet.host("web1");
+    });
+    after(async () => {
+      await labDown(TEST_LAB_NAME);
+      shop[Symbol.dispose]();
+    });
+
+    const edit = (from: string, to: string): (() => void) => fleet.edit("hosts/web1.nix", from, to);
+    const deploy = async (args: readonly string[] = [], exit = 0): Promise<HostOutcome> => {
+      const { web1: outcome } = await fleet.deploy(["web1", ...args], { exit: [exit] });
+      assert.ok(outcome !== undefined);
+      return outcome;
+    };
+    /** What runs, what the profile names and what the boot loader boots. */
+    const systems = async (): Promise<string[]> => {
+      const { systems: found, transaction, lock } = await web1.facts();
+      assert.deepEqual([transaction, lock], [null, null]);
+      const loader = await web1.sh("cat /nix/var/boot-loader 2>/dev/null || readlink -f /nix/var/nix/profiles/system");
+      return [found.activated ?? "", found.profile ?? "", loader];
+    };
+    const assertReturned = async (
+      outcome: HostOutcome,
+      before: readonly string[],
+      reason: string,
+    ): Promise<Receipt> => {
+      assert.equal(outcome.status, "rolled-back", JSON.stringify(outcome));
+      assert.deepEqual(await systems(), before);
+      const [receipt] = await web1.receipts();
+      assert.deepEqual([receipt?.outcome, receipt?.reason?.kind], ["reverted", reason]);
+      assert.match(await web1.page(), /Good day/);
+      return receipt as Receipt;
+    };
+
+    test("the plan and the script say what would be done", async () => {
+      edit("Good morning", "Good day");
+      const { plan } = await fleet.ask<{
+        plan: { hosts: { state: string; diff: { packages: unknown[]; units: { changes: { unit: string }[] } } }[] };
+      }>(["plan", "--lab"]);
+      const [planned] = plan.hosts;
+      assert.equal(planned?.state, "change");
+      assert.ok(planned.diff.units.changes.some(({ unit }) => unit === "nginx.service"));
+      const before = await systems();
+      const outcome = await deploy(["--goal", "dry-activate"]);
+      assert.ok(outcome.status === "planned");
+      assert.match(outcome.output?.join("\n") ?? "", /would (?:stop|start|restart).*nginx\.service/);
+      assert.deepEqual(await systems(), before);
+    });
+
+    test("it switches to itself, and is the boot default once it is confirmed", async () => {
+      const outcome = await deploy();
+      assert.ok(outcome.status === "activated", JSON.stringify(outcome));
+      const { system, generation } = outcome.receipt;
+      assert.deepEqual(await systems(), [system, system, system]);
+      assert.equal(generation, 2);
+      assert.match(await web1.page(), /Good day/);
+      assert.equal((await deploy()).status, "unchanged");
+      const { web1: status } = await fleet.statuses({});
+      assert.deepEqual([status?.asDeclared, status?.drift], [true, []]);
+    });
+
+    test("a failed unit, a failed check and a boot loader that fails lead back to the recorded system", async () => {
+      const before = await systems();
+      let undo = edit(SERVES, `${SERVES} ${BROKEN_UNIT}`);
+      const broken = await assertReturned(await deploy([], 2), before, "units-failed");
+      assert.equal(broken.reason?.step, "switch-to-configuration");
+      undo();
+      undo = edit(SERVES, `${SERVES} ${ERROR_500}`);
+      await assertReturned(await deploy([], 2), before, "health-failed");
+      undo();
+      undo = edit("Good day", "Good luck");
+      await web1.sh("touch /run/boot-loader-is-broken");
+      const unconfirmed = await deploy(["--confirm-timeout", "5"], 2);
+      await web1.sh("rm /run/boot-loader-is-broken");
+      // The way back needs the boot loader, too.
+      assert.equal(unconfirmed.status, "rolled-back", JSON.stringify(unconfirmed));
+      assert.equal((await web1.receipts())[0]?.outcome, "revert-failed");
+      assert.deepEqual(await systems(), before);
+      undo();
+    });
+
+    test("somebody else who runs the script is waited for by nobody: the deployment is refused", async () => {
+      const undo = edit("Good day", "Good luck");
+      await web1.sh(
+        "mkdir -p /run/nixos; systemd-run --quiet --unit=other flock /run/nixos/switch-to-configuration.lock sleep 60; sleep 1",
+      );
+      const outcome = await deploy([], 3);
+      assert.ok(outcome.status === "failed" && outcome.code === "HOST_LOCKED");
+      await web1.sh("systemctl stop other.service");
+      undo();
+    });
+
+    test("what is not confirmed does not outlive a power cut, and goal boot is for the next boot", async () => {
+      const before = await systems();
+      edit("Good day", "Good luck");
+      assert.equal((await deploy(["--goal", "test"])).status, "tested");
+      assert.match(await web1.page(), /Good luck/);
+      await web1.lab.powerCut();
+      await web1.lab.powerOn(limit(60));
+      await web1.lab.waitForSsh(limit(60), 60_000);
+      assert.deepEqual(await systems(), before);
+      const outcome = await deploy(["--goal", "boot"]);
+      assert.ok(outcome.status === "activated");
+      const { system } = outcome.receipt;
+      assert.deepEqual(await systems(), [before[0], system, system]);
+      await fleet.run(["reboot", "web1", "--lab", "--yes"]);
+      assert.deepEqual(await systems(), [system, system, system]);
+      assert.match(await web1.page(), /Good luck/);
+    });
+
+    test("a rollback is a deployment, and a host keeps its base", async () => {
+      await fleet.run(["rollback", "web1", "--lab", "--yes"]);
+      assert.match(await web1.page(), /Good day/);
+      const [system] = await systems();
+      assert.deepEqual(await systems(), [system, system, system]);
+      edit(SERVES, "imports = [ ../web.nix ];");
+      const { stderr, stdout } = await fleet.run(["plan", "--lab"], { exit: [2] });
+      assert.match(`${stderr}${stdout}`, /declared with packages of Debian's, but web1 runs NixOS/);
+    });
+  });
+}
+
+async function seed(system: string, root: string, signal: AbortSignal): Promise<void> {
+  await using from = await openLocalStore(TEST_STORE, signal);
+  await using to = await LocalStore.open(root);
+  await copyClosure({ from, to, roots: [StorePath.of(basename(system))], signal });
+}
+
+const missing = await labsMissing();
+deployments("a host shaped like NixOS", undefined, missing);

@@ -1,0 +1,44 @@
+# Shapes a host like NixOS: its system is a closure with its own `activate` and `bin/switch-to-configuration`, its /etc is a
+# directory of its own, and there is no link that switches it. What it runs is what the host declares otherwise.
+#
+# `switch-to-configuration.pl` beside the fleet file is NixOS's script, to be used in place of ours.
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  script = ../switch-to-configuration.pl;
+  isNixosScript = builtins.pathExists script;
+  inherit (pkgs.pristine) writeText;
+
+  # Each unit in a store path of its own, as NixOS has them: its script compares paths.
+  units = lib.filterAttrs (
+    path: file: builtins.match "systemd/system/[^/]+" path != null && file.text != null
+  ) config.environment.etc;
+  unitFiles = lib.mapAttrsToList (
+    path: file: "${path} ${writeText (builtins.replaceStrings [ "@" "\\" ] [ "-" "-" ] (baseNameOf path)) file.text}\n"
+  ) units;
+in
+{
+  environment.systemPackages = lib.optionals isNixosScript [
+    pkgs.perl
+    pkgs.libfile-slurp-perl
+  ];
+
+  deployment.system = derivation {
+    name = "nixos-system-${config.networking.hostName}-26.05";
+    inherit (pkgs.pristine) busybox system;
+    builder = pkgs.pristine.busybox;
+    args = [
+      "sh"
+      "-e"
+      ./build.sh
+    ];
+    debian = config.system.build.toplevel;
+    units = writeText "units" (lib.concatStrings unitFiles);
+    script = if isNixosScript then script else ./switch-to-configuration.sh;
+    activate = ./activate.sh;
+  };
+}

@@ -1,10 +1,10 @@
 /**
  * Deployments to a host that is shaped like NixOS: its system is a closure that switches to itself by its own
- * `bin/switch-to-configuration`.
+ * `bin/switch-to-configuration`. With `NIXPKGS_SRC`, a copy of nixpkgs, that script is also NixOS's own.
  */
 
 import assert from "node:assert/strict";
-import { cpSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
@@ -20,6 +20,8 @@ import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 import { TEST_STORE } from "../support/test-store.ts";
 
+const NIXOS_SCRIPT = "nixos/modules/system/activation/switch-to-configuration.pl";
+const nixpkgs = process.env["NIXPKGS_SRC"];
 const SUBNET = `10.77.${20 + (process.pid % 200)}`;
 const SERVES = "imports = [ ../web.nix ../nixos-shaped ];";
 const ERROR_500 = 'services.nginx.virtualHosts.shop.locations."/".return = 500;';
@@ -187,3 +189,8 @@ async function seed(system: string, root: string, signal: AbortSignal): Promise<
 
 const missing = await labsMissing();
 deployments("a host shaped like NixOS", undefined, missing);
+
+const script = nixpkgs === undefined ? undefined : join(nixpkgs, NIXOS_SCRIPT);
+const withoutScript =
+  script === undefined ? "NIXPKGS_SRC names no copy of nixpkgs" : !existsSync(script) && `${script} does not exist`;
+deployments("a host with NixOS's own switch-to-configuration", script, missing || withoutScript);

@@ -30,8 +30,9 @@ echo 26.05 >"$out/nixos-version"
 printf %s "$system" >"$out/system"
 echo 'systemd 1' >"$out/init-interface-version"
 
+# A script of NixOS's from before systemd listed units with a mark before each asks for a plain list.
 place() {
-  sed -e "s|@out@|$out|g; s|@toplevel@|$out|g; s|@systemd@|$out/sw|g; s|@perl@/bin/perl|/usr/bin/perl|; s|@perl@|/usr/bin/perl|" \
+  sed -e 's|systemctl list-units --full|systemctl list-units --plain --full|' -e "s|@out@|$out|g; s|@toplevel@|$out|g; s|@systemd@|$out/sw|g; s|@perl@/bin/perl|/usr/bin/perl|; s|@perl@|/usr/bin/perl|" \
     -e "s|@installBootLoader@|$out/install-boot-loader|g; s|@coreutils@|/usr|g; s|@utillinux@|/usr|g; s|@debian@|$debian|g" \
     "$1" >"$2"
   chmod 0555 "$2"

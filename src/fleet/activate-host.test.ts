@@ -7,6 +7,7 @@ import { OperationError } from "../base/errors.ts";
 import type { BeginAnswer, JournalAnswer, JournalRecord, Receipt, TransactionPlan } from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import { activateHost, type ActivationKit } from "./activate-host.ts";
+import { heldByAnother } from "../../test/support/model-host.ts";
 import { KitError } from "./host-kit.ts";
 import { exitCodeOfOutcomes, type HostOutcome, type HostResult } from "./outcome.ts";
 
@@ -26,7 +27,8 @@ const PLAN: TransactionPlan = {
 const LOST = new OperationError("HOST_UNREACHABLE", "connection closed", { retryable: true });
 const NO_ANSWER = new OperationError("KIT_FAILED", "no answer came");
 const REFUSED = new KitError("web", { code: "KIT_STATE", message: "it is on its way back" });
-const LOCKED = new KitError("web", { code: "KIT_LOCKED", message: "held by another" });
+const LOCKED = heldByAnother("web");
+const BUSY = new KitError("web", { code: "KIT_LOCKED", message: "another command has been at work for 60 s" });
 const UNKNOWN = new KitError("web", { code: "KIT_UNKNOWN", message: "no such transaction" });
 
 /** What a kit does when asked, in order; the last word of each list is repeated. */
@@ -221,6 +223,11 @@ for (const [name, [script, expected]] of Object.entries(CASES)) {
 
 test("a refusal to begin is thrown: nothing was changed", async () => {
   await assert.rejects(run({ begin: [LOCKED], follow: [] }), { code: "HOST_LOCKED" });
+});
+
+test("a host that is at work on something else is asked again: it may be the way back from this very plan", async () => {
+  const { result } = await run({ begin: [BUSY, { reused: true }], follow: ["reverted"] });
+  assert.equal(result.status, "rolled-back");
 });
 
 test("a host that is never heard of again is given up after its own deadline", async () => {

@@ -55,13 +55,22 @@ const REVERT_DEADLINE_MS = 60_000;
 const BEGIN_ATTEMPTS_MAX = 6;
 
 export async function activateHost(options: ActivationOptions): Promise<HostResult> {
-  const { kit, plan, clock } = options;
   const began = await beginOnce(options);
   if (began.units !== undefined) {
     for (const line of began.output ?? []) options.onNote(line);
     return { status: "planned", units: began.units, ...(began.output && { output: began.output }) };
   }
+  const reason = `${options.kit.connection.address} was lost before the activation began`;
+  return (await watchActivation(options, began)) ?? { status: "unreachable", reason };
+}
 
+/** What becomes of an activation that an earlier process may have begun; undefined when the host never heard of it. */
+export async function resumeActivation(options: ActivationOptions): Promise<HostResult | undefined> {
+  return await watchActivation(options, { isCertain: false });
+}
+
+async function watchActivation(options: ActivationOptions, began: Began): Promise<HostResult | undefined> {
+  const { kit, plan, clock } = options;
   const host = kit.connection.address;
   const activationMs = (plan.activationTimeoutSeconds ?? ACTIVATION_TIMEOUT_SECONDS) * 1000;
   const rebootMs = plan.goal === "reboot" ? REBOOT_MS : 0;
@@ -131,7 +140,7 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
       // From here on the host acts by itself, whatever it answers: no failure to ask ends the watching.
       if (!(error instanceof OperationError)) throw error;
       if (error.code === "KIT_UNKNOWN") {
-        if (!isBegun) return { status: "unreachable", reason: `${host} was lost before the activation began` };
+        if (!isBegun) return undefined;
         return { status: "unknown", reason: `${host} no longer knows of this activation` };
       }
       if (!lost && (!rebooting || confirming)) options.onNote(lossText(error, confirming));
@@ -255,13 +264,19 @@ async function beginOnce(options: ActivationOptions): Promise<Began> {
     } catch (error) {
       // Whatever happens after the question was sent, the host may have heard it.
       if (options.abandon.aborted) break;
-      const isAnswer = error instanceof KitError || !(error instanceof OperationError);
+      const isAnswer = (error instanceof KitError && !isBusy(error)) || !(error instanceof OperationError);
       if (isAnswer || (attempt === 0 && NOT_SENT_CODES.has(error.code))) throw error;
-      if (attempt === 0) options.onNote(`the connection was lost while beginning: ${error.message}`);
+      const what = error instanceof KitError ? "the host cannot begin yet" : "the connection was lost while beginning";
+      if (attempt === 0) options.onNote(`${what}: ${error.message}`);
       await options.clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
     }
   }
   return { isCertain: false };
+}
+
+/** Another command is at work on the host, be it the way back from this very plan: that says nothing of the plan. */
+function isBusy({ failure }: KitError): boolean {
+  return failure.code === "KIT_LOCKED" && failure.transaction === undefined;
 }
 
 /** Failures that come before anything could be sent. */

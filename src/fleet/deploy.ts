@@ -11,16 +11,22 @@ import { type HookResult, renderHookResult } from "../machine/hook.ts";
 import type { JournalRecord, StepName, TransactionPlan } from "../machine/transaction.ts";
 import { stepsOf, TRANSACTION_STEPS } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
-import { activateHost, type ActivationKit } from "./activate-host.ts";
+import { activateHost, type ActivationKit, type ActivationOptions, resumeActivation } from "./activate-host.ts";
 import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
 import { runDeployerChecks } from "./deployer-checks.ts";
-import { type HostKit, KitError } from "./host-kit.ts";
+import type { HostKit } from "./host-kit.ts";
 import type { HookDisplay, HostHooks } from "./hooks.ts";
 import { type HostOutcome, type HostResult, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
-import { CHANGED, hasFailed, rollOut, type RolloutObserver, type SkipReason } from "./rollout/rollout.ts";
+import { CHANGED, rollOut, type RolloutObserver, type SkipReason } from "./rollout/rollout.ts";
 import { hostHooksOf } from "./rollout/rollout-hooks.ts";
 import type { RolloutEvent } from "./rollout/rollout-journal.ts";
-import { type ApprovedHost, refusalOf, type RolloutRecord, transactionId } from "./rollout/rollout-record.ts";
+import {
+  type ApprovedHost,
+  laterDeployment,
+  refusalOf,
+  type RolloutRecord,
+  transactionId,
+} from "./rollout/rollout-record.ts";
 
 export interface DeployOptions {
   readonly clock: Clock;
@@ -50,7 +56,7 @@ export interface DeploySession extends CopyTarget {
 }
 
 /** A model of a host has no hooks of its own. */
-export type DeployKit = ActivationKit & Partial<Pick<HostKit, "journal" | "hook">>;
+export type DeployKit = ActivationKit & Pick<HostKit, "history"> & Partial<Pick<HostKit, "hook">>;
 
 /** How the command line hears of progress. */
 export interface DeployObserver extends RolloutObserver {
@@ -76,11 +82,11 @@ export async function deployFleet(
   const outcomes = await rollOut(
     waves,
     {
-      deploy: async ({ entry }) =>
-        await noted(entry, withDoubt(await deployHost(entry, rollout, sessions, options), rollout, options.begun)),
+      deploy: async ({ entry }) => await noted(entry, await deployHost(entry, rollout, sessions, options)),
       rollBack: async ({ entry }, changed, reason) =>
         await noted(entry, await takeBack(entry, { rollout, changed, reason }, sessions, options)),
-      skip: async ({ entry }, because) => await noted(entry, await skipHost(entry, because, { rollout, options })),
+      skip: async ({ entry }, because) =>
+        await noted(entry, await deployHost(entry, rollout, sessions, options, because)),
     },
     { policy: rollout.policy, clock, cancel, known, observer },
   );
@@ -88,9 +94,10 @@ export async function deployFleet(
   return outcomes;
 }
 
-/** Whether an outcome stays true; a host that was not heard of again has to be asked. */
+/** Whether an outcome stays: what was not heard of again has to be asked, what is to go back to be tried again. */
 function isSettled(outcome: HostOutcome): boolean {
-  return outcome.status !== "unknown" && !(outcome.status === "skipped" && outcome.because === "cancelled");
+  const isOpen = outcome.status === "unknown" || "notTakenBack" in outcome;
+  return !isOpen && !(outcome.status === "skipped" && outcome.because === "cancelled");
 }
 
 type Note = (text: string, minor?: boolean, transient?: boolean) => void;
@@ -119,37 +126,68 @@ async function tell(
   return { ...result, host: name, goal, timeline, ...(copied && { copied }) };
 }
 
+/** Deploys to a host, or leaves it as it is; one that was begun before an interruption is asked first. */
 async function deployHost(
   entry: ApprovedHost,
   rollout: RolloutRecord,
   sessions: Sessions,
   options: DeployOptions,
+  skipped?: SkipReason,
 ): Promise<HostOutcome> {
   const { name } = entry.host;
-  return await tell(name, rollout, options, async (note, onCopied) => {
+  // Its activation may have begun before an interruption: until the host was asked, nothing is known.
+  let isDoubtful = options.begun?.has(name) === true;
+  const outcome = await tell(name, rollout, options, async (note, onCopied) => {
     const session = sessions.get(name);
     const hooks = hooksOf(entry, { rollout, session, note }, options);
     const deploy = async (): Promise<HostResult> => {
       if (options.cancel.aborted) return { status: "skipped", because: "cancelled" };
-      if (entry.isUnchanged && rollout.goal !== "dry-activate") return { status: "unchanged" };
+      if (skipped !== undefined && !isDoubtful) return { status: "skipped", because: skipped };
+      if (entry.isUnchanged && !isDoubtful && rollout.goal !== "dry-activate") return { status: "unchanged" };
       const refusal = refusalOf(rollout, name);
       if (refusal !== undefined) throw refusal;
       if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${name}`);
-      options.journal?.append({ kind: "host", host: name });
+      if (!isDoubtful) options.journal?.append({ kind: "host", host: name });
       const kit = await session.kit(options.cancel);
       const { address, passedOver } = session.connection;
       if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
       const plan = transactionPlan(entry, rollout);
-      const isBegun = options.begun?.has(name) === true && (await isKnown(kit, plan.id, options.abandon));
-      const copyCall = { signal: options.cancel };
-      if (!isBegun) await hooks.onBoth("preCopy", kit, copyCall);
-      onCopied(await copySystem(plan.system, session, options, note));
-      if (!isBegun) await hooks.onBoth("postCopy", kit, copyCall);
       // What becomes the system at the next boot cannot be looked at now.
       const checks = rollout.goal === "boot" ? [] : (entry.host.deployerChecks ?? []);
-      return await activate(kit, plan, { hooks, isBegun, note, checks }, options);
+      if (isDoubtful) {
+        note("asking what became of its activation");
+        const became = await watch(resumeActivation, kit, plan, { hooks, note, checks }, options);
+        isDoubtful = false;
+        if (became !== undefined) return became;
+        if (skipped !== undefined) return { status: "skipped", because: skipped };
+      }
+      if (entry.previous === undefined) await requireNewest(kit, entry, rollout, options.cancel);
+      const copyCall = { signal: options.cancel };
+      await hooks.onBoth("preCopy", kit, copyCall);
+      onCopied(await copySystem(plan.system, session, options, note));
+      await hooks.onBoth("postCopy", kit, copyCall);
+      return await activate(kit, plan, { hooks, note, checks }, options);
     };
     return await hooks.around(deploy, outcomeWord(options.cancel));
+  });
+  if (!isDoubtful) return outcome;
+  const why = "reason" in outcome ? outcome.reason : "the deployment was interrupted";
+  const reason = `${name} cannot be asked what became of its activation: ${why}`;
+  return { status: "unknown", reason, host: name, goal: rollout.goal, timeline: outcome.timeline };
+}
+
+/** Of a host that was not reached when the plan was made, nothing says that it is still as it was then. */
+async function requireNewest(
+  kit: DeployKit,
+  { host }: ApprovedHost,
+  rollout: RolloutRecord,
+  signal: AbortSignal,
+): Promise<void> {
+  const { receipts } = await kit.history({ signal });
+  const later = laterDeployment(receipts, rollout);
+  if (later === undefined) return;
+  throw new OperationError("PLAN_STALE", `the plan for ${host.name} is not the newest any more: ${later}`, {
+    hint: "make the plan again",
   });
 }
 
@@ -163,42 +201,9 @@ function hooksOf(
   return hostHooksOf(entry, rollout, { display: options.hooks, note, address: session?.connection.address, isOwed });
 }
 
-/** Leaves a host as it is; what an earlier deployment has taken out of service comes back. */
-async function skipHost(
-  entry: ApprovedHost,
-  because: SkipReason,
-  { rollout, options }: { readonly rollout: RolloutRecord; readonly options: DeployOptions },
-): Promise<HostOutcome> {
-  return await tell(entry.host.name, rollout, options, async (note) =>
-    hooksOf(entry, { rollout, note }, options).around(
-      () => Promise.resolve({ status: "skipped", because }),
-      outcomeWord(options.cancel),
-    ),
-  );
-}
-
 /** How hooks are told what became of a host. */
 function outcomeWord(cancel: AbortSignal): (ended: { value: HostResult } | { error: unknown }) => string {
   return (ended) => ("value" in ended ? ended.value : failureOf(ended.error, cancel)).status;
-}
-
-/** Whether the host began this transaction before an interruption. */
-async function isKnown(kit: DeployKit, id: string, signal: AbortSignal): Promise<boolean> {
-  try {
-    return (await kit.journal?.(id, 0, { signal })) !== undefined;
-  } catch (error) {
-    if (error instanceof KitError && error.code === "KIT_UNKNOWN") return false;
-    throw error;
-  }
-}
-
-/** Of a host whose activation may have begun before an interruption, nothing is known until it can be asked. */
-function withDoubt(outcome: HostOutcome, rollout: RolloutRecord, begun: ReadonlySet<string> | undefined): HostOutcome {
-  const { host, goal, timeline } = outcome;
-  const isAsked = outcome.status !== "unreachable" && refusalOf(rollout, host) === undefined;
-  if (isAsked || begun?.has(host) !== true || !("reason" in outcome)) return outcome;
-  const reason = `${host} cannot be asked what became of its activation: ${outcome.reason}`;
-  return { status: "unknown", reason, host, goal, timeline };
 }
 
 /** Brings a host that a rollout has changed back to what it ran before, as a transaction of its own. */
@@ -209,7 +214,8 @@ async function takeBack(
   options: DeployOptions,
 ): Promise<HostOutcome> {
   const { name } = entry.host;
-  return await tell(name, rollout, options, async (note) => {
+  let isBack = false;
+  const outcome = await tell(name, rollout, options, async (note) => {
     const session = sessions.get(name);
     const changes =
       changed.status === "temporary" ? { ...changed, system: entry.system } : "receipt" in changed && changed.receipt;
@@ -219,7 +225,9 @@ async function takeBack(
     note(`going back: ${reason}`);
     const { previous, system } = changes;
     const { previous: _, ...kept } = entry;
-    const back: ApprovedHost = { ...kept, system: previous, ...(system === undefined ? {} : { previous: system }) };
+    // What is only booted next does not run yet.
+    const runs = rollout.goal === "boot" ? previous : system;
+    const back: ApprovedHost = { ...kept, system: previous, ...(runs === undefined ? {} : { previous: runs }) };
     const because = { ...rollout, reason: `rollback: ${reason}` };
     const { temporarySeconds: __, ...forth } = transactionPlan(back, because);
     const plan: TransactionPlan = {
@@ -233,13 +241,17 @@ async function takeBack(
     const whole = { ...options, cancel: options.abandon };
     const hooks = hooksOf(back, { rollout: because, session, note }, options);
     const result = await hooks.around(
-      async () => activate(await session.kit(options.abandon), plan, { hooks, isBegun: false, note }, whole),
+      async () => activate(await session.kit(options.abandon), plan, { hooks, note }, whole),
       outcomeWord(options.abandon),
     );
-    return hasFailed(result) || !("receipt" in result) || result.receipt === undefined
-      ? result
-      : { status: "rolled-back", reason, log: [], receipt: result.receipt };
+    isBack = result.status === "activated" || result.status === "tested";
+    return isBack && "receipt" in result && result.receipt !== undefined
+      ? { status: "rolled-back", reason, log: [], receipt: result.receipt }
+      : result;
   });
+  if (isBack || outcome.status === "unknown") return outcome;
+  const notTakenBack = "reason" in outcome ? outcome.reason : "the deployment was interrupted";
+  return { ...changed, timeline: outcome.timeline, notTakenBack } as HostOutcome;
 }
 
 async function copySystem(
@@ -264,8 +276,6 @@ async function copySystem(
 
 interface ActivationContext {
   readonly hooks: HostHooks;
-  /** The host has begun before an interruption: what comes before that has been done. */
-  readonly isBegun: boolean;
   readonly note: Note;
   readonly checks?: readonly DeployerCheck[];
 }
@@ -273,20 +283,36 @@ interface ActivationContext {
 async function activate(
   kit: DeployKit,
   plan: TransactionPlan,
-  { hooks, isBegun, note, checks = [] }: ActivationContext,
+  context: ActivationContext,
   options: DeployOptions,
 ): Promise<HostResult> {
+  const { hooks } = context;
+  const call = { signal: options.cancel };
+  if (isActivated(plan)) await hooks.onDeployer("preActivation", call);
+  if (plan.goal === "reboot") await hooks.onDeployer("preReboot", call);
+  return await watch(activateHost, kit, plan, context, options);
+}
+
+function isActivated({ goal }: TransactionPlan): boolean {
+  return stepsOf("activate", goal).includes("pre-activation");
+}
+
+/** Begins an activation or goes on with one, and sees it to its end. */
+async function watch<R extends HostResult | undefined>(
+  begin: (activation: ActivationOptions) => Promise<R>,
+  kit: DeployKit,
+  plan: TransactionPlan,
+  { hooks, note, checks = [] }: ActivationContext,
+  options: DeployOptions,
+): Promise<R> {
   const { clock, abandon } = options;
-  const isActivated = stepsOf("activate", plan.goal).includes("pre-activation");
-  if (isActivated && !isBegun) await hooks.onDeployer("preActivation", { signal: options.cancel });
-  if (plan.goal === "reboot" && !isBegun) await hooks.onDeployer("preReboot", { signal: options.cancel });
   const checkHealth = async (withinMs: number): Promise<HealthResult[]> => {
     const results = await runDeployerChecks(checks, { clock, signal: abandon, withinMs, settles: true });
     for (const result of results) note(describeResult(result));
     return results;
   };
   let returning: Promise<void> | undefined;
-  const result = await activateHost({
+  const result = await begin({
     kit,
     plan,
     clock,
@@ -295,7 +321,7 @@ async function activate(
     abandon,
     beforeConfirm: async () => {
       if (plan.goal === "reboot") await hooks.onDeployer("postReboot", { signal: abandon });
-      if (isActivated) await hooks.onDeployer("postActivation", { signal: abandon });
+      if (isActivated(plan)) await hooks.onDeployer("postActivation", { signal: abandon });
       await hooks.onDeployer("preConfirmation", { signal: abandon });
     },
     onRecord: (record) => {
@@ -306,11 +332,9 @@ async function activate(
     onNote: note,
   });
   await returning;
-  if (result.status === "rolled-back") {
-    await hooks.onDeployer("postRollback", { outcome: result.status });
-    return result;
-  }
-  if (CHANGED.has(result.status)) await hooks.onDeployer("postConfirmation", { outcome: result.status });
+  const outcome = result?.status;
+  if (outcome === "rolled-back") await hooks.onDeployer("postRollback", { outcome });
+  else if (outcome !== undefined && CHANGED.has(outcome)) await hooks.onDeployer("postConfirmation", { outcome });
   return result;
 }
 

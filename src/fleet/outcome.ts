@@ -12,11 +12,11 @@ export interface TimelineEntry {
 
 export type HostResult =
   /** The wanted system runs and is the boot default (goal `boot`: is the boot default). */
-  | { readonly status: "activated"; readonly receipt: Receipt }
+  | ({ readonly status: "activated"; readonly receipt: Receipt } & Kept)
   /** Goal `test`: the wanted system runs until the next reboot. */
-  | { readonly status: "tested"; readonly receipt: Receipt }
+  | ({ readonly status: "tested"; readonly receipt: Receipt } & Kept)
   /** Goal `temporary`: the wanted system runs until then (ISO 8601), and the previous one again after it. */
-  | { readonly status: "temporary"; readonly until: string; readonly previous: string }
+  | ({ readonly status: "temporary"; readonly until: string; readonly previous: string } & Kept)
   /** Goal `dry-activate`: what would have been done; a system that switches to itself says so in words. */
   | { readonly status: "planned"; readonly units: UnitPlan; readonly output?: readonly string[] }
   | { readonly status: "unchanged" }
@@ -41,6 +41,11 @@ export type HostResult =
   /** Left as it is: the operator interrupted the deployment, or too many other hosts had failed. */
   | { readonly status: "skipped"; readonly because: "cancelled" | "halted" };
 
+/** Why a host keeps what it was to give back with its wave; it is tried again when the rollout is resumed. */
+interface Kept {
+  readonly notTakenBack?: string;
+}
+
 export type HostOutcome = HostResult & {
   readonly host: string;
   readonly goal: TransactionGoal;
@@ -51,7 +56,7 @@ export type HostOutcome = HostResult & {
 const AS_WANTED: readonly HostResult["status"][] = ["activated", "tested", "temporary", "planned", "unchanged"];
 
 export function isAsWanted(outcome: HostOutcome): boolean {
-  return AS_WANTED.includes(outcome.status);
+  return AS_WANTED.includes(outcome.status) && !("notTakenBack" in outcome);
 }
 
 /** 0 when every host is as wanted, 3 when nothing could start, 2 when some failed, 130 when cancelled. */

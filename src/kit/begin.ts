@@ -34,7 +34,7 @@ const ESSENTIAL_PATHS = [
 
 export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   // The plan that is sent again may be one that a reboot has ended.
-  const unfinished = openUnfinished(host);
+  const unfinished = openUnfinished(host, plan.id);
   const known = TransactionRecord.open(host, plan.id);
   if (known !== undefined) return repeated(host, known, plan);
 

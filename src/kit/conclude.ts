@@ -1,13 +1,14 @@
 /** Concluding what an earlier boot left unfinished: after a power cut the profile says which system counts. */
 
 import { isFinal, type TransactionLock } from "../machine/transaction.ts";
+import { failedUnits } from "./activation.ts";
 import { isBootedOnce, removeBootOnce } from "./boot-once.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
 import { runHookStep } from "./hooks.ts";
 import { dataAfterReturn } from "./data-versions.ts";
 import type { Host } from "./host.ts";
 import { restoreBootDefault } from "./switch-to-configuration.ts";
-import { bootedSystem, removeRoot } from "./systems.ts";
+import { activatedSystem, bootedSystem, removeRoot, runningSystem } from "./systems.ts";
 import {
   EXECUTOR_UNIT,
   readLock,
@@ -26,9 +27,9 @@ export function peekUnfinished(host: Host): TransactionRecord | undefined {
 
 /**
  * The transaction that holds the host, after those that no longer can were concluded: of an earlier boot, confirmed
- * or finished already, or never recorded. Call it with the host's lock file held.
+ * or finished already, or never recorded; `repeated` may be started yet. Call it with the host's lock file held.
  */
-export function openUnfinished(host: Host): TransactionRecord | undefined {
+export function openUnfinished(host: Host, repeated?: string): TransactionRecord | undefined {
   const lock = readLock(host);
   if (lock === undefined) return undefined;
   const record = TransactionRecord.open(host, lock.id);
@@ -51,7 +52,8 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
     // Cut off after the boot default had moved; with the lock file held, no confirmation is at work.
     finishConfirm(host, record);
   } else if (record.bootId === host.bootId() || isBootedOnce(host, record)) {
-    return record;
+    const mayStart = record.state === "recorded" && record.id === repeated;
+    return !mayStart && isBack(host, record) && wasConcluded(host, record) ? undefined : record;
   } else {
     if (record.plan.goal === "reboot") removeBootOnce(host);
     if (record.base === "nixos") restoreBootDefault(host, record);
@@ -69,6 +71,30 @@ export function openUnfinished(host: Host): TransactionRecord | undefined {
   return undefined;
 }
 
+/** Whether nobody will end it although nothing of it is left: a full disk kept it from going on, or from being written down. */
+function isBack(host: Host, record: TransactionRecord): boolean {
+  const { state, facts, plan } = record;
+  // These may run elsewhere than where they began, or go on for long.
+  if (plan.goal === "reboot" || plan.goal === "temporary") return false;
+  if (state === "awaiting-confirm" || state === "confirming" || isAtWork(host) || isTimed(host)) return false;
+  return activatedSystem(host) === facts.previous && runningSystem(host) === facts.previous;
+}
+
+function wasConcluded(host: Host, record: TransactionRecord): boolean {
+  const message = "the host is where it was before, which could not be written down then";
+  const reason = record.reason ?? { kind: "executor-lost", message };
+  const before = record.failedBefore();
+  try {
+    const failed = failedUnits(host.units.list()).filter((unit) => !before.includes(unit));
+    removeRoot(host, "pending");
+    record.conclude(failed.length === 0 ? "reverted" : "revert-failed", { reason, failedUnits: failed });
+    return true;
+  } catch {
+    // The disk is full still.
+    return false;
+  }
+}
+
 function isOfThisBoot(host: Host, lock: TransactionLock): boolean {
   return lock.bootId === host.bootId();
 }
@@ -82,6 +108,10 @@ export function isAtWork(host: Host): boolean {
 
 /** Whether an unfinished transaction goes on without anybody: an executor works, or a deadline is set. */
 export function isAlive(host: Host, record: TransactionRecord): boolean {
-  if (isAtWork(host)) return true;
-  return record.state === "awaiting-confirm" && TIMERS.some((timer) => host.units.isActive(`${timer}.timer`));
+  return isAtWork(host) || (record.state === "awaiting-confirm" && isTimed(host));
+}
+
+/** Whether a timer is set that returns the host. */
+function isTimed(host: Host): boolean {
+  return TIMERS.some((timer) => host.units.isActive(`${timer}.timer`));
 }

@@ -15,21 +15,11 @@ import type { HostResult } from "../../src/fleet/outcome.ts";
 import type { HealthResult } from "../../src/machine/health-check.ts";
 import type { TransactionPlan } from "../../src/machine/transaction.ts";
 import { type Fate, ModelHost, type Span, VirtualClock } from "../support/model-host.ts";
+import { Random } from "../support/random.ts";
 
 const SEEDS = process.env["SLOW"] === "1" ? 50_000 : 4_000;
 /** Six tries to begin, the window of the activation, and the last calls. */
 const BOUND_MS = 6 * 121_000 + (300 + 120 + 90 + 120) * 1000;
-
-/** A small generator of numbers in [0, 1): the same seed, the same story. */
-function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 interface Story {
   readonly fate: Fate;
@@ -38,9 +28,9 @@ interface Story {
 }
 
 function storyOf(seed: number): Story {
-  const random = generator(seed);
-  const chance = (probability: number): boolean => random() < probability;
-  const upTo = (max: number): number => Math.floor(random() * max);
+  const random = new Random(seed);
+  const chance = (probability: number): boolean => random.chance(probability);
+  const upTo = (max: number): number => random.upTo(max);
   const span = (withinMs: number, lastsMs: number): Span => {
     const fromMs = upTo(withinMs);
     return { fromMs, toMs: fromMs + upTo(lastsMs) };

@@ -83,11 +83,11 @@ suite("checks on timers", () => {
 
   test("are as healthy on a full disk, and begin anew where something else was written", () => {
     const machine = newMachine();
-    machine.writesLeft = 0;
+    machine.disk.writesLeft = 0;
     const full = look(machine);
     assert.equal(full?.healthy, true);
     assert.match(full.message, /^exit 0 \(not noted: /);
-    machine.writesLeft = 100;
+    machine.disk.writesLeft = 100;
     machine.files.set(`${DIRECTORY}/web.json`, { kind: "file", text: "{" });
     look(machine);
     assert.deepEqual(shown(readHistories(processOn(machine))), ["web true"]);

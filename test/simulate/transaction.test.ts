@@ -1018,8 +1018,8 @@ suite("the disk fills up", () => {
     for (let writes = 0; writes < 110; writes++) {
       test(`after ${writes} writes, ${ballastWrites === 0 ? "and the ballast is taken too" : "and there is ballast"}`, () => {
         const machine = newMachine();
-        machine.writesLeft = writes;
-        machine.ballastWrites = ballastWrites;
+        machine.disk.writesLeft = writes;
+        machine.disk.ballastWrites = ballastWrites;
         try {
           begin(processOn(machine), planOf(NEW));
         } catch {
@@ -1031,7 +1031,7 @@ suite("the disk fills up", () => {
         passTime(machine);
         assertRuns(machine, OLD);
         assert.equal(profile(machine), OLD);
-        machine.writesLeft = Number.POSITIVE_INFINITY;
+        machine.disk.writesLeft = Number.POSITIVE_INFINITY;
         assertCanDeploy(machine);
       });
     }

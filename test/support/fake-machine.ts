@@ -13,7 +13,7 @@ import type {
   Units,
 } from "../../src/kit/host.ts";
 import { BOOT_ONCE } from "../../src/machine/generation.ts";
-import { SystemObject, type SystemMeta } from "../../src/machine/system-object.ts";
+import { SystemObject, type SystemMeta, type SystemTree } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
 import type { UnitState } from "../../src/machine/unit-plan.ts";
 import { PLAIN_META } from "./system-tree.ts";
@@ -24,17 +24,18 @@ export class Killed extends Error {
 }
 
 /** A unit as it runs: with which definition it was started. */
-interface RunningUnit {
-  activeState: "active" | "failed";
-  definition: string;
+export interface RunningUnit {
+  readonly activeState: "active" | "failed";
+  readonly definition: string;
 }
 
-interface Timer {
+export interface Timer {
   readonly atMs: number;
   readonly command: readonly string[];
 }
 
-type Entry = { readonly kind: "file"; text: string } | { readonly kind: "link"; readonly target: string };
+export type Entry =
+  { readonly kind: "file"; readonly text: string } | { readonly kind: "link"; readonly target: string };
 
 /** A definition by its content, for comparing what runs with what should. */
 export function definitionOf(unit: UnitDefinition | undefined): string {
@@ -46,26 +47,49 @@ const FINE: Outcome = { ok: true, message: "" };
 export const BOOT_LOADER = "/persist/boot/default";
 const PERSISTENT = /^\/(?:nix|persist)\//;
 
-export class FakeMachine {
-  readonly files: Map<string, Entry> = new Map();
-  readonly units: Map<string, RunningUnit> = new Map();
-  readonly timers: Map<string, Timer> = new Map();
+/** What a machine consists of; two machines may share a part. */
+export interface MachineParts {
+  readonly files: Map<string, Entry>;
+  readonly units: Map<string, RunningUnit>;
+  readonly timers: Map<string, Timer>;
+  readonly processes: Map<string, readonly string[]>;
+  readonly disk: Disk;
+}
+
+interface Disk {
+  /** How many more writes it takes before it is full. */
+  writesLeft: number;
+  /** What removing the ballast gives back. */
+  ballastWrites: number;
+}
+
+export class FakeMachine implements MachineParts {
+  readonly files: Map<string, Entry>;
+  readonly units: Map<string, RunningUnit>;
+  readonly timers: Map<string, Timer>;
   /** Supervised processes that wait to run, by unit. */
-  readonly processes: Map<string, readonly string[]> = new Map();
+  readonly processes: Map<string, readonly string[]>;
+  readonly disk: Disk;
   /** What happened to units, in order, such as `restart nginx.service`. */
   readonly log: string[] = [];
   /** Systems whose `systemctl` does not start. */
   readonly withoutSystemctl: Set<string> = new Set();
   nowMs = 100_000;
-  /** How many more writes the disk takes before it is full. */
-  writesLeft: number = Number.POSITIVE_INFINITY;
-  /** What removing the ballast gives back. */
-  ballastWrites: number = 1000;
   /** It was told to reboot. */
   isGoingDown = false;
-  #boots = 1;
+  boots = 1;
   /** The system whose definitions the manager has read. */
-  #loaded: string | undefined;
+  loadedPath: string | undefined;
+  /** What lies in the store, where that is not among `files`. */
+  store: SystemTree | undefined;
+
+  constructor(parts: Partial<MachineParts> = {}) {
+    this.files = parts.files ?? new Map<string, Entry>();
+    this.units = parts.units ?? new Map<string, RunningUnit>();
+    this.timers = parts.timers ?? new Map<string, Timer>();
+    this.processes = parts.processes ?? new Map<string, readonly string[]>();
+    this.disk = parts.disk ?? { writesLeft: Number.POSITIVE_INFINITY, ballastWrites: 1000 };
+  }
 
   /** Adds a system to the store: its units, and which of them `multi-user.target` wants. */
   addSystem(
@@ -125,7 +149,7 @@ export class FakeMachine {
   }
 
   get bootId(): string {
-    return `boot-${this.#boots}`;
+    return `boot-${this.boots}`;
   }
 
   /** What stage 1 and stage 2 do. */
@@ -136,13 +160,14 @@ export class FakeMachine {
     this.files.delete(BOOT_ONCE);
     const system = once?.kind === "file" ? once.text.trim() : (this.readlink(BOOT_LOADER) ?? bootDefault);
     if (system === undefined) throw new Error("the host does not boot: the profile names no system");
-    if (!this.files.has(`${system}/usr`)) throw new Error(`the host does not boot: ${system} is gone`);
-    const isNixos = this.files.has(`${system}/nixos-version`);
+    const tree = this.tree();
+    if (!tree.exists(`${system}/usr`)) throw new Error(`the host does not boot: ${system} is gone`);
+    const isNixos = tree.exists(`${system}/nixos-version`);
     if (!isNixos) this.setLink("/system", system.slice(1));
     for (const link of ["/run/booted-system", "/run/current-system", ...(isNixos ? [] : ["/run/pristine/activated"])])
       this.setLink(link, system);
     for (const root of ["booted", "current"]) this.setLink(`/nix/var/nix/gcroots/pristine/${root}`, system);
-    this.#loaded = system;
+    this.loadedPath = system;
     this.units.clear();
     this.units.set("multi-user.target", { activeState: "active", definition: "" });
     this.startUnits(["multi-user.target"]);
@@ -156,7 +181,7 @@ export class FakeMachine {
     this.processes.clear();
     this.units.clear();
     this.isGoingDown = false;
-    this.#boots++;
+    this.boots++;
     this.nowMs = 5_000;
     this.boot();
   }
@@ -167,13 +192,13 @@ export class FakeMachine {
 
   /** The system whose definitions are loaded. */
   loaded(): SystemObject {
-    if (this.#loaded === undefined) throw new Error("no system is loaded");
-    return new SystemObject(this.tree(), this.#loaded);
+    if (this.loadedPath === undefined) throw new Error("no system is loaded");
+    return new SystemObject(this.tree(), this.loadedPath);
   }
 
   loadUnits(): void {
     const target = this.readlink("/system");
-    if (target !== undefined) this.#loaded = `/${target}`;
+    if (target !== undefined) this.loadedPath = `/${target}`;
   }
 
   startUnits(names: readonly string[]): boolean {
@@ -224,16 +249,26 @@ class FakeFiles implements HostFiles {
     this.#effect = effect;
   }
 
+  /** What answers for a path instead of the machine's files. */
+  #storeOf(path: string): SystemTree | undefined {
+    return path.startsWith("/nix/store/") ? this.#machine.store : undefined;
+  }
+
   readFile(path: string): string | undefined {
+    const store = this.#storeOf(path);
+    if (store !== undefined) return store.readFile(path);
     const entry = this.#machine.files.get(path);
     return entry?.kind === "file" ? entry.text : undefined;
   }
 
   readlink(path: string): string | undefined {
-    return this.#machine.readlink(path);
+    const store = this.#storeOf(path);
+    return store === undefined ? this.#machine.readlink(path) : store.readlink(path);
   }
 
   list(path: string): readonly string[] | undefined {
+    const store = this.#storeOf(path);
+    if (store !== undefined) return store.list(path);
     const prefix = `${path}/`;
     const names = new Set<string>();
     for (const key of this.#machine.files.keys()) {
@@ -243,6 +278,7 @@ class FakeFiles implements HostFiles {
   }
 
   exists(path: string): boolean {
+    if (this.#storeOf(path) !== undefined) return (this.readFile(path) ?? this.readlink(path)) !== undefined;
     return this.#machine.files.has(path) || this.list(path) !== undefined;
   }
 
@@ -251,7 +287,8 @@ class FakeFiles implements HostFiles {
   }
 
   #takeSpace(path: string): void {
-    if (PERSISTENT.test(path) && --this.#machine.writesLeft < 0) throw new Error(`${path}: No space left on device`);
+    if (PERSISTENT.test(path) && --this.#machine.disk.writesLeft < 0)
+      throw new Error(`${path}: No space left on device`);
   }
 
   writeDurably(path: string, text: string): void {
@@ -286,7 +323,7 @@ class FakeFiles implements HostFiles {
   remove(path: string): void {
     this.#effect(`remove ${path}`);
     this.#machine.files.delete(path);
-    if (path.endsWith("/ballast")) this.#machine.writesLeft = this.#machine.ballastWrites;
+    if (path.endsWith("/ballast")) this.#machine.disk.writesLeft = this.#machine.disk.ballastWrites;
     this.#effect(`removed ${path}`);
   }
 
@@ -346,7 +383,7 @@ class FakeUnits implements Units {
     return this.#each("reload", units, (unit) => {
       const running = this.#machine.units.get(unit);
       if (running === undefined) return false;
-      running.definition = definitionOf(this.#machine.loaded().unit(unit));
+      this.#machine.units.set(unit, { ...running, definition: definitionOf(this.#machine.loaded().unit(unit)) });
       this.#machine.log.push(`reload ${unit}`);
       return true;
     });

@@ -134,7 +134,7 @@ export class ModelHost implements ActivationKit {
 
   begin(plan: TransactionPlan): Promise<BeginAnswer> {
     return this.#call(() => {
-      if (this.#fate.isLocked === true) throw kitError("KIT_LOCKED", "another deployment holds it");
+      if (this.#fate.isLocked === true) throw heldByAnother("web");
       const reused = this.#plan !== undefined;
       if (!reused) {
         this.#plan = plan;
@@ -311,6 +311,23 @@ function timedOut(): OperationError {
   return new OperationError("HOST_TIMEOUT", "no answer in time", { retryable: true });
 }
 
-function kitError(code: "KIT_LOCKED" | "KIT_STATE" | "KIT_UNKNOWN" | "KIT_FAILED", message: string): KitError {
+/** How a host refuses that another deployment holds. */
+export function heldByAnother(host: string): KitError {
+  const transaction: TransactionStatus = {
+    id: "other",
+    state: "activating",
+    goal: "switch",
+    system: "other",
+    previous: "old",
+    operator: { user: "other", host: "desk", pid: 2 },
+    planReason: "deploy",
+    beganAt: new Date(0).toISOString(),
+    bootId: "first",
+    lastSeq: 1,
+  };
+  return new KitError(host, { code: "KIT_LOCKED", message: "another deployment holds it", transaction });
+}
+
+function kitError(code: "KIT_STATE" | "KIT_UNKNOWN" | "KIT_FAILED", message: string): KitError {
   return new KitError("web", { code, message });
 }

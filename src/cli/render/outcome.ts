@@ -11,6 +11,9 @@ export function renderOutcome(outcome: HostOutcome): { text: string; mark: "ok" 
     outcome.copied === undefined || outcome.copied.paths === 0
       ? ""
       : `, ${renderCount(outcome.copied.paths, "path")} (${renderBytes(outcome.copied.bytes)}) copied`;
+  if ("notTakenBack" in outcome && outcome.notTakenBack !== undefined) {
+    return { text: `keeps the new system, and should not: ${safeText(outcome.notTakenBack)}`, mark: "failed" };
+  }
   switch (outcome.status) {
     case "activated":
       return {

@@ -2,24 +2,14 @@
 
 import { mapConcurrently } from "../../base/concurrency.ts";
 import { OperationError } from "../../base/errors.ts";
-import type { HistoryAnswer } from "../../machine/facts.ts";
 import { deployFleet, type DeployObserver, type DeployOptions, type DeploySession } from "../deploy.ts";
 import type { HostOutcome } from "../outcome.ts";
 import type { PendingHost, PendingHosts } from "./pending.ts";
-import type { ApprovedPlan, RolloutRecord } from "./rollout-record.ts";
-
-/** What converging asks of a host besides what a deployment does. */
-export interface ConvergeSession extends DeploySession {
-  kit(
-    signal: AbortSignal,
-  ): Promise<
-    Awaited<ReturnType<DeploySession["kit"]>> & { history(call: { signal: AbortSignal }): Promise<HistoryAnswer> }
-  >;
-}
+import { type ApprovedPlan, laterDeployment, type RolloutRecord } from "./rollout-record.ts";
 
 export interface ConvergeOptions extends Pick<DeployOptions, "clock" | "localStore" | "cancel" | "abandon" | "hooks"> {
   readonly pending: PendingHosts;
-  readonly sessions: ReadonlyMap<string, ConvergeSession>;
+  readonly sessions: ReadonlyMap<string, DeploySession>;
   /** What is wrong with these hosts now. */
   readonly look: (rollout: PendingHost["rollout"], hosts: readonly string[]) => Promise<ApprovedPlan["refused"]>;
   readonly observerOf: (part: RolloutRecord) => DeployObserver;
@@ -71,7 +61,9 @@ async function withoutLater(
   const asked = await mapConcurrently(entries, ASKED_AT_ONCE_MAX, async (entry) => {
     const { name } = entry.approved.host;
     const isRefused = refused.some(({ host }) => host === name);
-    const later = isRefused ? undefined : await deployedSince(options.sessions.get(name)!, entry.since, options.cancel);
+    const later = isRefused
+      ? undefined
+      : await deployedSince(options.sessions.get(name)!, entry.rollout, options.cancel);
     if (later === undefined) return [entry];
     options.onDropped(name, `${later}; what was planned for it before is dropped`);
     await options.pending.remove(name);
@@ -82,12 +74,15 @@ async function withoutLater(
 
 const ASKED_AT_ONCE_MAX = 16;
 
-/** Who has deployed to a host since a time, as a sentence; `undefined` when nobody has, or it cannot be asked. */
-async function deployedSince(open: ConvergeSession, since: string, signal: AbortSignal): Promise<string | undefined> {
+/** Who has deployed to a host since, as a sentence; `undefined` when nobody has, or it cannot be asked. */
+async function deployedSince(
+  open: DeploySession,
+  rollout: PendingHost["rollout"],
+  signal: AbortSignal,
+): Promise<string | undefined> {
   try {
     const { receipts } = await (await open.kit(signal)).history({ signal });
-    const later = receipts.find((receipt) => receipt.outcome === "confirmed" && receipt.beganAt > since);
-    return later && `${later.operator.user}@${later.operator.host} has deployed to it since (${later.planReason})`;
+    return laterDeployment(receipts, rollout);
   } catch (error) {
     if (error instanceof OperationError && !signal.aborted) return undefined;
     throw error;

@@ -3,7 +3,7 @@
 import { OperationError } from "../../base/errors.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
 import type { Hook } from "../../machine/hook.ts";
-import type { Operator, TransactionGoal } from "../../machine/transaction.ts";
+import type { Operator, Receipt, TransactionGoal } from "../../machine/transaction.ts";
 import type { HostInventory } from "../inventory.ts";
 import type { FleetPlan, HostPlan } from "../plan.ts";
 import { type RolloutPolicy, wavesOf } from "./policy.ts";
@@ -131,4 +131,18 @@ export function transactionId(rollout: Pick<RolloutRecord, "id">, host: string, 
   return `${rollout.id}${direction === "back" ? "-back" : ""}-${host}`.slice(0, TRANSACTION_ID_CHARS_MAX);
 }
 
+/** Whoever has brought the host of these receipts something since a rollout was approved, as a sentence. */
+export function laterDeployment(receipts: readonly Receipt[], rollout: Pick<RolloutRecord, "id">): string | undefined {
+  // Both times are of deployers: the clocks of hosts may be wrong.
+  const since = TIME_OF_ID.exec(rollout.id)?.[0];
+  const isLater = ({ id, outcome }: Receipt): boolean => {
+    const at = TIME_OF_ID.exec(id)?.[0];
+    return outcome === "confirmed" && at !== undefined && since !== undefined && at > since;
+  };
+  const later = receipts.find(isLater);
+  return later && `${later.operator.user}@${later.operator.host} has deployed to it since (${later.planReason})`;
+}
+
+/** When a rollout was approved, as its id and those of its transactions begin. */
+const TIME_OF_ID = /^\d{8}T\d{6}(?=-)/;
 const TRANSACTION_ID_CHARS_MAX = 64;

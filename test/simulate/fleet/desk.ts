@@ -1,0 +1,346 @@
+/**
+ * An operator's machine: a disk with journals of rollouts and hosts that wait, and processes that deploy.
+ *
+ * A process plans by what hosts answer, then runs what ships: `approvedPlan`, `deployFleet`, the journal's format,
+ * `PendingHosts` and `convergeHosts`.
+ */
+
+import { mapConcurrently } from "../../../src/base/concurrency.ts";
+import { OperationError } from "../../../src/base/errors.ts";
+import { deployFleet, type DeployObserver } from "../../../src/fleet/deploy.ts";
+import type { HostOutcome } from "../../../src/fleet/outcome.ts";
+import { type HostPlan, planHash } from "../../../src/fleet/plan.ts";
+import { convergeHosts } from "../../../src/fleet/rollout/converge.ts";
+import { PendingHosts, type PendingFiles } from "../../../src/fleet/rollout/pending.ts";
+import {
+  encodeEvent,
+  openOf,
+  parseRollout,
+  type RolloutEvent,
+  type RolloutState,
+} from "../../../src/fleet/rollout/rollout-journal.ts";
+import { approvedPlan, refusal, type RolloutRecord } from "../../../src/fleet/rollout/rollout-record.ts";
+import type { HealthCheck } from "../../../src/machine/health-check.ts";
+import { DeployerProcess, Gone } from "./deployer-process.ts";
+import type { Safeguard } from "./safeguards.ts";
+import { LOCAL_STORE, SimulatedSession } from "./simulated-session.ts";
+import type { Act, Order } from "./story.ts";
+import type { World } from "./world.ts";
+
+const FLEET = "shop";
+const HEALTH_CHECKS: readonly HealthCheck[] = [
+  { name: "well", kind: "command", command: ["check-health"], timeoutSeconds: 5, retries: 1, intervalSeconds: 1 },
+];
+
+const NO_HOOKS = { directory: ".", output: (): void => undefined };
+
+/** A file, and how much of it a power cut cannot take. */
+interface DeskFile {
+  text: string;
+  syncedChars: number;
+}
+
+export class Desk {
+  readonly name: string;
+  readonly #world: World;
+  readonly #without: Safeguard | undefined;
+  readonly #files = new Map<string, DeskFile>();
+  /** Rollouts that a living process is at work on. */
+  readonly #atWork = new Map<string, DeployerProcess>();
+  wallOffsetMs = 0;
+  #process: DeployerProcess | undefined;
+
+  constructor(name: string, world: World, without: Safeguard | undefined) {
+    this.name = name;
+    this.#world = world;
+    this.#without = without;
+  }
+
+  /** The rollouts on this disk, the newest first. */
+  rollouts(): RolloutState[] {
+    const paths = [...this.#files.keys()].filter((path) => path.startsWith("rollouts/")).sort();
+    return paths.reverse().flatMap((path) => {
+      const state = parseRollout(this.#files.get(path)!.text);
+      const isRunning = this.#atWork.get(path)?.isAlive === true;
+      return state === undefined ? [] : [{ ...state, isRunning }];
+    });
+  }
+
+  /** What changed a host can be told from this disk. */
+  requireWhatBegan(): void {
+    const known = new Set(this.rollouts().map(({ rollout }) => rollout.id));
+    for (const host of this.#world.hosts) {
+      for (const { id, plan } of host.transactions()) {
+        const rollout = this.#world.rolloutOf(id);
+        const isTold = plan.operator.user !== this.name || (rollout !== undefined && known.has(rollout));
+        this.#world.require(isTold, "a deployer remembers what it began", () => `${this.name} knows nothing of ${id}`);
+      }
+    }
+  }
+
+  openRollouts(): RolloutState[] {
+    return openOf(this.rollouts());
+  }
+
+  /** Does something in a process of its own, until that is done or gone; answers what it told of the hosts. */
+  async do(act: Act): Promise<readonly HostOutcome[] | undefined> {
+    const { time } = this.#world;
+    const process = new DeployerProcess(this.name, time, () => this.wallOffsetMs);
+    this.#process = process;
+    const cancel = new AbortController();
+    const abandon = new AbortController();
+    const after = (ms: number | undefined, then: () => void): void => {
+      if (ms !== undefined) time.at(time.nowMs + ms, () => (process.isAlive ? then() : undefined));
+    };
+    const kill = (): void => {
+      this.#world.trace(this.name, act.byPowerCut ? "loses power" : "the process is killed");
+      process.kill();
+      if (act.byPowerCut) this.#loseUnsynced();
+    };
+    after(act.killedAfterMs, kill);
+    after(act.interruptedAfterMs, () => {
+      this.#world.trace(this.name, "interrupts");
+      cancel.abort(new DOMException("interrupted", "AbortError"));
+    });
+    after(act.abandonedAfterMs, () => {
+      this.#world.trace(this.name, "interrupts again");
+      abandon.abort(new DOMException("interrupted", "AbortError"));
+    });
+    const work = new Work(this, this.#world, process, {
+      cancel: cancel.signal,
+      abandon: abandon.signal,
+      without: this.#without,
+      killedAt: act.killedAt,
+      kill,
+    });
+    this.#world.trace(this.name, act.order === undefined ? act.kind : describe(act.order));
+    try {
+      const outcomes = await work[act.kind](act.order as Order);
+      this.#world.trace(this.name, `is done: ${outcomes.map(({ host, status }) => `${host} ${status}`).join(", ")}`);
+      return outcomes;
+    } catch (error) {
+      if (error instanceof Gone || (error as Error).name === "AbortError") return undefined;
+      throw error;
+    } finally {
+      process.kill();
+    }
+  }
+
+  /** Ends what is under way, for good. */
+  stop(): void {
+    this.#process?.kill();
+  }
+
+  /** Takes the journal of a rollout, which nobody else may be at work on. */
+  open(id: string, process: DeployerProcess): (text: string) => void {
+    const path = `rollouts/${id}.jsonl`;
+    if (this.#atWork.get(path)?.isAlive === true) throw new OperationError("LOCK_HELD", "another process is at work");
+    this.#atWork.set(path, process);
+    return (text) => {
+      const file = this.#files.get(path) ?? { text: "", syncedChars: 0 };
+      file.text += text;
+      if (this.#without !== "rollout-sync") file.syncedChars = file.text.length;
+      this.#files.set(path, file);
+    };
+  }
+
+  pendingOf(process: DeployerProcess): PendingHosts {
+    const files: PendingFiles = {
+      names: async () => {
+        process.requireAlive();
+        return [...this.#files.keys()].filter((path) => path.startsWith("pending/")).map((path) => path.slice(8));
+      },
+      read: async (name) => this.#files.get(`pending/${name}`)?.text,
+      write: async (name, text) => {
+        process.requireAlive();
+        this.#files.set(`pending/${name}`, { text, syncedChars: text.length });
+      },
+      remove: async (name) => {
+        process.requireAlive();
+        this.#files.delete(`pending/${name}`);
+      },
+    };
+    return new PendingHosts(FLEET, process.clock, files);
+  }
+
+  #loseUnsynced(): void {
+    for (const file of this.#files.values()) file.text = file.text.slice(0, file.syncedChars);
+  }
+}
+
+function describe({ goal, system, others, hosts, policy }: Order): string {
+  const rest = [...others].map(([host, { name }]) => `, ${host}: ${name}`).join("");
+  return `deploys ${system.name}${rest} to ${hosts.join(" ")} (${goal}, ${policy.onFailure}, at most ${policy.failuresMax} may fail, ${policy.concurrencyMax} at a time)`;
+}
+
+interface WorkOptions {
+  readonly cancel: AbortSignal;
+  readonly abandon: AbortSignal;
+  readonly without: Safeguard | undefined;
+  readonly killedAt: Act["killedAt"];
+  readonly kill: () => void;
+}
+
+/** What one process does. */
+class Work {
+  readonly #desk: Desk;
+  readonly #world: World;
+  readonly #process: DeployerProcess;
+  readonly #options: WorkOptions;
+  readonly #sessions: ReadonlyMap<string, SimulatedSession>;
+  #events = 0;
+
+  constructor(desk: Desk, world: World, process: DeployerProcess, options: WorkOptions) {
+    this.#desk = desk;
+    this.#world = world;
+    this.#process = process;
+    this.#options = options;
+    this.#sessions = new Map(
+      world.hosts.map((host) => [
+        host.name,
+        new SimulatedSession(host, world.linkTo(host.name), process, options.without),
+      ]),
+    );
+  }
+
+  async deploy(order: Order): Promise<HostOutcome[]> {
+    const hosts = await mapConcurrently(order.hosts, 10, (name) => this.#plan(name, order));
+    const plan = { goal: order.goal, hosts, hooks: [], hash: planHash(order.goal, hosts, []) };
+    const approved = approvedPlan(plan, {
+      fleet: FLEET,
+      reason: "deploy",
+      policy: order.policy,
+      adopt: false,
+      hooks: [],
+      kitOf: () => "/nix/store/kit",
+    });
+    this.#process.requireAlive();
+    const { id, operator } = this.#world.newRollout(this.#desk.name, this.#process.clock.wallClock());
+    return await this.#execute({ ...approved, id, operator, ignoreInhibitors: false });
+  }
+
+  async #plan(name: string, order: Order): Promise<HostPlan> {
+    const host = this.#world.inventoryOf(name);
+    const system = (order.others.get(name) ?? order.system).path;
+    const base = { host, system, healthChecks: HEALTH_CHECKS, hooks: [] };
+    try {
+      const facts = await (
+        await this.#sessions.get(name)!.kit(this.#options.cancel)
+      ).facts({
+        signal: this.#options.cancel,
+      });
+      const { activated, profile } = facts.systems;
+      const isSettled = activated === system && profile === system && facts.transaction === null;
+      const state = isSettled ? "unchanged" : "change";
+      return { ...base, facts, state, ...(activated === null ? {} : { previous: activated }) };
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error;
+      const isUnreachable = error.code === "HOST_UNREACHABLE" || error.code === "HOST_TIMEOUT";
+      return { ...base, state: isUnreachable ? "unreachable" : "failed", error };
+    }
+  }
+
+  async resume(): Promise<HostOutcome[]> {
+    const state = this.#desk.openRollouts().find(({ isRunning }) => !isRunning);
+    if (state === undefined) return [];
+    const names = state.rollout.hosts.map(({ host }) => host.name);
+    const rollout = { ...state.rollout, refused: await this.#refused(names) };
+    return await this.#execute(rollout, state);
+  }
+
+  async #refused(names: readonly string[]): Promise<RolloutRecord["refused"]> {
+    const { cancel } = this.#options;
+    const looked = await mapConcurrently(names, 10, async (name) => {
+      try {
+        await this.#sessions.get(name)!.exchange({ signal: cancel }, 30_000, async () => undefined);
+        return [];
+      } catch (error) {
+        if (!(error instanceof OperationError)) throw error;
+        return [refusal(name, error)];
+      }
+    });
+    return looked.flat();
+  }
+
+  async #execute(rollout: RolloutRecord, before?: RolloutState): Promise<HostOutcome[]> {
+    const { cancel, abandon } = this.#options;
+    const write = this.#desk.open(rollout.id, this.#process);
+    const watch = this.#world.watch(rollout, before);
+    const append = (event: RolloutEvent): void => {
+      this.#process.requireAlive();
+      const { killedAt } = this.#options;
+      const isLast = ++this.#events === killedAt?.event;
+      if (isLast && killedAt.when === "before") this.#die();
+      write(encodeEvent(event, this.#process.clock.wallClock()));
+      watch.journalled(event);
+      if (isLast) this.#die();
+    };
+    if (before === undefined) append({ kind: "begun", rollout });
+    const pending = this.#desk.pendingOf(this.#process);
+    const outcomes = await deployFleet(rollout, this.#sessions, {
+      clock: this.#process.clock,
+      localStore: LOCAL_STORE,
+      ...(before === undefined ? {} : { known: before.outcomes, begun: before.begun }),
+      journal: { append },
+      onOutcome: (host, outcome) => pending.note(rollout, host, outcome),
+      cancel,
+      abandon,
+      hooks: NO_HOOKS,
+      observer: this.#observerOf((outcome) => watch.finished(outcome)),
+    });
+    this.#process.requireAlive();
+    watch.ended(outcomes);
+    return outcomes;
+  }
+
+  async converge(): Promise<HostOutcome[]> {
+    const { cancel, abandon } = this.#options;
+    const pending = this.#desk.pendingOf(this.#process);
+    const listed = await pending.list();
+    for (const entry of listed.filter((one) => pending.isOver(one))) await pending.remove(entry.approved.host.name);
+    return await convergeHosts(
+      listed.filter((one) => !pending.isOver(one)),
+      {
+        pending,
+        sessions: this.#sessions,
+        look: (rollout, hosts) => {
+          this.#world.checkClaims(rollout.id);
+          return this.#refused(hosts);
+        },
+        observerOf: (part) => this.#observerOf((outcome) => this.#world.told(part, outcome)),
+        hooks: NO_HOOKS,
+        onDropped: (host, why) => this.#world.trace(this.#desk.name, `${host}: ${why}`),
+        clock: this.#process.clock,
+        localStore: LOCAL_STORE,
+        cancel,
+        abandon,
+      },
+    );
+  }
+
+  #die(): never {
+    this.#options.kill();
+    throw new Gone("killed while the journal was written");
+  }
+
+  #observerOf(finished: (outcome: HostOutcome) => void): DeployObserver {
+    const { name } = this.#desk;
+    const say = (text: string): void => {
+      this.#process.requireAlive();
+      this.#world.trace(name, text);
+    };
+    return {
+      phase: (host, text, options) => {
+        if (options?.minor !== true) say(`${host}: ${text}`);
+      },
+      wave: (index, hosts) => say(`wave ${index + 1}: ${hosts.join(" ")}`),
+      pause: (seconds) => say(`pauses ${seconds} s`),
+      halted: (reason) => say(`halts: ${reason}`),
+      finished: (outcome) => {
+        const why = "reason" in outcome ? ` (${outcome.reason})` : "";
+        say(`${outcome.host} is told to be ${outcome.status}${why}`);
+        finished(outcome);
+      },
+    };
+  }
+}

@@ -7,7 +7,6 @@
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
 import {
-  isFinal,
   type JournalAnswer,
   REQUESTED_KINDS,
   type RequestedReason,
@@ -207,7 +206,8 @@ function journal(host: Host, args: readonly string[]): number {
   for (;;) {
     for (const line of record.recordsAfter(seen)) print(line);
     seen = Math.max(seen, record.lastSeq);
-    const isOver = isFinal(record.state) && record.receipt !== undefined;
+    // A full disk may take the receipt and not the journal's last record.
+    const isOver = record.receipt !== undefined;
     const rests = RESTING.has(record.state);
     // What an earlier boot left is told when it is concluded.
     if (isOver || rests || record.bootId !== host.bootId() || host.uptimeMs() > until) break;
@@ -223,7 +223,7 @@ function answerOf(record: TransactionRecord, after: number): JournalAnswer {
   const { revertsInSeconds } = record.status();
   return {
     id: record.id,
-    state: record.state,
+    state: receipt?.outcome ?? record.state,
     records: record.recordsAfter(after),
     ...(receipt === undefined ? {} : { receipt }),
     ...(revertsInSeconds === undefined ? {} : { revertsInSeconds }),

@@ -8,7 +8,7 @@ import { type KitCall, KitError } from "../../../src/fleet/host-kit.ts";
 import type { DeploySession } from "../../../src/fleet/deploy.ts";
 import { KitError as KitRefusal } from "../../../src/kit/kit-error.ts";
 import type { HistoryAnswer } from "../../../src/machine/facts.ts";
-import { isFinal, type JournalAnswer } from "../../../src/machine/transaction.ts";
+import type { JournalAnswer } from "../../../src/machine/transaction.ts";
 import type { AddProgress, ReadStore, StoreItem, WriteStore } from "../../../src/store/store.ts";
 import { Killed } from "../../support/fake-machine.ts";
 import type { Random } from "../../support/random.ts";
@@ -237,8 +237,9 @@ class SimulatedKit implements ActivationKit {
         }
         for (const one of record.recordsAfter(told)) onRecord(one);
         told = Math.max(told, record.lastSeq);
-        const { state, receipt } = record;
-        if (state === "awaiting-confirm" || (isFinal(state) && receipt !== undefined)) {
+        const { receipt } = record;
+        const state = receipt?.outcome ?? record.state;
+        if (state === "awaiting-confirm" || receipt !== undefined) {
           return { id, state, records: [], ...(receipt === undefined ? {} : { receipt }) };
         }
       }

@@ -168,6 +168,8 @@ export class World {
       "an interrupted push is never registered as valid",
       () => `${host.name} has ${host.brokenObject()!}`,
     );
+    // The same system again takes nothing back.
+    if (record.facts.previous === plan.system) return;
     const rollout = this.rolloutOf(plan.id);
     const later = memory.confirmedFor;
     if (

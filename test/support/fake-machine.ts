@@ -135,7 +135,7 @@ export class FakeMachine implements MachineParts {
       if (definitionOf(before.unit(name)) !== definitionOf(next.unit(name))) this.units.delete(name);
     }
     this.setLink("/run/current-system", path);
-    this.#loaded = path;
+    this.loadedPath = path;
     return this.startUnits(["multi-user.target"]) ? 0 : 4;
   }
 

@@ -117,6 +117,7 @@ export class World {
     const { wave, confirmTimeoutSeconds } = this.#byName.get(name)!.story;
     return {
       name,
+      base: "debian",
       system: "x86_64-linux",
       tags: [],
       wave,

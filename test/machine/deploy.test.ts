@@ -319,7 +319,7 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
   });
 
   test("goal test lasts until the next reboot; identity and declared directories outlive it, strays do not", async () => {
-    greet("Just looking");
+    const undo = greet("Just looking");
     const before = await web1.facts();
     const outcomes = await fleet.deploy(["--goal", "test", "web1"]);
     assert.deepEqual(statusOf(outcomes), { web1: "tested" });
@@ -346,6 +346,8 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     assert.match(await web1.page(), /Good day/);
     assert.equal(await web1.sh(identity), known);
     assert.equal(await web1.sh("ls -d /root/stray /var/stray /home/stray /srv/stray 2>/dev/null || true"), "");
+    undo();
+    await assertAsDeclared();
   });
 
   test("a temporary system is drift with an end, is gone by itself, and gives way to a deployment", async () => {

@@ -36,12 +36,19 @@ export async function convergeHosts(due: readonly PendingHost[], options: Conver
       waves: [current.map(({ approved }) => approved.host.name)],
       refused,
     };
+    const begun = new Set(current.filter(({ isBegun }) => isBegun === true).map(({ approved }) => approved.host.name));
+    await noteBegun(current, refused, pending);
     const became = await deployFleet(part, sessions, {
       ...options,
+      begun,
       onOutcome: async ({ host }, { status }) => {
+        const entry = current.find(({ approved }) => approved.host.name === host.name);
         // One that was not heard of again may have gone back: the same transaction is asked for the next time.
-        if (status === "skipped" || status === "unknown") return undefined;
-        if (status === "unreachable") return current.find(({ approved }) => approved.host.name === host.name)?.until;
+        if (status === "skipped" || status === "unknown" || entry === undefined) return undefined;
+        if (status === "unreachable") {
+          await pending.mark(entry, begun.has(host.name));
+          return entry.until;
+        }
         await pending.remove(host.name);
         return undefined;
       },
@@ -50,6 +57,18 @@ export async function convergeHosts(due: readonly PendingHost[], options: Conver
     outcomes.push(...became);
   }
   return outcomes;
+}
+
+/** Before anything happens on hosts that answer, it is on the disk that it may have. */
+async function noteBegun(
+  entries: readonly PendingHost[],
+  refused: ApprovedPlan["refused"],
+  pending: PendingHosts,
+): Promise<void> {
+  for (const entry of entries) {
+    const isRefused = refused.some(({ host }) => host === entry.approved.host.name);
+    if (!isRefused && entry.isBegun !== true) await pending.mark(entry, true);
+  }
 }
 
 /** Leaves out hosts that somebody has deployed to since: what was planned before is dropped. */

@@ -24,6 +24,8 @@ export interface PendingHost {
   readonly since: string;
   /** Afterwards it is not brought to the host any more. */
   readonly until: string;
+  /** It was brought to the host before: something may have happened there. */
+  readonly isBegun?: boolean;
 }
 
 /** Where the files lie, by name. */
@@ -82,8 +84,17 @@ export class PendingHosts {
       since: now.toISOString(),
       until,
     };
-    await this.#files.write(fileOf(approved.host.name), `${JSON.stringify(pending)}\n`);
+    await this.#write(pending);
     return until;
+  }
+
+  /** Notes whether something may have happened on the host. */
+  async mark(pending: PendingHost, isBegun: boolean): Promise<void> {
+    await this.#write({ ...pending, isBegun });
+  }
+
+  async #write(pending: PendingHost): Promise<void> {
+    await this.#files.write(fileOf(pending.approved.host.name), `${JSON.stringify(pending)}\n`);
   }
 
   async remove(host: string): Promise<void> {

@@ -114,7 +114,11 @@ in
       conflicts = [ "shutdown.target" ];
       unitConfig = {
         DefaultDependencies = false;
-        ConditionPathExists = "/run/pristine/booted-once";
+        # Without a deployment at work, somebody has chosen what was booted.
+        ConditionPathExists = [
+          "/run/pristine/booted-once"
+          "/nix/var/pristine/lock"
+        ];
         FailureAction = "reboot";
       };
       serviceConfig = {

@@ -223,6 +223,7 @@ for (const [name, [script, expected]] of Object.entries(CASES)) {
 
 test("a refusal to begin is thrown: nothing was changed", async () => {
   await assert.rejects(run({ begin: [LOCKED], follow: [] }), { code: "HOST_LOCKED" });
+  await assert.rejects(run({ begin: [BUSY], follow: [] }), { message: BUSY.message });
 });
 
 test("a host that is at work on something else is asked again: it may be the way back from this very plan", async () => {

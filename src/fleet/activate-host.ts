@@ -255,6 +255,9 @@ interface Began {
 async function beginOnce(options: ActivationOptions): Promise<Began> {
   const { kit, plan } = options;
   options.cancel.throwIfAborted();
+  /** A question may have been heard whose answer was not. */
+  let mayBeHeard = false;
+  let refusal: KitError | undefined;
   for (let attempt = 0; attempt < BEGIN_ATTEMPTS_MAX; attempt++) {
     try {
       // The same plan again is harmless: the kit recognises its id.
@@ -263,14 +266,18 @@ async function beginOnce(options: ActivationOptions): Promise<Began> {
       return { isCertain: true, ...(units && { units }), ...(output && { output }) };
     } catch (error) {
       // Whatever happens after the question was sent, the host may have heard it.
-      if (options.abandon.aborted) break;
+      if (options.abandon.aborted) return { isCertain: false };
       const isAnswer = (error instanceof KitError && !isBusy(error)) || !(error instanceof OperationError);
       if (isAnswer || (attempt === 0 && NOT_SENT_CODES.has(error.code))) throw error;
+      if (error instanceof KitError) refusal = error;
+      else mayBeHeard = true;
       const what = error instanceof KitError ? "the host cannot begin yet" : "the connection was lost while beginning";
       if (attempt === 0) options.onNote(`${what}: ${error.message}`);
       await options.clock.sleep(RETRY_PAUSE_MS, options.abandon).catch(() => undefined);
     }
   }
+  // Refused each time it was asked, it has begun nothing.
+  if (refusal !== undefined && !mayBeHeard) throw refusal;
   return { isCertain: false };
 }
 

@@ -35,6 +35,7 @@ export interface RevertOptions {
 /** Takes an unfinished transaction of this boot back; a finished one stays as it is. */
 export function revert(host: Host, opened: TransactionRecord, options: RevertOptions): Receipt | undefined {
   let record = opened;
+  let unconfirmed: string | undefined;
   // The executor that runs now may be another transaction's.
   if (isFinal(record.state)) return record.receipt;
   if (options.isExecutor !== true) {
@@ -44,11 +45,21 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
   }
   if (isFinal(record.state)) return record.receipt;
   if (record.state === "confirming") {
-    if (tryFinishConfirm(host, record) || isCommitted(host, record)) return record.receipt;
+    // The deployer has confirmed; only a confirmation that cannot be done leads back.
+    try {
+      finishConfirm(host, record);
+      return record.receipt;
+    } catch (error) {
+      // There is only the way forward, which is tried again.
+      if (isCommitted(host, record)) throw error;
+      unconfirmed = error instanceof Error ? error.message : String(error);
+    }
   }
   if (record.state !== "reverting") {
     record.setState("reverting", options.reason ?? { kind: "requested", message: "a return was asked for" });
   }
+  // From here on, what a full disk does not take is left out.
+  if (unconfirmed !== undefined) record.append({ kind: "note", message: `confirm: ${unconfirmed}` });
 
   const activation = backActivation(host, record);
   // Nothing that runs was touched before the first stop.
@@ -83,17 +94,6 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
   }
   pruneTransactions(host);
   return record.receipt;
-}
-
-/** The deployer has confirmed; only a confirmation that cannot be written down leads back. */
-function tryFinishConfirm(host: Host, record: TransactionRecord): boolean {
-  try {
-    finishConfirm(host, record);
-    return true;
-  } catch (error) {
-    record.append({ kind: "note", message: `confirm: ${error instanceof Error ? error.message : String(error)}` });
-    return false;
-  }
 }
 
 /** What a goal without live steps does not have. */

@@ -1038,6 +1038,32 @@ suite("the disk fills up", () => {
   }
 });
 
+suite("the disk fills up while it is confirmed, and the ballast is taken too", () => {
+  // From before the confirmation is written down to after everything is.
+  for (let writes = 0; writes < 30; writes++) {
+    test(`after ${writes} writes`, () => {
+      const machine = settled("switch", "debian");
+      machine.disk.writesLeft = writes;
+      machine.disk.ballastWrites = 0;
+      try {
+        confirm(processOn(machine), "t1");
+      } catch {
+        // It could not be confirmed, or not to its end.
+      }
+      try {
+        passTime(machine);
+      } catch {
+        assert.equal(profile(machine), NEW, "only the way forward waits for room");
+      }
+      assertRuns(machine, profile(machine) ?? "");
+      assertNeverStranded(machine);
+      machine.disk.writesLeft = Number.POSITIVE_INFINITY;
+      passTime(machine);
+      assertCanDeploy(machine);
+    });
+  }
+});
+
 /** Whatever happened, the next deployment works, also when the collector has run. */
 function assertCanDeploy(machine: FakeMachine): void {
   const host: Host = processOn(machine);

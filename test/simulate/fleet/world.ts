@@ -262,6 +262,8 @@ export class World {
     this.time.at(this.time.nowMs + limitMs, () => {
       const isSame = host.isUp && machine(host).boots === boots && host.running === running;
       const record = isSame ? host.record(id) : undefined;
+      // Confirmed, and only not written down: a full disk keeps it from that.
+      if (record?.state === "confirming" && host.bootDefault === running) return;
       this.require(
         record === undefined || record.receipt !== undefined || isFinal(record.state),
         "an unconfirmed host returns within its limit",

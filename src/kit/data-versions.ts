@@ -19,9 +19,15 @@ interface DataVersionsFile {
   readonly data: readonly RecordedVersion[];
 }
 
+/** What is written down; nothing when what is there is not ours, which keeps nobody from deploying. */
 export function readDataVersions(host: Host): readonly RecordedVersion[] {
   const text = host.files.readFile(FILE);
-  return text === undefined ? [] : (JSON.parse(text) as DataVersionsFile).data;
+  try {
+    return text === undefined ? [] : (JSON.parse(text) as DataVersionsFile).data;
+  } catch (error) {
+    if (error instanceof SyntaxError) return [];
+    throw error;
+  }
 }
 
 /** Writes down that the services of a system may run from now on, or that they are what is wanted. */

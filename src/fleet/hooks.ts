@@ -18,7 +18,6 @@ import {
   renderHookResult,
 } from "../machine/hook.ts";
 import { findProgram, renderExit, run, succeeded } from "../system/process.ts";
-import { isExecutable } from "../system/files.ts";
 import type { HostKit } from "./host-kit.ts";
 
 /** Where hooks run, and who hears of them. */
@@ -195,8 +194,7 @@ export async function requireHookPrograms(
   );
   await mapConcurrently(own, 16, async ({ name, hook }) => {
     const [program = ""] = hook.command;
-    const isThere = program.startsWith("/") ? await isExecutable(program) : (await findProgram(program)) !== undefined;
-    if (isThere) return;
+    if ((await findProgram(program)) !== undefined) return;
     throw new OperationError(
       "HOOK_PROGRAM_MISSING",
       `hook '${hook.name}' of ${name} runs ${program}, which is no program on this machine`,

@@ -4,7 +4,6 @@ import { OperationError } from "../base/errors.ts";
 import type { DeployerCheck, HealthCheck } from "../machine/health-check.ts";
 import { impossibleChecks, type ImpossibleCheck } from "../machine/impossible-checks.ts";
 import type { SystemObject } from "../machine/system-object.ts";
-import { exists } from "../system/files.ts";
 import { findProgram } from "../system/process.ts";
 import { checkTimeMs } from "./activate-host.ts";
 import type { HostInventory } from "./inventory.ts";
@@ -41,12 +40,8 @@ async function impossibleHere(
       found.push({ name: check.name, problem });
     }
     const program = check.kind === "command" ? check.command[0] : undefined;
-    if (program !== undefined && !(await isHere(program)))
+    if (program !== undefined && (await findProgram(program)) === undefined)
       found.push({ name: check.name, problem: `runs ${program}, which this machine does not have` });
   }
   return found;
-}
-
-async function isHere(program: string): Promise<boolean> {
-  return program.includes("/") ? await exists(program) : (await findProgram(program)) !== undefined;
 }

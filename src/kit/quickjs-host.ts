@@ -3,6 +3,7 @@
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
 import { HOOK_OUTPUT_BYTES_MAX } from "../machine/hook.ts";
+import { PROGRAM_DIRECTORIES } from "../machine/programs.ts";
 import type { CommandResult, HookRun, Host, HostFiles, RunOptions } from "./host.ts";
 import { SystemdUnits } from "./systemd.ts";
 
@@ -14,7 +15,7 @@ const ENOENT = 2;
 const EEXIST = 17;
 const OUTPUT_CHARS_MAX = 8 * 1024 * 1024;
 const SEEK_SET = 0;
-const PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin";
+const PATH = PROGRAM_DIRECTORIES.join(":");
 const SCRATCH_DIRECTORY = "/run/pristine";
 /** Most commands end soon: they are looked after closely at first. */
 const QUICK_WAIT_MS = 500;
@@ -276,7 +277,7 @@ export function openHost(scriptPath: string): Host {
   const find = (program: string): readonly string[] | undefined => {
     const own = `${kitRoot}/bin/${program}`;
     if (isFile(own)) return [own];
-    const directory = PATH.split(":").find((candidate) => isFile(`${candidate}/${program}`));
+    const directory = PROGRAM_DIRECTORIES.find((candidate) => isFile(`${candidate}/${program}`));
     return directory === undefined ? undefined : [`${directory}/${program}`];
   };
   const which = (program: string): readonly string[] | undefined => {

@@ -4,6 +4,7 @@
  * The deployer's hooks come from its own evaluation; a host's are part of its system (`meta.json`).
  */
 
+import { canRun } from "./programs.ts";
 import type { SystemObject } from "./system-object.ts";
 
 /**
@@ -118,13 +119,7 @@ export function renderHookResult({ name, moment, message, milliseconds }: HookRe
   return `hook ${name} (${moment}): ${message} after ${(milliseconds / 1000).toFixed(1)} s`;
 }
 
-const PATH = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin"];
-
 /** Hooks of the host whose program a system does not have. What does not come from the system cannot be told. */
 export function hooksWithoutProgram(system: SystemObject, hooks: readonly Hook[]): Hook[] {
-  return hooks.filter(({ on, command: [program = ""] }) => {
-    if (on !== "host") return false;
-    const candidates = program.startsWith("/") ? [program] : PATH.map((directory) => `${directory}/${program}`);
-    return !candidates.some((path) => system.resolve(path).kind === "outside" || system.has(path));
-  });
+  return hooks.filter(({ on, command: [program = ""] }) => on === "host" && !canRun(system, program));
 }

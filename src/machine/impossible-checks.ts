@@ -1,6 +1,7 @@
 /** Health checks that can never hold on a system, whatever happens on the host. */
 
 import type { HealthCheck } from "./health-check.ts";
+import { canRun } from "./programs.ts";
 import type { SystemObject } from "./system-object.ts";
 import { unitTypeOf } from "./unit-file.ts";
 
@@ -24,7 +25,7 @@ function problemOf(system: SystemObject, check: HealthCheck): string | undefined
     case "command":
       return programProblem(system, check.command[0] ?? "");
     case "http":
-      if (!check.url.startsWith("https:") || hasProgram(system, "curl")) return undefined;
+      if (!check.url.startsWith("https:") || canRun(system, "curl")) return undefined;
       return "asks by https, which needs 'curl' in the host's packages";
     default:
       return undefined;
@@ -42,31 +43,5 @@ function unitProblem(system: SystemObject, name: string): string | undefined {
 }
 
 function programProblem(system: SystemObject, program: string): string | undefined {
-  return hasProgram(system, program) ? undefined : `runs ${program}, which the host's system does not have`;
-}
-
-/** Where the kit looks for programs, of what a system defines. */
-const PROGRAM_DIRECTORIES = [
-  "/usr/local/sbin",
-  "/usr/local/bin",
-  "/usr/sbin",
-  "/usr/bin",
-  "/run/current-system/sw/bin",
-];
-
-/** Whether a program can be there: what lies outside of the system may be put there by anything. */
-function hasProgram(system: SystemObject, program: string): boolean {
-  if (!program.includes("/")) {
-    return PROGRAM_DIRECTORIES.some((directory) => isIn(system, `${directory}/${program}`));
-  }
-  return system.resolve(inSystem(program)).kind === "outside" || isIn(system, program);
-}
-
-function isIn(system: SystemObject, path: string): boolean {
-  return system.has(inSystem(path));
-}
-
-/** `/run/current-system` is the system that runs. */
-function inSystem(path: string): string {
-  return path.replace(/^\/run\/current-system\//, "/system/");
+  return canRun(system, program) ? undefined : `runs ${program}, which the host's system does not have`;
 }

@@ -199,19 +199,12 @@ export function openDuplex(
   };
 }
 
-/** Whether a program of this name can be found on `PATH`; its absolute path, or `undefined`. */
+/** The path of a program that may be run, looked for on `PATH` unless its name has a slash; `undefined` without one. */
 export async function findProgram(name: string, path: string = process.env["PATH"] ?? ""): Promise<string | undefined> {
-  const { access, constants } = await import("node:fs/promises");
-  for (const directory of `${path}:/usr/sbin:/sbin`.split(":")) {
-    if (directory === "") continue;
-    const candidate = `${directory}/${name}`;
-    try {
-      await access(candidate, constants.X_OK);
-      return candidate;
-    } catch {
-      // Not here: the next directory is tried.
-    }
-  }
+  const { isExecutable } = await import("./files.ts");
+  const directories = `${path}:/usr/sbin:/sbin`.split(":").filter((directory) => directory !== "");
+  const candidates = name.includes("/") ? [name] : directories.map((directory) => `${directory}/${name}`);
+  for (const candidate of candidates) if (await isExecutable(candidate)) return candidate;
   return undefined;
 }
 

@@ -59,7 +59,7 @@ in
           version = mkOption {
             type = types.strMatching "[A-Za-z0-9][A-Za-z0-9.+~:_-]*";
             example = "17";
-            description = "The format in which the service of this system writes its data; of two, the higher number is the later one.";
+            description = "The format in which the service of this system writes its data; of two, the later one is that which Debian would take for it.";
           };
           reads = mkOption {
             type = types.nullOr (types.listOf types.str);

@@ -2,14 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import {
-  compareVersions,
-  dataChanges,
-  type DataVersion,
-  type RecordedVersion,
-  recordedAfter,
-  snapshotHooks,
-} from "./data-version.ts";
+import { compareVersions } from "../format/debian/version.ts";
+import { dataChanges, type DataVersion, type RecordedVersion, recordedAfter, snapshotHooks } from "./data-version.ts";
 
 const app = (version: string, more: Partial<DataVersion> = {}): DataVersion => ({ name: "app", version, ...more });
 const wrote = (version: string, more: Partial<RecordedVersion> = {}): RecordedVersion => ({

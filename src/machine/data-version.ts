@@ -5,6 +5,7 @@
  * returned from may have rewritten data already.
  */
 
+import { compareVersions } from "../format/debian/version.ts";
 import type { Hook } from "./hook.ts";
 
 /** What a system declares of one service. */
@@ -137,19 +138,4 @@ export function recordedAfter(
     ...kept,
     ...added.map(({ name, version, path }) => ({ name, version, ...(path === undefined ? {} : { path }), system })),
   ].sort((one, other) => (one.name < other.name ? -1 : 1));
-}
-
-/** Compares number by number, and texts where there are none: 9.6 is before 10, and 10.11 after 10.5. */
-export function compareVersions(one: string, other: string): number {
-  const partsOf = (version: string): readonly string[] => version.match(/\d+|[A-Za-z]+/g) ?? [];
-  const [left, right] = [partsOf(one), partsOf(other)];
-  for (let i = 0; i < Math.max(left.length, right.length); i++) {
-    const [a = "", b = ""] = [left[i], right[i]];
-    const difference = Number(a) - Number(b);
-    if (Number.isNaN(difference) ? a !== b : difference !== 0) {
-      return Number.isNaN(difference) ? (a < b ? -1 : 1) : difference;
-    }
-    if ((a === "") !== (b === "")) return a === "" ? -1 : 1;
-  }
-  return 0;
 }

@@ -10,7 +10,7 @@ export const FAULT_MATRIX_PAGE: string = join(CHECKOUT, "docs/fault-matrix.md");
 
 const INTRODUCTION = `# The fault matrix
 
-<!-- Written by scripts/fault-matrix.ts from a run on hosts of the lab. Do not edit. -->
+<!-- Written by scripts/fault-matrix.ts from runs on hosts of the lab. Do not edit. -->
 
 What a host serves after a fault has struck at a step of the activation transaction: \`npm run fault-matrix\` deploys to
 real hosts of the lab, lets every fault strike at every step, and looks. In each case with \`old\` or \`new\`, the host's

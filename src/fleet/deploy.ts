@@ -9,7 +9,7 @@ import { StorePath } from "../format/store-path.ts";
 import type { DeployerCheck, HealthResult } from "../machine/health-check.ts";
 import { type HookResult, renderHookResult } from "../machine/hook.ts";
 import type { JournalRecord, StepName, TransactionPlan } from "../machine/transaction.ts";
-import { stepsOf, TRANSACTION_STEPS } from "../machine/transaction.ts";
+import { HOOK_STEPS, stepsOf, TRANSACTION_STEPS } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost, type ActivationKit, type ActivationOptions, resumeActivation } from "./activate-host.ts";
 import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
@@ -398,15 +398,6 @@ export function describeRecord(
 function describeResult({ name, from, healthy, message }: HealthResult): string {
   return `${healthy ? "healthy" : "unhealthy"}${from === undefined ? "" : ` from the ${from}`}: ${name} (${message})`;
 }
-
-const HOOK_STEPS: ReadonlySet<StepName> = new Set<StepName>([
-  "pre-activation",
-  "post-activation",
-  "pre-confirmation",
-  "post-confirmation",
-  "pre-rollback",
-  "post-rollback",
-]);
 
 function hookText(result: HookResult): string {
   const said = result.isOk ? undefined : result.output.at(-1);

@@ -15,20 +15,10 @@ import {
   type HookResult,
   renderHookResult,
 } from "../machine/hook.ts";
-import type { StepName } from "../machine/transaction.ts";
+import { HOOK_STEPS, type StepName } from "../machine/transaction.ts";
 import type { Host } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import type { TransactionRecord } from "./transaction-record.ts";
-
-/** The moments that a step stands for. Those of a reboot are none of an activation without one. */
-const MOMENTS: Readonly<Partial<Record<StepName, readonly HookMoment[]>>> = {
-  "pre-activation": ["preActivation", "preReboot"],
-  "post-activation": ["postReboot", "postActivation"],
-  "pre-confirmation": ["preConfirmation"],
-  "post-confirmation": ["postConfirmation", "finally"],
-  "pre-rollback": ["preRollback"],
-  "post-rollback": ["postRollback", "finally"],
-};
 
 /** Hooks that cannot change the outcome any more must not hold it up for longer, together. */
 const LATE_SECONDS_MAX = 60;
@@ -44,7 +34,7 @@ export function runHookStep(
     more = [],
   }: { readonly untilMs?: number; readonly outcome?: string; readonly more?: readonly Hook[] } = {},
 ): void {
-  for (const moment of MOMENTS[step] ?? []) {
+  for (const moment of HOOK_STEPS.get(step) ?? []) {
     if (moment.endsWith("Reboot") && record.plan.goal !== "reboot") continue;
     for (const hook of hooksAt([...(record.plan.hooks ?? []), ...more], "host", moment)) {
       if (record.hookResults().some((result) => result.name === hook.name && result.moment === moment)) continue;

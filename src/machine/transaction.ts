@@ -263,6 +263,16 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "revert-disarm", phase: "revert", goals: KEPT, title: "disarm the timer" },
 ];
 
+/** Steps that run hooks, and of which moments. Those of a reboot are none of an activation without one. */
+export const HOOK_STEPS: ReadonlyMap<StepName, readonly HookMoment[]> = new Map<StepName, readonly HookMoment[]>([
+  ["pre-activation", ["preActivation", "preReboot"]],
+  ["post-activation", ["postReboot", "postActivation"]],
+  ["pre-confirmation", ["preConfirmation"]],
+  ["post-confirmation", ["postConfirmation", "finally"]],
+  ["pre-rollback", ["preRollback"]],
+  ["post-rollback", ["postRollback", "finally"]],
+]);
+
 /** The steps of one phase that a goal goes through on a host. */
 export function stepsOf(
   phase: TransactionStep["phase"],

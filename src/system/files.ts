@@ -43,13 +43,13 @@ export async function exists(path: string): Promise<boolean> {
   return (await absentAsUndefined(fs.lstat(path))) !== undefined;
 }
 
-/** Whether a file is there that we may run. */
+/** Whether a file is there that we may run; also where we may not look at all. */
 export async function isExecutable(path: string): Promise<boolean> {
-  if (await isDirectory(path)) return false;
-  return await fs.access(path, constants.X_OK).then(
+  const isAllowed = await fs.access(path, constants.X_OK).then(
     () => true,
     () => false,
   );
+  return isAllowed && !(await isDirectory(path));
 }
 
 export async function isDirectory(path: string): Promise<boolean> {

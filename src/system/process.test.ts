@@ -1,7 +1,9 @@
 import assert from "node:assert/strict";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { suite, test } from "node:test";
 import { OperationError } from "../base/errors.ts";
-import { isProcessAlive, openDuplex, renderExit, run, runChecked } from "./process.ts";
+import { findProgram, isProcessAlive, openDuplex, renderExit, run, runChecked } from "./process.ts";
 
 suite("run", () => {
   test("passes arguments and bytes through unchanged", async () => {
@@ -23,6 +25,18 @@ suite("run", () => {
       assert.equal(error.code, "PROGRAM_MISSING");
       return true;
     });
+  });
+
+  test("programs are found past directories that cannot be looked into, and past what is no program", async (t) => {
+    const directory = mkdtempSync(`${tmpdir()}/programs-`);
+    t.after(() => rmSync(directory, { recursive: true }));
+    symlinkSync("loop", `${directory}/loop`);
+    mkdirSync(`${directory}/a/tool`, { recursive: true });
+    mkdirSync(`${directory}/b`);
+    writeFileSync(`${directory}/b/tool`, "", { mode: 0o755 });
+    const path = ["loop", "absent", "a/tool/..", "b"].map((name) => `${directory}/${name}`).join(":");
+    assert.equal(await findProgram("tool", path), `${directory}/b/tool`);
+    assert.equal(await findProgram("other", path), undefined);
   });
 
   test("aborting ends the whole process group", async () => {

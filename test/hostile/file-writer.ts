@@ -21,13 +21,15 @@ export function versionText(version: number): string {
 const FILE = "file.nix";
 const EPOCH = new Date(0);
 
+export const WRITTEN_OVER = "the same bytes are written over, and the time is set back";
+
 /** How one version takes the place of another. */
 export const WAYS: Readonly<Record<string, (directory: string, version: number) => void>> = {
   "a new file is moved there": (directory, version) => {
     writeFileSync(join(directory, "new.nix"), versionText(version));
     renameSync(join(directory, "new.nix"), join(directory, FILE));
   },
-  "the same bytes are written over, and the time is set back": (directory, version) => {
+  [WRITTEN_OVER]: (directory, version) => {
     const file = openSync(join(directory, FILE), "r+");
     writeSync(file, versionText(version), 0);
     closeSync(file);

@@ -4,7 +4,7 @@
  * Each of them may be repeated at any time and from any state that an interruption leaves.
  */
 
-import { SystemObject } from "../machine/system-object.ts";
+import type { SystemObject } from "../machine/system-object.ts";
 import type { StepName } from "../machine/transaction.ts";
 import { diffUnits } from "../machine/unit-diff.ts";
 import type { UnitPlan, UnitState } from "../machine/unit-plan.ts";
@@ -39,17 +39,17 @@ export function activationTimeoutSeconds(record: TransactionRecord): number {
 /** The way to the new system. */
 export function forwardActivation(host: Host, record: TransactionRecord): Activation {
   const { previous, partial } = record.facts;
-  const from = [previous, ...partial].map((path) => new SystemObject(host.files, path));
-  return { host, record, direction: "forward", from, to: new SystemObject(host.files, record.plan.system) };
+  const from = [previous, ...partial].map((path) => host.system(path));
+  return { host, record, direction: "forward", from, to: host.system(record.plan.system) };
 }
 
 /** The way back to the recorded previous system. */
 export function backActivation(host: Host, record: TransactionRecord): Activation {
   const { previous, partial } = record.facts;
-  const to = new SystemObject(host.files, previous);
+  const to = host.system(previous);
   // Before the flip nothing can run with the new system's definitions.
   const isUnflipped = partial.length === 0 && !record.hasBegun("flip");
-  const from = isUnflipped ? [to] : [record.plan.system, ...partial].map((path) => new SystemObject(host.files, path));
+  const from = isUnflipped ? [to] : [record.plan.system, ...partial].map((path) => host.system(path));
   return { host, record, direction: "back", from, to };
 }
 

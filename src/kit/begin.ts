@@ -2,7 +2,7 @@
 
 import { describeInhibitor, differingInhibitors } from "../machine/switch-inhibitors.ts";
 import { aborts, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
-import { SystemObject, type SystemBase } from "../machine/system-object.ts";
+import type { SystemBase } from "../machine/system-object.ts";
 import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPlan } from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import { computeUnitPlan } from "./activation.ts";
@@ -52,7 +52,7 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
     );
   }
   preflight(host, plan, previous);
-  const system = new SystemObject(host.files, plan.system);
+  const system = host.system(plan.system);
   const partial = partialSystems(host, unfinished, previous);
   if (plan.goal === "dry-activate" && system.base === "nixos") {
     const options = { timeoutSeconds: DRY_ACTIVATE_TIMEOUT_SECONDS, isForced: true };
@@ -65,7 +65,7 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
     return { id: plan.id, state: "planned", previous, reused: false, units: EMPTY_UNIT_PLAN, output: lines };
   }
   if (plan.goal === "dry-activate") {
-    const from = [previous, ...partial].map((path) => new SystemObject(host.files, path));
+    const from = [previous, ...partial].map((path) => host.system(path));
     const units = computeUnitPlan({ host, from, to: system }, host.units.list());
     return { id: plan.id, state: "planned", previous, reused: false, units };
   }
@@ -161,11 +161,11 @@ function preflight(host: Host, plan: TransactionPlan, previous: string): void {
 }
 
 function baseOf(host: Host, path: string): SystemBase | undefined {
-  return new SystemObject(host.files, path).base;
+  return host.system(path).base;
 }
 
 function requireSystem(host: Host, path: string, previous: string): void {
-  const system = new SystemObject(host.files, path);
+  const system = host.system(path);
   const { base } = system;
   if (base === undefined) {
     throw new KitError("KIT_SYSTEM_INVALID", `${path} is not a system in this host's store`, { hint: "copy it first" });
@@ -197,7 +197,7 @@ function requireSystem(host: Host, path: string, previous: string): void {
 }
 
 function requireArchitecture(host: Host, path: string): void {
-  const wanted = new SystemObject(host.files, path).platform;
+  const wanted = host.system(path).platform;
   const machine = host.run(["uname", "-m"], { timeoutSeconds: 5 }).stdout.trim();
   if (wanted !== undefined && machine !== "" && wanted !== `${machine}-linux`) {
     throw new KitError("KIT_SYSTEM_INVALID", `the system is for ${wanted}, the host is ${machine}-linux`);
@@ -209,8 +209,8 @@ function requireHooks(host: Host, plan: TransactionPlan, previous: string): void
   const { hooks = [] } = plan;
   const early = hooksAt(hooks, "host", "preActivation").filter((hook) => aborts(hook, "preActivation"));
   const missing = [
-    { system: plan.system, lacking: hooksWithoutProgram(new SystemObject(host.files, plan.system), hooks) },
-    { system: previous, lacking: hooksWithoutProgram(new SystemObject(host.files, previous), early) },
+    { system: plan.system, lacking: hooksWithoutProgram(host.system(plan.system), hooks) },
+    { system: previous, lacking: hooksWithoutProgram(host.system(previous), early) },
   ].flatMap(({ system, lacking }) =>
     lacking.map(({ name, command }) => `hook '${name}' runs ${command[0] ?? "nothing"}, which ${system} does not have`),
   );
@@ -221,7 +221,7 @@ function requireHooks(host: Host, plan: TransactionPlan, previous: string): void
 }
 
 function requireNoInhibitor(host: Host, path: string, previous: string): void {
-  const differing = differingInhibitors(new SystemObject(host.files, previous), new SystemObject(host.files, path));
+  const differing = differingInhibitors(host.system(previous), host.system(path));
   if (differing.length === 0) return;
   throw new KitError("KIT_INHIBITED", `this change needs a reboot: ${differing.map(describeInhibitor).join(", ")}`, {
     hint: "deploy with --goal reboot, or with --goal boot and reboot the host later",

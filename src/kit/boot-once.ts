@@ -4,7 +4,6 @@
  */
 
 import { BOOT_ONCE } from "../machine/generation.ts";
-import { SystemObject } from "../machine/system-object.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { bootedSystem, profileSystem } from "./systems.ts";
@@ -20,7 +19,7 @@ export function requireBootOnce(host: Host, system: string): void {
       hint: "run 'pristine reboot'",
     });
   }
-  const wanted = new SystemObject(host.files, system);
+  const wanted = host.system(system);
   if (wanted.base === "nixos") {
     throw new KitError("KIT_STATE", "a NixOS host is not booted once: that needs stage 1 of Pristine's", {
       hint: "deploy with --goal boot, and run 'pristine reboot'",

@@ -1,7 +1,7 @@
 /** Facts: what the host is, what it runs, what it would boot, and how it differs from what was declared. */
 
 import type { Drift, HostFacts } from "../machine/facts.ts";
-import { SystemObject } from "../machine/system-object.ts";
+import type { SystemObject } from "../machine/system-object.ts";
 import { unitTypeOf, unitValues } from "../machine/unit-file.ts";
 import type { UnitState } from "../machine/unit-plan.ts";
 import { failedUnits } from "./activation.ts";
@@ -86,7 +86,7 @@ function driftOf(
     }
   }
   for (const unit of staleDefinitions(host)) drift.push({ kind: "unit-stale", unit });
-  if (running !== null) drift.push(...notRunning(host, new SystemObject(host.files, running), units));
+  if (running !== null) drift.push(...notRunning(host, host.system(running), units));
   return drift;
 }
 

@@ -8,7 +8,6 @@ import {
   snapshotHooks,
 } from "../machine/data-version.ts";
 import type { Hook } from "../machine/hook.ts";
-import { SystemObject } from "../machine/system-object.ts";
 import type { Host } from "./host.ts";
 import { STATE_DIRECTORY, type TransactionRecord } from "./transaction-record.ts";
 
@@ -54,5 +53,5 @@ export function dataAfterReturn(host: Host, { facts }: TransactionRecord): strin
 }
 
 function versionsOf(host: Host, system: string): readonly DataVersion[] {
-  return new SystemObject(host.files, system).meta?.dataVersions ?? [];
+  return host.system(system).meta?.dataVersions ?? [];
 }

@@ -5,7 +5,7 @@
 
 import type { EphemeralAnswer } from "../machine/facts.ts";
 import { SKELETON } from "../machine/skeleton.ts";
-import { persistentPathOf, SystemObject, type SystemMeta } from "../machine/system-object.ts";
+import { persistentPathOf, type SystemObject, type SystemMeta } from "../machine/system-object.ts";
 import { unitValues } from "../machine/unit-file.ts";
 import type { Host } from "./host.ts";
 import { findKept } from "./kept-strays.ts";
@@ -47,7 +47,7 @@ const SERVICE_TEMPORARY = /^\/(?:tmp|var\/tmp)\/(?:systemd-private-|\.(?:X11|ICE
 
 export function findEphemeral(host: Host, statusOf: StatusOf): EphemeralAnswer {
   const systemPath = runningSystem(host);
-  const system = systemPath === undefined ? undefined : new SystemObject(host.files, systemPath);
+  const system = systemPath === undefined ? undefined : host.system(systemPath);
   const persisted = persistedPaths(system?.meta);
   const names = { users: namesIn(host, "/etc/passwd"), groups: namesIn(host, "/etc/group") };
   const owned = system === undefined ? { kept: [], caches: [] } : serviceDirectories(system);

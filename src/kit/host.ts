@@ -5,7 +5,7 @@
  * from power before and after every call.
  */
 
-import type { SystemTree } from "../machine/system-object.ts";
+import type { SystemObject, SystemTree } from "../machine/system-object.ts";
 import type { UnitState } from "../machine/unit-plan.ts";
 
 /** Files by absolute path. Reading follows the rules of `SystemTree`; what fails to be written throws. */
@@ -92,6 +92,8 @@ export interface HookRun {
 export interface Host {
   readonly files: HostFiles;
   readonly units: Units;
+  /** A system in the host's store, or a path that turns out to be none. What lies there does not change. */
+  system(path: string): SystemObject;
   /** The command that starts the kit, to be followed by a subcommand. */
   readonly kitCommand: string;
   /** The kit's own store path, when it runs from one. */

@@ -4,6 +4,7 @@ import * as os from "quickjs:os";
 import * as std from "quickjs:std";
 import { HOOK_OUTPUT_BYTES_MAX } from "../machine/hook.ts";
 import { PROGRAM_DIRECTORIES } from "../machine/programs.ts";
+import { readingOnce } from "../machine/system-object.ts";
 import type { CommandResult, HookRun, Host, HostFiles, RunOptions } from "./host.ts";
 import { SystemdUnits } from "./systemd.ts";
 
@@ -295,6 +296,7 @@ export function openHost(scriptPath: string): Host {
   };
   return {
     files,
+    system: readingOnce(files),
     units: new SystemdUnits({ run, files, sleepMs }),
     kitCommand: `${kitRoot}/bin/pristine-kit`,
     kitPath: kitRoot.startsWith("/nix/store/") ? kitRoot : undefined,

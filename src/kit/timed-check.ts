@@ -2,7 +2,6 @@
 
 import { type CheckHistory, type CheckSpan, spansAfter, unhealthySince } from "../machine/check-history.ts";
 import { type HealthCheck, type HealthResult, secondsMaxOf } from "../machine/health-check.ts";
-import { SystemObject } from "../machine/system-object.ts";
 import { runHealthChecks } from "./health.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
@@ -18,7 +17,7 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}$/;
 /** What the running system declares. */
 export function declaredChecks(host: Host): readonly HealthCheck[] {
   const system = runningSystem(host);
-  return system === undefined ? [] : (new SystemObject(host.files, system).meta?.healthChecks ?? []);
+  return system === undefined ? [] : (host.system(system).meta?.healthChecks ?? []);
 }
 
 /** Runs one check of the running system and notes what it saw; `undefined` when that system has no such check. */

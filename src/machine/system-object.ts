@@ -95,8 +95,10 @@ export class SystemObject {
   readonly path: string;
   readonly #tree: SystemTree;
   readonly #links = new Map<string, string | undefined>();
+  readonly #resolved = new Map<string, ResolvedPath>();
   readonly #unitNames = new Map<string, ReadonlySet<string>>();
   readonly #units = new Map<string, UnitDefinition | undefined>();
+  #wanted: ReadonlyMap<string, ReadonlySet<string>> | undefined;
   #meta: SystemMeta | undefined;
 
   constructor(tree: SystemTree, path: string) {
@@ -106,6 +108,12 @@ export class SystemObject {
 
   /** Follows every link of a path as a host running this system would see it. */
   resolve(hostPath: string): ResolvedPath {
+    let resolved = this.#resolved.get(hostPath);
+    if (resolved === undefined) this.#resolved.set(hostPath, (resolved = this.#follow(hostPath)));
+    return resolved;
+  }
+
+  #follow(hostPath: string): ResolvedPath {
     let pending = hostPath.split("/").filter((part) => part !== "" && part !== ".");
     let at: string[] = [];
     let links = 0;
@@ -228,6 +236,10 @@ export class SystemObject {
 
   /** Units named in `.wants`, `.requires` and `.upholds` directories, per unit that pulls them in. */
   wanted(): ReadonlyMap<string, ReadonlySet<string>> {
+    return (this.#wanted ??= this.#readWanted());
+  }
+
+  #readWanted(): ReadonlyMap<string, ReadonlySet<string>> {
     const wanted = new Map<string, Set<string>>();
     for (const directory of UNIT_DIRECTORIES) {
       for (const name of this.#namesOf(directory)) {
@@ -315,6 +327,16 @@ export class SystemObject {
     }
     return names;
   }
+}
+
+/** Reads each system of a tree once. */
+export function readingOnce(tree: SystemTree): (path: string) => SystemObject {
+  const systems = new Map<string, SystemObject>();
+  return (path) => {
+    let system = systems.get(path);
+    if (system === undefined) systems.set(path, (system = new SystemObject(tree, path)));
+    return system;
+  };
 }
 
 const UNIT_NAME = /^[^/]+\.(?:service|socket|timer|path|target|mount|automount|swap|slice)$/;

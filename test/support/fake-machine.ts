@@ -13,7 +13,7 @@ import type {
   Units,
 } from "../../src/kit/host.ts";
 import { BOOT_ONCE } from "../../src/machine/generation.ts";
-import { SystemObject, type SystemMeta, type SystemTree } from "../../src/machine/system-object.ts";
+import { readingOnce, SystemObject, type SystemMeta, type SystemTree } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
 import type { UnitState } from "../../src/machine/unit-plan.ts";
 import { PLAIN_META } from "./system-tree.ts";
@@ -498,8 +498,10 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
     }
     return { code: 0, stdout: "", stderr: "" };
   };
+  const files = new FakeFiles(machine, effect);
   return {
-    files: new FakeFiles(machine, effect),
+    files,
+    system: readingOnce(files),
     units: new FakeUnits(machine, effect, unit),
     kitCommand: "kit",
     kitPath: undefined,

@@ -3,7 +3,7 @@
 import { hashBytes } from "../../../src/format/hash.ts";
 import type { PathInfo } from "../../../src/format/path-info.ts";
 import { StorePath } from "../../../src/format/store-path.ts";
-import { SystemObject, type SystemTree } from "../../../src/machine/system-object.ts";
+import { readingOnce, type SystemObject, type SystemTree } from "../../../src/machine/system-object.ts";
 import { FakeMachine } from "../../support/fake-machine.ts";
 
 /**
@@ -100,14 +100,9 @@ for (const path of files.files.keys()) {
 }
 
 const everything = storeTree(() => true);
-const definitions = new Map<string, SystemObject>();
 
-/** What a manager reads that has a system's units loaded; read once for all machines. */
-export function definitionsOf(path: string): SystemObject {
-  let system = definitions.get(path);
-  if (system === undefined) definitions.set(path, (system = new SystemObject(everything, path)));
-  return system;
-}
+/** What a manager reads that has a system's units loaded, or a host that has all of it; read once for all machines. */
+export const definitionsOf: (path: string) => SystemObject = readingOnce(everything);
 
 /** The part of the catalogue that a host has: objects that `has` names. */
 export function storeTree(has: (baseName: string) => boolean): SystemTree {

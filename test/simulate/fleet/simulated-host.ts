@@ -109,6 +109,7 @@ class TellingMap<V> extends Map<string, V> {
 export class SimulatedHost {
   readonly name: string;
   readonly machine: FakeMachine;
+  readonly #view: Host;
   readonly fate: HostFate;
   /** What is registered in its store, and what has arrived without being registered. */
   readonly valid: Set<string> = new Set();
@@ -130,6 +131,10 @@ export class SimulatedHost {
   /** The units that systemd keeps running, each with the run it is in. */
   readonly #supervised = new Map<string, symbol>();
   #lock = new KitLock();
+  readonly #records = new Map<
+    string,
+    { readonly plan: unknown; readonly journal: unknown; readonly record: TransactionRecord | undefined }
+  >();
 
   constructor(
     name: string,
@@ -150,12 +155,21 @@ export class SimulatedHost {
     this.#observer = world.observer;
     this.machine = new FakeMachine({ disk: { ...fate.disk } });
     for (const { path } of world.system.closure) this.valid.add(path.baseName);
-    this.machine.store = storeTree((baseName) => this.valid.has(baseName) || this.arrived.has(baseName));
+    this.machine.store = storeTree((baseName) => this.#has(baseName));
     this.machine.setLink("/nix/var/nix/profiles/system-1-link", world.system.path);
     this.machine.setLink("/nix/var/nix/profiles/system", "system-1-link");
     this.machine.loaded = () => definitionsOf(this.machine.loadedPath!);
     this.machine.boot();
+    this.#view = processOn(this.machine);
     this.#bootedAtMs = this.#time.nowMs - this.machine.nowMs;
+  }
+
+  #has(baseName: string): boolean {
+    return this.valid.has(baseName) || this.arrived.has(baseName);
+  }
+
+  #hasWhole(path: string): boolean {
+    return systemAt(path)?.closure.every(({ path: { baseName } }) => this.#has(baseName)) === true;
   }
 
   get #uptimeMs(): number {
@@ -204,7 +218,7 @@ export class SimulatedHost {
   /** The machine as it is now, for looking at it. */
   look(): Host {
     this.advance();
-    return processOn(this.machine);
+    return this.#view;
   }
 
   receipts(): readonly Receipt[] {
@@ -212,17 +226,17 @@ export class SimulatedHost {
   }
 
   transactions(): TransactionRecord[] {
-    const host = this.look();
-    const ids = host.files.list(TRANSACTIONS) ?? [];
-    return ids.flatMap((id) => TransactionRecord.open(host, id) ?? []);
+    const ids = this.look().files.list(TRANSACTIONS) ?? [];
+    return ids.flatMap((id) => this.record(id) ?? []);
   }
 
   /** Those of this boot that have not ended. */
   unfinished(): TransactionRecord[] {
-    const host = this.look();
     const { bootId, files } = this.machine;
-    const ids = (host.files.list(TRANSACTIONS) ?? []).filter((id) => !files.has(`${TRANSACTIONS}/${id}/receipt.json`));
-    const open = ids.flatMap((id) => TransactionRecord.open(host, id) ?? []);
+    const ids = (this.look().files.list(TRANSACTIONS) ?? []).filter(
+      (id) => !files.has(`${TRANSACTIONS}/${id}/receipt.json`),
+    );
+    const open = ids.flatMap((id) => this.record(id) ?? []);
     return open.filter((one) => one.facts.bootId === bootId && !isFinal(one.state));
   }
 
@@ -240,8 +254,16 @@ export class SimulatedHost {
     return this.machine.files.get(`${directory}/receipt.json`) ?? this.machine.files.get(`${directory}/journal.jsonl`);
   }
 
+  /** For reading; parsed once as long as nothing is written to it. */
   record(id: string): TransactionRecord | undefined {
-    return TransactionRecord.open(this.look(), id);
+    const host = this.look();
+    const plan = this.machine.files.get(`${TRANSACTIONS}/${id}/plan.json`);
+    const journal = this.machine.files.get(`${TRANSACTIONS}/${id}/journal.jsonl`);
+    const known = this.#records.get(id);
+    if (known !== undefined && known.plan === plan && known.journal === journal) return known.record;
+    const record = TransactionRecord.open(host, id);
+    this.#records.set(id, { plan, journal, record });
+    return record;
   }
 
   /** What `pristine-kit` commands answer, as long as the host is up. */
@@ -420,6 +442,8 @@ export class SimulatedHost {
     });
     return {
       ...host,
+      // All of it is there as long as the process runs: nothing is collected here.
+      system: (path) => (this.#hasWhole(path) ? definitionsOf(path) : host.system(path)),
       files: this.#without === "recorded-path" ? withoutRecordedPath(host.files, machine) : host.files,
       which: (program) => (program === "nix-store" ? [program] : undefined),
       wallClock: () => new Date(EPOCH_MS + presentMs() + this.wallOffsetMs).toISOString(),

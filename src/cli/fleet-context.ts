@@ -137,6 +137,11 @@ export async function withSessions<T>(
   return await withSessionsTo(session, { fleet: inventory.name, store, hosts }, use);
 }
 
+/** Shows a command, and where it runs. */
+export function showCommand({ progress, terminal }: Session, where: string, argv: readonly string[]): void {
+  progress.line(terminal.colors.dim(`${where} + ${safeText(renderArgv(argv) || "(a shell)")}`));
+}
+
 /** The same for hosts that are known without evaluating the fleet. */
 export async function withSessionsTo<T>(
   session: Session,
@@ -148,7 +153,7 @@ export async function withSessionsTo<T>(
   },
   use: (sessions: ReadonlyMap<string, HostSession>) => Promise<T>,
 ): Promise<T> {
-  const { options, terminal } = session;
+  const { options } = session;
   const { store } = wanted;
   const configFile =
     options.lab || options.labName !== undefined
@@ -162,9 +167,9 @@ export async function withSessionsTo<T>(
       const target = configFile !== undefined && configFile !== options.sshConfig ? { host: host.name } : host.target;
       // What runs on the host is what one wants to know; how it gets there is the same each time.
       const onCommand = (remote: readonly string[], local: readonly string[]): void => {
-        const shown = options.verbose ? renderArgv(local) : renderArgv(remote) || "(a shell)";
-        session.progress.line(terminal.colors.dim(`${host.name} + ${safeText(shown)}`));
+        showCommand(session, host.name, options.verbose ? local : remote);
       };
+      const onOwnCommand = (argv: readonly string[]): void => showCommand(session, `${host.name} (deployer)`, argv);
       const kitPath = rootOf(kit, store.storeDir);
       return [
         host.name,
@@ -174,6 +179,7 @@ export async function withSessionsTo<T>(
             ssh: { configFile, identityFile, ...(options.showCommands ? { onCommand } : {}) },
             localStore: store,
             kitPath,
+            ...(options.showCommands ? { onOwnCommand } : {}),
           },
         ),
       ];

@@ -1,7 +1,6 @@
 /** Hooks on the command line: where they run, who sees what they say, and those around builds. */
 
 import { dirname } from "node:path";
-import { renderArgv } from "../base/shell-words.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { type HookDisplay, HostHooks, requireHookPrograms, runDeployerHooks } from "../fleet/hooks.ts";
@@ -9,18 +8,19 @@ import type { HostSession } from "../fleet/host-session.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import { type Hook, type HookMoment, hooksAt } from "../machine/hook.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
-import { build, type FleetContext, kitOf, systemOf } from "./fleet-context.ts";
+import { build, type FleetContext, kitOf, showCommand, systemOf } from "./fleet-context.ts";
 import { safeText } from "./render/safe-text.ts";
 import type { Session } from "./session.ts";
 
 const CONCURRENCY_MAX = 16;
 
-export function hookDisplay({ fleetFile, options, progress, terminal }: Session): HookDisplay {
-  const { bold, dim } = terminal.colors;
+export function hookDisplay(session: Session): HookDisplay {
+  const { fleetFile, options, progress, terminal } = session;
+  const { bold } = terminal.colors;
   return {
     directory: dirname(fleetFile),
     ...(options.showCommands
-      ? { onCommand: (subject, argv) => progress.line(dim(`${subject} (deployer) + ${safeText(renderArgv(argv))}`)) }
+      ? { onCommand: (subject, on, argv) => showCommand(session, on === "host" ? subject : `${subject} (${on})`, argv) }
       : {}),
     output: (subject, line) => progress.line(`${bold(subject)} | ${safeText(line)}`),
   };

@@ -307,7 +307,8 @@ async function watch<R extends HostResult | undefined>(
 ): Promise<R> {
   const { clock, abandon } = options;
   const checkHealth = async (withinMs: number): Promise<HealthResult[]> => {
-    const results = await runDeployerChecks(checks, { clock, signal: abandon, withinMs, settles: true });
+    const onCommand = (argv: readonly string[]): void => options.hooks.onCommand?.(plan.host, "deployer", argv);
+    const results = await runDeployerChecks(checks, { clock, signal: abandon, withinMs, settles: true, onCommand });
     for (const result of results) note(describeResult(result));
     return results;
   };
@@ -325,6 +326,8 @@ async function watch<R extends HostResult | undefined>(
       await hooks.onDeployer("preConfirmation", { signal: abandon });
     },
     onRecord: (record) => {
+      const command = commandOf(record, plan);
+      if (command !== undefined) options.hooks.onCommand?.(plan.host, "host", command);
       const described = describeRecord(record);
       if (described !== undefined) note(described.text, described.isMinor);
       if (record.kind === "state" && record.state === "reverting") returning ??= hooks.onDeployer("preRollback");
@@ -393,6 +396,14 @@ export function describeRecord(
     case "active-units":
       return undefined;
   }
+}
+
+/** The command that a record of the host's tells of: a hook's when it begins, a check's with its result. */
+function commandOf(record: JournalRecord, { healthChecks }: TransactionPlan): readonly string[] | undefined {
+  if (record.kind === "hook") return record.command;
+  if (record.kind !== "health") return undefined;
+  const check = healthChecks.find(({ name }) => name === record.result.name);
+  return check?.kind === "command" ? check.command : undefined;
 }
 
 function describeResult({ name, from, healthy, message }: HealthResult): string {

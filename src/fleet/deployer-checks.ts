@@ -22,6 +22,8 @@ export interface DeployerChecksOptions {
   readonly withinMs: number;
   /** Whether what is checked has just been activated, and is given time to settle. */
   readonly settles: boolean;
+  /** Told of each command before it runs. */
+  readonly onCommand?: ((argv: readonly string[]) => void) | undefined;
 }
 
 /** Runs checks at the same time; one result each, in order. Rejects only when it is aborted. */
@@ -45,7 +47,9 @@ async function runDeployerCheck(check: DeployerCheck, options: DeployerChecksOpt
     if (attempts > 0) await pause(check.intervalSeconds);
     const leftMs = untilMs - clock.nowMs();
     if (leftMs <= 0) break;
-    last = await attempt(check, { timeoutMs: Math.round(Math.min(check.timeoutSeconds * 1000, leftMs)), signal });
+    const timeoutMs = Math.round(Math.min(check.timeoutSeconds * 1000, leftMs));
+    if (check.kind === "command") options.onCommand?.(check.command);
+    last = await attempt(check, { timeoutMs, signal });
     attempts++;
     if (last.healthy) break;
   }

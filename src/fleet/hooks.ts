@@ -24,8 +24,8 @@ import type { HostKit } from "./host-kit.ts";
 export interface HookDisplay {
   /** The fleet's directory, in which hooks of the deployer run. */
   readonly directory: string;
-  /** Told of every command before it runs here. */
-  readonly onCommand?: ((subject: string, argv: readonly string[]) => void) | undefined;
+  /** Told of every command of a hook or a check, and where it runs. */
+  readonly onCommand?: ((subject: string, on: Hook["on"], argv: readonly string[]) => void) | undefined;
   /** A line that a hook wrote. */
   output(subject: string, line: string): void;
 }
@@ -77,12 +77,10 @@ export async function runHostHooks(of: HooksOf, kit: HookKit, moment: HookMoment
   try {
     const { results } = await kit.hook({ hooks, moment, environment }, { signal, deadlineMs });
     for (const result of results) {
+      const hook = hooks.find(({ name }) => name === result.name)!;
+      of.display.onCommand?.(of.subject, "host", hook.command);
       for (const line of result.output) of.display.output(of.subject, line);
-      judge(
-        of,
-        hooks.find(({ name }) => name === result.name)!,
-        result,
-      );
+      judge(of, hook, result);
     }
   } catch (error) {
     const isTold = error instanceof OperationError && !hooks.some((hook) => aborts(hook, moment));
@@ -147,7 +145,7 @@ function judge(of: HooksOf, hook: Hook, result: HookResult): void {
 
 async function runHere(of: HooksOf, hook: Hook, moment: HookMoment, call: HookCall): Promise<HookResult> {
   const { subject, display } = of;
-  display.onCommand?.(subject, hook.command);
+  display.onCommand?.(subject, "deployer", hook.command);
   const began = performance.now();
   let tail = "";
   let pending = "";

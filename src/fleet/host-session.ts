@@ -18,6 +18,8 @@ export interface HostSessionOptions {
   readonly localStore: ReadStore;
   /** The kit for the host's platform. */
   readonly kitPath: StorePath;
+  /** Told of each command that runs here for the host. */
+  readonly onOwnCommand?: (argv: readonly string[]) => void;
 }
 
 export class HostSession {
@@ -31,6 +33,10 @@ export class HostSession {
     this.host = host;
     this.connection = new SshConnection(host.target, options.ssh);
     this.#options = options;
+  }
+
+  get onOwnCommand(): HostSessionOptions["onOwnCommand"] {
+    return this.#options.onOwnCommand;
   }
 
   /** The host's store, through the Nix daemon's protocol on the host. */

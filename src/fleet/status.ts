@@ -112,9 +112,16 @@ const DEPLOYER_CHECKS_MS = 240_000;
 export async function checkHost(session: HostSession, signal: AbortSignal): Promise<CheckAnswer> {
   const kit = await session.kit(signal);
   const { deployerChecks = [] } = session.host;
+  const { onOwnCommand: onCommand } = session;
   const [onHost, fromHere] = await Promise.all([
     kit.check({ signal }),
-    runDeployerChecks(deployerChecks, { clock: systemClock, signal, withinMs: DEPLOYER_CHECKS_MS, settles: false }),
+    runDeployerChecks(deployerChecks, {
+      clock: systemClock,
+      signal,
+      withinMs: DEPLOYER_CHECKS_MS,
+      settles: false,
+      onCommand,
+    }),
   ]);
   return {
     healthy: onHost.healthy && fromHere.every(({ healthy }) => healthy),

@@ -38,7 +38,7 @@ export function runHookStep(
     if (moment.endsWith("Reboot") && record.plan.goal !== "reboot") continue;
     for (const hook of hooksAt([...(record.plan.hooks ?? []), ...more], "host", moment)) {
       if (record.hookResults().some((result) => result.name === hook.name && result.moment === moment)) continue;
-      record.append({ kind: "hook", name: hook.name, moment });
+      record.append({ kind: "hook", name: hook.name, moment, command: hook.command });
       const result = runHook(host, hook, moment, { facts: factsOf(record, outcome), untilMs });
       record.append({ kind: "hook", name: hook.name, moment, result });
       if (!result.isOk && aborts(hook, moment)) {

@@ -393,8 +393,14 @@ export type JournalEvent =
   /** Units that were active, and that had failed, before anything was stopped; the way back restores them. */
   | { readonly kind: "active-units"; readonly units: readonly string[]; readonly failed: readonly string[] }
   | { readonly kind: "health"; readonly result: HealthResult }
-  /** A hook begins; with its result, it has ended. */
-  | { readonly kind: "hook"; readonly name: string; readonly moment: HookMoment; readonly result?: HookResult }
+  /** A hook begins, with its command; with its result, it has ended. */
+  | {
+      readonly kind: "hook";
+      readonly name: string;
+      readonly moment: HookMoment;
+      readonly command?: readonly string[];
+      readonly result?: HookResult;
+    }
   | { readonly kind: "note"; readonly message: string };
 
 /** One line of `journal.jsonl`. */

@@ -94,6 +94,12 @@ function hooksNix(port: number): string {
   }`;
 }
 
+const CHECKS = `  deployment.healthChecks = {
+    here = { command = [ "true" "it is up" ]; runFrom = "deployer"; };
+    there.command = [ "/usr/bin/true" ];
+  };
+`;
+
 let shop: Shop;
 let fleet: FleetDriver;
 let web1: RemoteHost;
@@ -113,7 +119,7 @@ function edit(directory: string): void {
   const web = readFileSync(file("hosts/web1.nix"), "utf8");
   writeFileSync(
     file("hosts/web1.nix"),
-    web.replace("shop.greeting", "deployment.hooks = (import ./hooks.nix).host;\n  shop.greeting"),
+    web.replace("shop.greeting", `deployment.hooks = (import ./hooks.nix).host;\n${CHECKS}  shop.greeting`),
   );
 }
 
@@ -154,8 +160,30 @@ suite(
         "uncordon deployer",
       ]);
       assert.deepEqual(balancer.asked(), []);
-      const outcome = await deploy();
-      assert.equal(outcome.status, "activated", JSON.stringify(outcome));
+      const commands: string[] = [];
+      const shown = (line: string): void => void (/^web1[^+]* \+ /.test(line) && commands.push(line));
+      const { web1: outcome } = await fleet.deploy(["--show-commands"], { onLine: shown });
+      assert.ok(outcome?.status === "activated", JSON.stringify(outcome));
+      const words = commands.map((line) =>
+        line
+          .replace(/\S*\/bin\/pristine-kit (\w+).*/, "kit $1")
+          .replace(/\S+ \S+ \d+ (\w+)$/, "$1")
+          .replace(/(sh -c).*(dump|back).*/, "$1 $2"),
+      );
+      assert.deepEqual(words.slice(words.indexOf("web1 (deployer) + drain")), [
+        "web1 (deployer) + drain",
+        "web1 + kit begin",
+        "web1 + kit journal",
+        "web1 + /usr/bin/sh -c dump",
+        "web1 + /usr/bin/true",
+        "web1 (deployer) + true 'it is up'",
+        "web1 (deployer) + look",
+        "web1 + kit confirm",
+        "web1 + kit journal",
+        "web1 + /usr/bin/sh -c back",
+        "web1 (deployer) + tell",
+        "web1 (deployer) + uncordon",
+      ]);
       assert.deepEqual(balancer.asked(), [
         "drain web1 preActivation",
         "look web1 preConfirmation",
@@ -163,7 +191,6 @@ suite(
         "uncordon web1 finally activated",
       ]);
       assert.deepEqual([...balancer.members], ["web1"]);
-      assert.ok(outcome.status === "activated");
       const { receipt } = outcome;
       assert.deepEqual(
         receipt.hooks?.map(({ name, moment, isOk, output }) => [name, moment, isOk, output]),

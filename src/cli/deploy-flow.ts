@@ -38,6 +38,8 @@ export interface PlanFlags {
   readonly confirmTimeout?: string;
   /** Take over hosts that have another name, or are another fleet's. */
   readonly adopt?: boolean;
+  /** Plan for hosts although their switch inhibitors differ. */
+  readonly ignoreInhibitors?: boolean | undefined;
 }
 
 type Sessions = ReadonlyMap<string, HostSession>;
@@ -87,6 +89,7 @@ export async function makePlan<T>(
         goal: flags.goal,
         localStore: context.store,
         hooks: context.inventory.hooks,
+        ignoreInhibitors: flags.ignoreInhibitors,
         concurrencyMax,
         signal: session.signal,
         onPhase: (host, text) => session.progress.update(host, text),
@@ -170,6 +173,7 @@ export async function planRollback(
       goal: flags.goal,
       localStore: context.store,
       hooks: context.inventory.hooks,
+      ignoreInhibitors: flags.ignoreInhibitors,
       concurrencyMax: 1,
       signal: session.signal,
       onPhase: (host, text) => session.progress.update(host, text),

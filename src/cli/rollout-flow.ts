@@ -194,8 +194,10 @@ export async function deployPlanFile(
   options: { readonly ignoreInhibitors?: boolean | undefined },
 ): Promise<number> {
   const read = await readPlanFile(path);
-  // What could not be reached then is tried again, when there is something for it.
-  const refused = read.refused.filter(({ host, code }) => !NOT_REACHED.has(code) || isWithoutSystem(read, host));
+  // What could not be reached then is tried again, when there is something for it; so is what may be ignored now.
+  const isTriedAgain = (code: string): boolean =>
+    NOT_REACHED.has(code) || (code === "SWITCH_INHIBITED" && options.ignoreInhibitors === true);
+  const refused = read.refused.filter(({ host, code }) => !isTriedAgain(code) || isWithoutSystem(read, host));
   const plan = { ...read, refused };
   const store = await openLocalStore(session.options.store, session.signal);
   await requireSystems(plan, store, session.signal);

@@ -11,6 +11,7 @@ import type { HealthCheck } from "../machine/health-check.ts";
 import { type DataChange, dataChanges, snapshotHooks } from "../machine/data-version.ts";
 import { aborts, type Hook, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
 import { type RebootReason, rebootNeed } from "../machine/reboot-need.ts";
+import { describeInhibition } from "../machine/switch-inhibitors.ts";
 import { differingPackages, diffSystems, type SystemDiff } from "../machine/system-diff.ts";
 import { packagesOfClosure } from "../machine/closure-packages.ts";
 import { SystemObject, type SystemPackage } from "../machine/system-object.ts";
@@ -30,6 +31,7 @@ import { openSystemTree } from "./system-tree.ts";
 
 export interface HostPlan {
   readonly host: HostInventory;
+  /** What failed may have all that a change has: it was refused for what it would be. */
   readonly state: "change" | "unchanged" | "unreachable" | "failed";
   /** The full store path of the system the host should run; nothing was made for a host that cannot take it. */
   readonly system?: string | undefined;
@@ -77,6 +79,8 @@ export interface PlanOptions {
   readonly localStore: LocalStore;
   /** Of the fleet as a whole. */
   readonly hooks: readonly Hook[];
+  /** Plan for hosts although their switch inhibitors differ. */
+  readonly ignoreInhibitors?: boolean | undefined;
   readonly concurrencyMax: number;
   readonly signal: AbortSignal;
   readonly onPhase: (host: string, text: string) => void;
@@ -167,23 +171,25 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     client: arrival?.client,
     key: probe?.key,
   };
+  const diff = diffSystems({
+    old,
+    next: wanted,
+    // Without a switch nothing that runs is touched.
+    states: isLive ? facts.units : [],
+    stale: new Set(stale),
+    ...(wanted.base === "nixos"
+      ? { packages: await closurePackages(session, { previous, wanted: [...closure.values()] }, options) }
+      : { sizeOf: await packageSizes({ old, wanted }, closure, { store, options }) }),
+    access,
+  });
+  const error = isLive && options.ignoreInhibitors !== true ? inhibition(wanted, diff) : undefined;
   return {
     ...base,
-    state: "change",
+    ...(error === undefined ? { state: "change" } : { state: "failed", error }),
     copy,
     snapshots,
     data: dataChanges(...versions),
-    diff: diffSystems({
-      old,
-      next: wanted,
-      // Without a switch nothing that runs is touched.
-      states: isLive ? facts.units : [],
-      stale: new Set(stale),
-      ...(wanted.base === "nixos"
-        ? { packages: await closurePackages(session, { previous, wanted: [...closure.values()] }, options) }
-        : { sizeOf: await packageSizes({ old, wanted }, closure, { store, options }) }),
-      access,
-    }),
+    diff,
     reboot: rebootNeed({ booted, running: old, wanted }),
     old,
     wanted,
@@ -240,6 +246,15 @@ export async function systemObject(
   options: Pick<PlanOptions, "localStore" | "signal">,
 ): Promise<SystemObject> {
   return new SystemObject(await openSystemTree(path, options.localStore, store, options.signal), path);
+}
+
+/** What the host would refuse: there is no use in copying to it first. */
+function inhibition({ base, path }: SystemObject, diff: SystemDiff): OperationError | undefined {
+  if (diff.inhibitors.length === 0) return undefined;
+  const { message, hint } = describeInhibition(diff.inhibitors, base);
+  return new OperationError("SWITCH_INHIBITED", `${message}, says ${path}/switch-inhibitors`, {
+    hint: `${hint}; --ignore-inhibitors switches all the same`,
+  });
 }
 
 function healthChecksOf(system: SystemObject, host: HostInventory): readonly HealthCheck[] {

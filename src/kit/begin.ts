@@ -1,6 +1,6 @@
 /** Beginning a transaction: preflight, the record on disk, the supervised executor. Nothing that runs is changed here. */
 
-import { describeInhibitor, differingInhibitors } from "../machine/switch-inhibitors.ts";
+import { describeInhibition, differingInhibitors } from "../machine/switch-inhibitors.ts";
 import { aborts, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
 import type { SystemBase } from "../machine/system-object.ts";
 import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPlan } from "../machine/transaction.ts";
@@ -221,11 +221,11 @@ function requireHooks(host: Host, plan: TransactionPlan, previous: string): void
 }
 
 function requireNoInhibitor(host: Host, path: string, previous: string): void {
-  const differing = differingInhibitors(host.system(previous), host.system(path));
+  const system = host.system(path);
+  const differing = differingInhibitors(host.system(previous), system);
   if (differing.length === 0) return;
-  throw new KitError("KIT_INHIBITED", `this change needs a reboot: ${differing.map(describeInhibitor).join(", ")}`, {
-    hint: "deploy with --goal reboot, or with --goal boot and reboot the host later",
-  });
+  const { message, hint } = describeInhibition(differing, system.base);
+  throw new KitError("KIT_INHIBITED", message, { hint });
 }
 
 interface RecordInput {

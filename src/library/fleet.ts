@@ -141,6 +141,7 @@ function flagsOf(request: DeployRequest): PlanFlags & RolloutFlags {
     ...(onFailure === undefined ? {} : { onFailure }),
     ...(waves === undefined ? {} : { wave: waves }),
     ...(adopt === undefined ? {} : { adopt }),
+    ignoreInhibitors: request.ignoreInhibitors,
     ...text("parallel", request.concurrencyMax),
     ...text("confirmTimeout", request.confirmTimeoutSeconds),
     ...text("canaries", request.canaries),

@@ -106,6 +106,13 @@ function deployments(title: string, script: string | undefined, skip: string | f
       assert.ok(outcome.status === "planned");
       assert.match(outcome.output?.join("\n") ?? "", /would (?:stop|start|restart).*nginx\.service/);
       assert.deepEqual(await systems(), before);
+
+      const undo = edit(SERVES, `${SERVES} environment.etc.switch-inhibitors.text = "{ \\"dbus\\": \\"broker\\" }";`);
+      const refused = await deploy([], 2);
+      undo();
+      assert.ok(refused.status === "failed" && refused.code === "SWITCH_INHIBITED", JSON.stringify(refused));
+      assert.match(refused.reason, /dbus \(absent → broker\), says \/nix\/store\/\S+\/switch-inhibitors$/);
+      assert.deepEqual([refused.copied, await systems()], [undefined, before]);
     });
 
     test("it switches to itself, and is the boot default once it is confirmed", async () => {

@@ -152,6 +152,7 @@ export function registerDeploy(program: Command): void {
   )
     .option("--to <generation>", "the generation's number, as 'pristine status --json' lists them")
     .option("-y, --yes", "do not ask")
+    .option("--ignore-inhibitors", "go on although the systems' switch inhibitors differ")
     .option(
       "--confirm-timeout <seconds>",
       "how long the host waits for confirmation before it returns (default: as declared)",

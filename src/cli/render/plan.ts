@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { renderArgv } from "../../base/shell-words.ts";
 import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
+import type { HealthCheck } from "../../machine/health-check.ts";
 import type { Hook } from "../../machine/hook.ts";
 import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
 import type { SystemObject } from "../../machine/system-object.ts";
@@ -54,12 +55,14 @@ const WHEN: Partial<Record<TransactionGoal, string>> = {
 function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, options: PlanOptions): string[] {
   const { bold, dim, red, yellow } = terminal.colors;
   const name = bold(plan.host.name);
-  if (plan.error !== undefined) {
-    const hint = plan.error.hint === undefined ? [] : [dim(`  ${safeText(plan.error.hint)}`)];
-    return [`${name}: ${red(safeText(plan.error.message))}`, ...hint];
+  const { diff, copy, error, reboot = [] } = plan;
+  const lines: string[] = [];
+  if (error !== undefined) {
+    lines.push(`${name}: ${red(safeText(error.message))}`);
+    if (error.hint !== undefined) lines.push(dim(`  ${safeText(error.hint)}`));
+    if (diff === undefined) return lines;
   }
-  const lines = [`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system ?? "nothing")}`];
-  const { diff, copy, reboot = [] } = plan;
+  lines.push(`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system ?? "nothing")}`);
   const full = options.full ?? false;
   if (diff !== undefined) lines.push(...renderDiff(diff, terminal, { units: "actions", full }));
   if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined)
@@ -73,10 +76,10 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
   const reasons = [...(WHEN[goal] === undefined ? [] : [WHEN[goal]]), ...reboot.map(({ message }) => message)];
   for (const message of reasons) lines.push(`  ${yellow("reboot")}    ${safeText(message)}`);
   for (const inhibitor of diff?.inhibitors ?? []) {
-    lines.push(
-      `  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there (--goal reboot)`,
-    );
+    lines.push(`  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there`);
   }
+  const checks = checksOf(plan, goal).map(({ name: check, kind, runFrom }) => `${check} (${kind} from the ${runFrom})`);
+  lines.push(...renderList("checks", checks.map(safeText), terminal, full));
   lines.push(...renderHooks(hooksOf(plan)));
   for (const { hint, message } of plan.data ?? []) {
     const text = safeText(hint === undefined ? message : `${message}; ${hint}`);
@@ -93,6 +96,16 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
 function hooksOf({ host, hooks, snapshots = [], state }: HostPlan): Hook[] {
   if (state === "unchanged") return [];
   return [...(host.hooks ?? []).filter(({ on }) => on === "deployer"), ...hooks, ...snapshots];
+}
+
+/** The health checks of a host that changes, where they are run; without a switch there are none. */
+function checksOf(
+  { host, healthChecks, state }: HostPlan,
+  goal: TransactionGoal,
+): (HealthCheck & { readonly runFrom: "host" | "deployer" })[] {
+  if (state === "unchanged" || goal === "boot" || goal === "dry-activate") return [];
+  const from = (runFrom: "host" | "deployer") => (check: HealthCheck) => ({ ...check, runFrom });
+  return [...healthChecks.map(from("host")), ...(host.deployerChecks ?? []).map(from("deployer"))];
 }
 
 /** A line for each hook: when and where it runs, and what. */
@@ -128,7 +141,7 @@ export function renderDiff(
   terminal: Terminal,
   options: { readonly units: "actions" | "changes"; readonly full?: boolean },
 ): string[] {
-  const { dim, green, red, yellow } = terminal.colors;
+  const { green, red, yellow } = terminal.colors;
   const lines: string[] = [];
   const signed = (kind: string, text: string): string =>
     kind === "added" || kind === "opened"
@@ -137,13 +150,7 @@ export function renderDiff(
         ? red(`-${text}`)
         : yellow(`~${text}`);
   const styled = (label: string, items: readonly string[]): void => {
-    if (items.length === 0) return;
-    if (options.full === true) {
-      lines.push(...items.map((item, index) => `  ${(index === 0 ? label : "").padEnd(9)} ${item}`));
-      return;
-    }
-    const more = items.length > LIST_MAX ? dim(` … ${items.length - LIST_MAX} more`) : "";
-    lines.push(`  ${label.padEnd(9)} ${items.slice(0, LIST_MAX).join(", ")}${more}`);
+    lines.push(...renderList(label, items, terminal, options.full ?? false));
   };
   styled(
     "packages",
@@ -197,6 +204,14 @@ export function renderDiff(
   return lines;
 }
 
+/** A kind of thing with its list, folded unless all is wanted. */
+function renderList(label: string, items: readonly string[], { colors }: Terminal, full: boolean): string[] {
+  if (items.length === 0) return [];
+  if (full) return items.map((item, index) => `  ${(index === 0 ? label : "").padEnd(9)} ${item}`);
+  const more = items.length > LIST_MAX ? colors.dim(` … ${items.length - LIST_MAX} more`) : "";
+  return [`  ${label.padEnd(9)} ${items.slice(0, LIST_MAX).join(", ")}${more}`];
+}
+
 function packageText(change: SystemDiff["packages"][number]): string {
   const { name, before, after, sizeBefore, sizeAfter } = change;
   const version = before === undefined || after === undefined ? (after ?? before ?? "") : versionsText(before, after);
@@ -229,6 +244,7 @@ export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: bool
         ? { files: fileRecords(host.diff, { old: host.old, next: host.wanted }) }
         : {}),
       reboot: host.reboot ?? null,
+      checks: checksOf(host, plan.goal),
       hooks: hooksOf(host),
       data: host.data ?? [],
       warnings: host.warnings ?? [],

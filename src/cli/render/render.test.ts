@@ -69,17 +69,19 @@ const DIFF: SystemDiff = {
   lockout: [{ severity: "danger", kind: "firewall", message: "port 22 is closed" }],
 };
 
+const CHECK = { timeoutSeconds: 5, retries: 0, intervalSeconds: 1 };
+
 const PLAN: FleetPlan = {
   goal: "switch",
   hash: "0123456789abcdef",
   hooks: [],
   hosts: [
     {
-      host: host("web"),
+      host: { ...host("web"), deployerChecks: [{ ...CHECK, name: "outside", kind: "tcp", host: "web", port: 80 }] },
       state: "change",
       system: `${STORE}-system-web`,
       previous: `${STORE}-system-old`,
-      healthChecks: [],
+      healthChecks: [{ ...CHECK, name: "page", kind: "http", url: "http://localhost/" }],
       hooks: [],
       copy: { paths: [{ path: "a", bytes: 2048 }], bytes: 2048 },
       snapshots: [
@@ -127,7 +129,8 @@ test("a plan is folded to what changes", () => {
   firewall  enabled
   copy      1 path, 2.0 KiB
   reboot    the kernel changes
-  INHIBITED dbus (dbus-daemon → dbus-broker): only a reboot gets there (--goal reboot)
+  INHIBITED dbus (dbus-daemon → dbus-broker): only a reboot gets there
+  checks    page (http from the host), outside (tcp from the deployer)
   hook      snapshot-app (preActivation on the host): /usr/bin/dump 'a b'
   DATA      app: its data would go backwards: it is of version 2 by now, and 1 does not read that; stay with 2, or restore data that was saved before 2 ran; nothing is turned back by itself
   LOCKOUT   port 22 is closed
@@ -138,6 +141,15 @@ db: db.example cannot be reached: \\x1b[2Jtimed out
 lb: unchanged
 1 host to switch, 2.0 KiB to copy, plan 0123456789ab`,
   );
+});
+
+test("what is refused for what it would be is shown all the same", () => {
+  const error = new OperationError("SWITCH_INHIBITED", "this change needs a reboot", { hint: "reboot it" });
+  const plan: FleetPlan = { ...PLAN, hosts: [{ ...PLAN.hosts[0]!, state: "failed", error }] };
+  const lines = renderPlan(plan, terminal(), { fileDiffs: false });
+  assert.deepEqual(lines.slice(0, 2), ["web: this change needs a reboot", "  reboot it"]);
+  assert.ok(lines.includes("  stop      gone.service"));
+  assert.doesNotMatch(lines.join("\n"), /to copy, plan/);
 });
 
 test("a long list is folded, and told to its end when all is asked for", () => {

@@ -29,6 +29,7 @@ ln -s "$debian/usr" "$out/systemd"
 echo 26.05 >"$out/nixos-version"
 printf %s "$system" >"$out/system"
 echo 'systemd 1' >"$out/init-interface-version"
+[ ! -e "$out/etc/switch-inhibitors" ] || cat "$out/etc/switch-inhibitors" >"$out/switch-inhibitors"
 
 # A script of NixOS's from before systemd listed units with a mark before each asks for a plain list.
 place() {

@@ -315,7 +315,11 @@ function resultOf(
         ...(receipt && { receipt }),
       };
     case "superseded":
-      return { status: "unknown", reason: "another deployment took over before this one ended" };
+      return {
+        status: "unknown",
+        reason: "another deployment took over before this one ended",
+        ...(receipt && { receipt }),
+      };
     default:
       return { status: "rolled-back", reason: why, log, ...(receipt && { receipt }) };
   }

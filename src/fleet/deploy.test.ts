@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
+import type { Receipt } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { deployFleet, type DeployOptions } from "./deploy.ts";
 import type { HostSession } from "./host-session.ts";
@@ -43,10 +44,10 @@ function rolloutOf(refused: RolloutRecord["refused"]): RolloutRecord {
   };
 }
 
-/** Deploys to hosts that cannot be reached; what came of them, and the journal. */
+/** Deploys to hosts that cannot be reached, but for `a` where it is given; what came of them, and the journal. */
 async function deploy(
   refused: RolloutRecord["refused"],
-  more: Pick<DeployOptions, "begun" | "onOutcome"> = {},
+  more: Pick<DeployOptions, "begun" | "onOutcome"> & { readonly a?: HostSession } = {},
 ): Promise<{ outcomes: HostOutcome[]; journal: RolloutEvent[] }> {
   const journal: RolloutEvent[] = [];
   const unreached = {
@@ -57,7 +58,7 @@ async function deploy(
   const outcomes = await deployFleet(
     rolloutOf(refused),
     new Map([
-      ["a", unreached],
+      ["a", more.a ?? unreached],
       ["b", unreached],
     ]),
     {
@@ -102,5 +103,18 @@ for (const [when, refused] of [
 test("until when a host waits is told and written down", async () => {
   const { outcomes, journal } = await deploy([], { onOutcome: async () => "2026-11-28T10:00:00.000Z" });
   for (const outcome of outcomes) assert.ok(outcome.status === "unreachable" && outcome.pendingUntil !== undefined);
+  assert.equal(journal.at(-1)?.kind, "ended");
+});
+
+test("a rollout ends although another deployment took over on a host", async () => {
+  const receipt = { outcome: "superseded" } as Receipt;
+  const kit = {
+    connection: { address: "a" },
+    facts: async () => ({}),
+    follow: async () => ({ id: "now-a", state: "superseded", records: [], receipt }),
+  };
+  const a = { connection: { address: "a", passedOver: [] }, kit: async () => kit } as unknown as HostSession;
+  const { outcomes, journal } = await deploy([], { begun: new Set(["a"]), a });
+  assert.equal(outcomes[0]?.status, "unknown");
   assert.equal(journal.at(-1)?.kind, "ended");
 });

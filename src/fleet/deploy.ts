@@ -16,7 +16,7 @@ import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
 import { runDeployerChecks } from "./deployer-checks.ts";
 import type { HostKit } from "./host-kit.ts";
 import type { HookDisplay, HostHooks } from "./hooks.ts";
-import { type HostOutcome, type HostResult, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
+import { type HostOutcome, type HostResult, isSettled, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
 import { CHANGED, rollOut, type RolloutObserver, type SkipReason } from "./rollout/rollout.ts";
 import { hostHooksOf } from "./rollout/rollout-hooks.ts";
 import type { RolloutEvent } from "./rollout/rollout-journal.ts";
@@ -92,12 +92,6 @@ export async function deployFleet(
   );
   if (outcomes.every(isSettled)) journal?.append({ kind: "ended" });
   return outcomes;
-}
-
-/** Whether an outcome stays: what was not heard of again has to be asked, what is to go back to be tried again. */
-function isSettled(outcome: HostOutcome): boolean {
-  const isOpen = outcome.status === "unknown" || "notTakenBack" in outcome;
-  return !isOpen && !(outcome.status === "skipped" && outcome.because === "cancelled");
 }
 
 type Note = (text: string, minor?: boolean, transient?: boolean) => void;

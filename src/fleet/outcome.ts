@@ -37,7 +37,12 @@ export type HostResult =
       readonly pendingUntil?: string;
     }
   /** Contact was lost after activation began, and the host could not be asked since; it returns by itself. */
-  | { readonly status: "unknown"; readonly reason: string }
+  | {
+      readonly status: "unknown";
+      readonly reason: string;
+      /** There is nothing more to hear: another deployment took over. */
+      readonly receipt?: Receipt;
+    }
   /** Left as it is: the operator interrupted the deployment, or too many other hosts had failed. */
   | { readonly status: "skipped"; readonly because: "cancelled" | "halted" };
 
@@ -57,6 +62,12 @@ const AS_WANTED: readonly HostResult["status"][] = ["activated", "tested", "temp
 
 export function isAsWanted(outcome: HostOutcome): boolean {
   return AS_WANTED.includes(outcome.status) && !("notTakenBack" in outcome);
+}
+
+/** Whether an outcome stays: what was not heard of again has to be asked, what is to go back to be tried again. */
+export function isSettled(outcome: HostOutcome): boolean {
+  const isOpen = (outcome.status === "unknown" && outcome.receipt === undefined) || "notTakenBack" in outcome;
+  return !isOpen && !(outcome.status === "skipped" && outcome.because === "cancelled");
 }
 
 /** 0 when every host is as wanted, 3 when nothing could start, 2 when some failed, 130 when cancelled. */

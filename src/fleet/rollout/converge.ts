@@ -3,7 +3,7 @@
 import { mapConcurrently } from "../../base/concurrency.ts";
 import { OperationError } from "../../base/errors.ts";
 import { deployFleet, type DeployObserver, type DeployOptions, type DeploySession } from "../deploy.ts";
-import type { HostOutcome } from "../outcome.ts";
+import { type HostOutcome, isSettled } from "../outcome.ts";
 import type { PendingHost, PendingHosts } from "./pending.ts";
 import { type ApprovedPlan, laterDeployment, type RolloutRecord } from "./rollout-record.ts";
 
@@ -41,10 +41,11 @@ export async function convergeHosts(due: readonly PendingHost[], options: Conver
     const became = await deployFleet(part, sessions, {
       ...options,
       begun,
-      onOutcome: async ({ host }, { status }) => {
+      onOutcome: async ({ host }, outcome) => {
+        const { status } = outcome;
         const entry = current.find(({ approved }) => approved.host.name === host.name);
         // One that was not heard of again may have gone back: the same transaction is asked for the next time.
-        if (status === "skipped" || status === "unknown" || entry === undefined) return undefined;
+        if (status === "skipped" || !isSettled(outcome) || entry === undefined) return undefined;
         if (status === "unreachable") {
           await pending.mark(entry, begun.has(host.name));
           return entry.until;

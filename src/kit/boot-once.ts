@@ -36,6 +36,10 @@ export function setBootOnce(host: Host, system: string): void {
   host.files.writeDurably(BOOT_ONCE, `${system}\n`);
 }
 
+export function willBootOnce(host: Host): boolean {
+  return host.files.exists(BOOT_ONCE);
+}
+
 export function removeBootOnce(host: Host): void {
   host.files.remove(BOOT_ONCE, { durable: true });
 }
@@ -49,10 +53,14 @@ export function isBootedOnce(host: Host, record: TransactionRecord): boolean {
   return plan.goal === "reboot" && isThisBoot && bootedSystem(host) === plan.system;
 }
 
-/** Goes down; systemd kills the caller. */
+/** Goes down; systemd kills the caller. A system whose systemctl does not start is left by the kit's own program. */
 export function reboot(host: Host): void {
-  const options = { timeoutSeconds: REBOOT_TIMEOUT_SECONDS };
-  if (host.run(["systemctl", "reboot"], options).code === 0) return;
-  const { code, stderr } = host.run(["systemctl", "reboot", "--force"], options);
-  if (code !== 0) throw new Error(`the host cannot be rebooted: ${stderr.trim() || `exit ${code}`}`);
+  const own = [...(host.which("busybox") ?? []), "reboot", "-f"];
+  let failure = "";
+  for (const command of [["systemctl", "reboot"], ["systemctl", "reboot", "--force"], own]) {
+    const { code, stderr } = host.run(command, { timeoutSeconds: REBOOT_TIMEOUT_SECONDS });
+    if (code === 0) return;
+    failure = stderr.trim() || `exit ${code}`;
+  }
+  throw new Error(`the host cannot be rebooted: ${failure}`);
 }

@@ -2,7 +2,7 @@
 
 import { isFinal, type TransactionLock } from "../machine/transaction.ts";
 import { failedUnits } from "./activation.ts";
-import { isBootedOnce, removeBootOnce } from "./boot-once.ts";
+import { isBootedOnce, removeBootOnce, willBootOnce } from "./boot-once.ts";
 import { finishConfirm, isCommitted } from "./confirm.ts";
 import { runHookStep } from "./hooks.ts";
 import { dataAfterReturn } from "./data-versions.ts";
@@ -11,6 +11,7 @@ import { restoreBootDefault } from "./switch-to-configuration.ts";
 import { activatedSystem, bootedSystem, removeRoot, runningSystem } from "./systems.ts";
 import {
   EXECUTOR_UNIT,
+  EXPIRY_TIMER,
   readLock,
   releaseLock,
   ROLLBACK_UNIT,
@@ -73,10 +74,10 @@ export function openUnfinished(host: Host, repeated?: string): TransactionRecord
 
 /** Whether nobody will end it although nothing of it is left: a full disk kept it from going on, or from being written down. */
 function isBack(host: Host, record: TransactionRecord): boolean {
-  const { state, facts, plan } = record;
-  // These may run elsewhere than where they began, or go on for long.
-  if (plan.goal === "reboot" || plan.goal === "temporary") return false;
-  if (state === "awaiting-confirm" || state === "confirming" || isAtWork(host) || isTimed(host)) return false;
+  const { facts, plan } = record;
+  // What is booted next, or was booted, is back by a boot.
+  if (plan.goal === "reboot" && (facts.bootId !== host.bootId() || willBootOnce(host))) return false;
+  if (isAtWork(host) || isTimed(host)) return false;
   return activatedSystem(host) === facts.previous && runningSystem(host) === facts.previous;
 }
 
@@ -113,5 +114,5 @@ export function isAlive(host: Host, record: TransactionRecord): boolean {
 
 /** Whether a timer is set that returns the host. */
 function isTimed(host: Host): boolean {
-  return TIMERS.some((timer) => host.units.isActive(`${timer}.timer`));
+  return [...TIMERS, EXPIRY_TIMER].some((timer) => host.units.isActive(`${timer}.timer`));
 }

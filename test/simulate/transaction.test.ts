@@ -437,6 +437,16 @@ suite("a transaction goes its way", () => {
     assertCanDeploy(machine);
   });
 
+  test("a new system whose systemctl does not start is left by another reboot too", () => {
+    const machine = newMachine();
+    machine.withoutSystemctl.add(NEW);
+    begin(processOn(machine), planOf(NEW, "reboot"));
+    settle(machine);
+    assertRuns(machine, OLD);
+    openUnfinished(processOn(machine));
+    assert.equal(receiptOf(machine)?.outcome, "reverted-by-reboot");
+  });
+
   test("a return can be asked for before and after the reboot", () => {
     for (const isBooted of [false, true]) {
       const machine = newMachine();
@@ -1032,17 +1042,22 @@ suite("the disk fills up", () => {
         assertRuns(machine, OLD);
         assert.equal(profile(machine), OLD);
         machine.disk.writesLeft = Number.POSITIVE_INFINITY;
+        assert.equal(openUnfinished(processOn(machine)), undefined, "what has ended is written down");
         assertCanDeploy(machine);
       });
     }
   }
 });
 
+const CONFIRMED_GOALS = ["switch", "temporary"] as const;
+
 suite("the disk fills up while it is confirmed, and the ballast is taken too", () => {
   // From before the confirmation is written down to after everything is.
-  for (let writes = 0; writes < 30; writes++) {
-    test(`after ${writes} writes`, () => {
-      const machine = settled("switch", "debian");
+  for (const [goal, writes] of CONFIRMED_GOALS.flatMap((goal) =>
+    Array.from({ length: 30 }, (_, i) => [goal, i] as const),
+  )) {
+    test(`${goal}, after ${writes} writes`, () => {
+      const machine = settled(goal, "debian");
       machine.disk.writesLeft = writes;
       machine.disk.ballastWrites = 0;
       try {
@@ -1059,6 +1074,7 @@ suite("the disk fills up while it is confirmed, and the ballast is taken too", (
       assertNeverStranded(machine);
       machine.disk.writesLeft = Number.POSITIVE_INFINITY;
       passTime(machine);
+      assert.equal(openUnfinished(processOn(machine)), undefined, "what has ended is written down");
       assertCanDeploy(machine);
     });
   }

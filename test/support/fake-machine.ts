@@ -148,6 +148,10 @@ export class FakeMachine implements MachineParts {
     this.files.set(path, { kind: "link", target });
   }
 
+  get hasSystemctl(): boolean {
+    return !this.withoutSystemctl.has(`/${this.readlink("/system") ?? ""}`);
+  }
+
   get bootId(): string {
     return `boot-${this.boots}`;
   }
@@ -347,12 +351,8 @@ class FakeUnits implements Units {
     this.#ownUnit = ownUnit;
   }
 
-  #hasSystemctl(): boolean {
-    return !this.#machine.withoutSystemctl.has(`/${this.#machine.readlink("/system") ?? ""}`);
-  }
-
   list(): UnitState[] {
-    if (!this.#hasSystemctl()) throw new Error("systemctl list-units: cannot open shared object file");
+    if (!this.#machine.hasSystemctl) throw new Error("systemctl list-units: cannot open shared object file");
     return [...this.#machine.units].map(([name, { activeState }]) => ({
       name,
       activeState,
@@ -361,7 +361,7 @@ class FakeUnits implements Units {
   }
 
   #each(verb: string, units: readonly string[], action: (unit: string) => boolean): Outcome {
-    let ok = this.#hasSystemctl();
+    let ok = this.#machine.hasSystemctl;
     if (!ok) return { ok, message: "cannot open shared object file" };
     for (const unit of units) {
       this.#effect(`${verb} ${unit}`);
@@ -402,7 +402,7 @@ class FakeUnits implements Units {
   }
 
   reloadManager(): Outcome {
-    if (!this.#hasSystemctl()) return { ok: false, message: "cannot open shared object file" };
+    if (!this.#machine.hasSystemctl) return { ok: false, message: "cannot open shared object file" };
     this.#effect("daemon-reload");
     this.#machine.loadUnits();
     this.#effect("daemon-reload done");
@@ -478,6 +478,8 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
     void options;
     const line = command.join(" ");
     const state = machine.isGoingDown ? "stopping" : "running";
+    if (command[0] === "systemctl" && !machine.hasSystemctl)
+      return { code: 127, stdout: "", stderr: "cannot open shared object file" };
     if (line === "systemctl is-system-running") return { code: 0, stdout: `${state}\n`, stderr: "" };
     if (line === "uname -m") return { code: 0, stdout: "x86_64\n", stderr: "" };
     if (command.at(-2)?.endsWith("/bin/switch-to-configuration") === true) {
@@ -487,7 +489,7 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
       effect(`switch-to-configuration ${command.at(-1)} done`);
       return { code, stdout: "", stderr: "" };
     }
-    if (line === "systemctl reboot") {
+    if (line === "systemctl reboot" || line === "reboot -f") {
       effect("reboot");
       machine.isGoingDown = true;
       effect("reboot done");

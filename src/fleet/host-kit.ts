@@ -105,8 +105,9 @@ export class HostKit {
     return answer;
   }
 
-  confirm(id: string, call: KitCall): Promise<Receipt> {
-    return this.#ask<Receipt>(["confirm", id], call);
+  /** A temporary system has no receipt before it ends. */
+  confirm(id: string, call: KitCall): Promise<Receipt | TransactionStatus> {
+    return this.#ask<Receipt | TransactionStatus>(["confirm", id], call);
   }
 
   /** Asks for a return, which goes on by itself once this is answered. */

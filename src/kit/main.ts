@@ -6,12 +6,7 @@
 
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
-import {
-  type JournalAnswer,
-  REQUESTED_KINDS,
-  type RequestedReason,
-  type TransactionState,
-} from "../machine/transaction.ts";
+import { REQUESTED_KINDS, type RequestedReason } from "../machine/transaction.ts";
 import type { CheckAnswer, EphemeralEntry, StaleAnswer } from "../machine/facts.ts";
 import type { CheckHistoryAnswer } from "../machine/check-history.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
@@ -24,6 +19,7 @@ import { confirm } from "./confirm.ts";
 import { findEphemeral } from "./ephemeral.ts";
 import { execute } from "./executor.ts";
 import { withFaultPoints } from "./fault-points.ts";
+import { answerOf, isAtRest } from "./follow.ts";
 import { runHealthChecks } from "./health.ts";
 import { runRequestedHooks } from "./hooks.ts";
 import type { Host } from "./host.ts";
@@ -189,9 +185,6 @@ function runInherited(command: readonly string[], lock: "held" | "busy"): number
   return status < 0 ? 3 : status;
 }
 
-/** States in which nothing happens before somebody asks for it, or a timer goes off. */
-const RESTING: ReadonlySet<TransactionState> = new Set(["awaiting-confirm", "awaiting-boot", "temporary"]);
-
 function journal(host: Host, args: readonly string[]): number {
   const id = argument(args);
   const after = Number(args[args.indexOf("--after") + 1] ?? 0);
@@ -206,28 +199,12 @@ function journal(host: Host, args: readonly string[]): number {
   for (;;) {
     for (const line of record.recordsAfter(seen)) print(line);
     seen = Math.max(seen, record.lastSeq);
-    // A full disk may take the receipt and not the journal's last record.
-    const isOver = record.receipt !== undefined;
-    const rests = RESTING.has(record.state);
-    // What an earlier boot left is told when it is concluded.
-    if (isOver || rests || record.bootId !== host.bootId() || host.uptimeMs() > until) break;
+    if (isAtRest(host, record) || host.uptimeMs() > until) break;
     host.sleepMs(FOLLOW_PAUSE_MS);
     record = TransactionRecord.openKnown(host, id);
   }
   print({ ...answerOf(record, seen), records: [] });
   return 0;
-}
-
-function answerOf(record: TransactionRecord, after: number): JournalAnswer {
-  const { receipt } = record;
-  const { revertsInSeconds } = record.status();
-  return {
-    id: record.id,
-    state: receipt?.outcome ?? record.state,
-    records: record.recordsAfter(after),
-    ...(receipt === undefined ? {} : { receipt }),
-    ...(revertsInSeconds === undefined ? {} : { revertsInSeconds }),
-  };
 }
 
 /** Checks come as JSON on standard input, or from the system that runs. */

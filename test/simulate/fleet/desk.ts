@@ -211,6 +211,7 @@ class Work {
       reason: "deploy",
       policy: order.policy,
       adopt: false,
+      temporarySeconds: order.temporarySeconds,
       hooks: [],
       kitOf: () => "/nix/store/kit",
     });

@@ -10,7 +10,7 @@ import { Desk } from "./desk.ts";
 import type { Safeguard } from "./safeguards.ts";
 import { type Act, type Order, type Story, storyOf } from "./story.ts";
 import { VirtualTime } from "./virtual-time.ts";
-import { Violation, World } from "./world.ts";
+import { hasTouched, Violation, World } from "./world.ts";
 
 export interface Simulation {
   readonly seed: number;
@@ -73,6 +73,8 @@ async function play(story: Story, world: World, desks: readonly Desk[], outcomes
     }
     outcomes.push(...((await desk.do({ kind: "converge", ...CALM })) ?? []));
   }
+  // What was temporary has ended.
+  await time.sleep(REST_MS);
   await requireRepeatable(story, world, desks[0]!);
 }
 
@@ -100,7 +102,7 @@ async function comeToRest(story: Story, world: World): Promise<void> {
   world.requireKept();
   for (const host of world.hosts) {
     // Where the disk was full, the host went back without being able to write that down.
-    const left = host.unfinished().filter((one) => one.hasBegun("stop") && host.activated !== one.facts.previous);
+    const left = host.unfinished().filter((one) => hasTouched(one) && host.activated !== one.facts.previous);
     world.require(
       left.length === 0,
       "every transaction ends by itself",

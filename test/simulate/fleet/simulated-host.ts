@@ -8,12 +8,14 @@
 
 import type { PathInfo } from "../../../src/format/path-info.ts";
 import { begin } from "../../../src/kit/begin.ts";
+import { isBootedOnce } from "../../../src/kit/boot-once.ts";
 import { collectFacts } from "../../../src/kit/collect-facts.ts";
 import { openUnfinished, peekUnfinished } from "../../../src/kit/conclude.ts";
 import { confirm } from "../../../src/kit/confirm.ts";
 import { execute } from "../../../src/kit/executor.ts";
 import type { Host } from "../../../src/kit/host.ts";
 import { KitError } from "../../../src/kit/kit-error.ts";
+import { resume } from "../../../src/kit/resume.ts";
 import { requestRevert } from "../../../src/kit/revert.ts";
 import { revertRun } from "../../../src/kit/revert-run.ts";
 import { readReceipts, TransactionRecord } from "../../../src/kit/transaction-record.ts";
@@ -57,6 +59,8 @@ const QUERY_LOCK_WAIT_MS = 2_000;
 const EXECUTOR_DEATHS_MAX = 8;
 /** What a power cut may take of a file that was not synced. */
 const UNSYNCED_MS = 5_000;
+/** How long stopping everything takes before a reboot. */
+const SHUTDOWN_MS_MAX = 5_000;
 
 const WITHOUT_SYSTEMCTL = SYSTEMS.filter(({ trait }) => trait === "no-systemctl").map(({ path }) => path);
 
@@ -68,6 +72,14 @@ export class Ended extends Error {
 interface Change {
   readonly atMs: number;
   readonly apply: () => void;
+}
+
+/** What a process has besides the machine. */
+interface ProcessContext {
+  readonly unit: string | undefined;
+  readonly presentMs: () => number;
+  /** Called when it has told the host to reboot. */
+  readonly willReboot: () => void;
 }
 
 /** A process of the kit that is under way: what it has done is applied, what it will do is not. */
@@ -237,7 +249,9 @@ export class SimulatedHost {
       (id) => !files.has(`${TRANSACTIONS}/${id}/receipt.json`),
     );
     const open = ids.flatMap((id) => this.record(id) ?? []);
-    return open.filter((one) => one.facts.bootId === bootId && !isFinal(one.state));
+    const isOfThisBoot = (one: TransactionRecord): boolean =>
+      one.facts.bootId === bootId || isBootedOnce(this.#view, one);
+    return open.filter((one) => !isFinal(one.state) && isOfThisBoot(one));
   }
 
   /** All that is on it, part by part: whatever changes is another part then. */
@@ -281,10 +295,10 @@ export class SimulatedHost {
     return answer;
   }
 
-  async confirm(id: string): Promise<Receipt> {
-    const receipt = await this.#locked(LOCK_WAIT_MS, () => this.#start(undefined, (host) => confirm(host, id)));
-    if (receipt === undefined) throw new Error("no transaction of the simulation goes on after its confirmation");
-    return receipt;
+  confirm(id: string): Promise<Receipt | TransactionStatus> {
+    return this.#locked(LOCK_WAIT_MS, () =>
+      this.#start(undefined, (host) => confirm(host, id) ?? TransactionRecord.openKnown(host, id).status()),
+    );
   }
 
   revert(id: string, reason: RequestedReason): Promise<TransactionStatus> {
@@ -361,7 +375,11 @@ export class SimulatedHost {
       };
       this.#running.add(process);
       try {
-        const value = body(this.#hostOf(machine, unit, presentMs));
+        const willReboot = (): void => {
+          changes.push({ atMs: presentMs(), apply: () => this.#reboot() });
+          this.#time.at(presentMs(), () => this.advance());
+        };
+        const value = body(this.#hostOf(machine, { unit, presentMs, willReboot }));
         end = () => resolve(value);
       } catch (error) {
         end = () => reject(error as Error);
@@ -417,6 +435,7 @@ export class SimulatedHost {
     copy.store = base.store;
     copy.boots = base.boots;
     copy.loadedPath = base.loadedPath;
+    copy.isGoingDown = base.isGoingDown;
     for (const path of WITHOUT_SYSTEMCTL) copy.withoutSystemctl.add(path);
     copy.loaded = () => definitionsOf(copy.loadedPath!);
     copy.loadUnits = () => {
@@ -427,11 +446,12 @@ export class SimulatedHost {
     return copy;
   }
 
-  #hostOf(machine: FakeMachine, unit: string | undefined, presentMs: () => number): Host {
+  #hostOf(machine: FakeMachine, { unit, presentMs, willReboot }: ProcessContext): Host {
     const host = processOn(machine, {
       ...(unit === undefined ? {} : { unit }),
       onEffect: (effect) => {
         machine.nowMs += this.#costMs(effect);
+        if (effect === "reboot done") willReboot();
         const count = this.#isAtRest ? -1 : this.#effects++;
         if (this.fate.powerCutsAt.has(count)) {
           this.#time.at(presentMs(), () => this.cutPower());
@@ -471,12 +491,12 @@ export class SimulatedHost {
     this.#supervised.set(unit, run);
     const [, subcommand = "", id = "", why] = this.machine.processes.get(unit) ?? [];
     const isSame = (): boolean => this.#supervised.get(unit) === run;
-    const start = (): Promise<unknown> =>
-      subcommand === "run"
-        ? this.#start(unit, (host) => execute(host, id))
-        : this.#locked(LOCK_WAIT_MS, () =>
-            isSame() ? this.#start(unit, (host) => revertRun(host, id, why)) : Promise.resolve(),
-          );
+    const locked = (body: (host: Host) => void): Promise<unknown> =>
+      this.#locked(LOCK_WAIT_MS, () => (isSame() ? this.#start(unit, body) : Promise.resolve()));
+    const start = (): Promise<unknown> => {
+      if (subcommand === "run") return this.#start(unit, (host) => execute(host, id));
+      return locked((host) => (subcommand === "resume" ? resume(host) : revertRun(host, id, why)));
+    };
     const keepRunning = async (): Promise<void> => {
       for (let deaths = 1; isSame(); deaths++) {
         try {
@@ -486,6 +506,10 @@ export class SimulatedHost {
           if (error instanceof Ended || !isSame()) return;
           if (subcommand === "run" && deaths >= EXECUTOR_DEATHS_MAX) break;
           this.#observer.trace(this, `${unit} fails (${error instanceof Error ? error.message : String(error)})`);
+          if (subcommand === "resume") {
+            this.#reboot();
+            break;
+          }
           await this.#time.sleep(subcommand === "run" ? 200 : 1_000);
         }
       }
@@ -528,11 +552,25 @@ export class SimulatedHost {
     this.machine.disk.writesLeft = Infinity;
   }
 
-  /** Everything that is not on disk is gone; after a while the host is back. */
+  /** It goes down in a while, as it was told to. */
+  #reboot(): void {
+    if (this.machine.isGoingDown) return;
+    this.machine.isGoingDown = true;
+    const { boots } = this.machine;
+    this.#time.at(this.#time.nowMs + this.#random.upTo(SHUTDOWN_MS_MAX), () => {
+      if (this.machine.boots === boots) this.#goDown("goes down");
+    });
+  }
+
   cutPower(): void {
+    this.#goDown("loses power");
+  }
+
+  /** Everything that is not on disk is gone; after a while the host is back. */
+  #goDown(how: string): void {
     if (!this.isUp) return;
     this.advance();
-    this.#observer.trace(this, `loses power, running ${nameOf(this.running)}`);
+    this.#observer.trace(this, `${how}, running ${nameOf(this.running)}`);
     this.isUp = false;
     this.epoch++;
     this.#supervised.clear();
@@ -543,8 +581,9 @@ export class SimulatedHost {
       this.machine.powerCut();
       this.#bootedAtMs = this.#time.nowMs - this.machine.nowMs;
       this.isUp = true;
-      this.#observer.trace(this, `boots ${nameOf(this.bootDefault)}`);
+      this.#observer.trace(this, `boots ${nameOf(this.running)}`);
       this.#observer.linked(this);
+      for (const unit of this.machine.processes.keys()) this.#supervise(unit);
     });
   }
 

@@ -6,6 +6,7 @@ import type { StorePath } from "../../../src/format/store-path.ts";
 import type { ActivationKit } from "../../../src/fleet/activate-host.ts";
 import { type KitCall, KitError } from "../../../src/fleet/host-kit.ts";
 import type { DeploySession } from "../../../src/fleet/deploy.ts";
+import { answerOf, isAtRest } from "../../../src/kit/follow.ts";
 import { KitError as KitRefusal } from "../../../src/kit/kit-error.ts";
 import type { HistoryAnswer } from "../../../src/machine/facts.ts";
 import type { JournalAnswer } from "../../../src/machine/transaction.ts";
@@ -237,11 +238,7 @@ class SimulatedKit implements ActivationKit {
         }
         for (const one of record.recordsAfter(told)) onRecord(one);
         told = Math.max(told, record.lastSeq);
-        const { receipt } = record;
-        const state = receipt?.outcome ?? record.state;
-        if (state === "awaiting-confirm" || receipt !== undefined) {
-          return { id, state, records: [], ...(receipt === undefined ? {} : { receipt }) };
-        }
+        if (isAtRest(this.#host.look(), record)) return { ...answerOf(record, told), records: [] };
       }
     });
 }

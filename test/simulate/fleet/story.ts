@@ -41,6 +41,7 @@ export interface Act {
 
 export interface Order {
   readonly goal: TransactionGoal;
+  readonly temporarySeconds?: number;
   readonly system: CatalogueSystem;
   /** Some hosts get another one. */
   readonly others: ReadonlyMap<string, CatalogueSystem>;
@@ -171,9 +172,12 @@ function orderOf(random: Random, names: readonly string[]): Order {
     "switch",
     "test",
     "boot",
+    "temporary",
+    "reboot",
   ] as const);
   return {
     goal,
+    ...(goal === "temporary" ? { temporarySeconds: random.oneOf([20, 60, 300, 1200]) } : {}),
     system: systemOf(goal === "boot" || random.chance(0.7) ? "good" : random.oneOf(traits)),
     // What a host is told to boot next is not tried before.
     others: new Map(goal === "boot" ? [] : others),

@@ -6,7 +6,13 @@ import { hasFailed } from "../../../src/fleet/rollout/rollout.ts";
 import type { RolloutEvent, RolloutState } from "../../../src/fleet/rollout/rollout-journal.ts";
 import { type RolloutRecord, transactionId } from "../../../src/fleet/rollout/rollout-record.ts";
 import type { TransactionRecord } from "../../../src/kit/transaction-record.ts";
-import { isFinal, type Operator, type TransactionPlan } from "../../../src/machine/transaction.ts";
+import {
+  isFinal,
+  type Operator,
+  type TransactionGoal,
+  type TransactionPlan,
+  type TransactionState,
+} from "../../../src/machine/transaction.ts";
 import type { Random } from "../../support/random.ts";
 import { nameOf, systemAt, systemNamed } from "./catalogue.ts";
 import type { Safeguard } from "./safeguards.ts";
@@ -29,6 +35,8 @@ export class Violation extends Error {
 /** The activation's own limit, and the time for a return with slow units after the last deadline. */
 const ACTIVATION_MS = 300_000;
 const RETURN_MS = 900_000;
+/** Goals at which what runs becomes the boot default. */
+const KEPT_LIVE: ReadonlySet<TransactionGoal> = new Set(["switch", "reboot"]);
 const ROOT = /^\/nix\/var\/nix\/(?:gcroots\/pristine|profiles)\//;
 
 /** What a host is remembered by. */
@@ -176,7 +184,7 @@ export class World {
     if (
       rollout === undefined ||
       later === undefined ||
-      plan.goal !== "switch" ||
+      !KEPT_LIVE.has(plan.goal) ||
       plan.id.startsWith(`${rollout}-back-`)
     )
       return;
@@ -227,7 +235,7 @@ export class World {
     );
     if (transaction !== undefined) memory.moved.add(transaction.id);
     const { trait } = systemAt(bootDefault)!;
-    const isLive = transaction?.plan.goal === "switch";
+    const isLive = transaction !== undefined && KEPT_LIVE.has(transaction.plan.goal);
     this.require(
       !isLive || trait === "good",
       "what is confirmed is well and lets us in",
@@ -258,18 +266,22 @@ export class World {
     if (transaction === undefined || running !== transaction.plan.system) return;
     const { id } = transaction;
     const { boots } = machine(host);
-    const limitMs = ACTIVATION_MS + transaction.plan.confirmTimeoutSeconds * 1000 + RETURN_MS;
-    this.time.at(this.time.nowMs + limitMs, () => {
-      const isSame = host.isUp && machine(host).boots === boots && host.running === running;
-      const record = isSame ? host.record(id) : undefined;
-      // Confirmed, and only not written down: a full disk keeps it from that.
-      if (record?.state === "confirming" && host.bootDefault === running) return;
-      this.require(
-        record === undefined || record.receipt !== undefined || isFinal(record.state),
-        "an unconfirmed host returns within its limit",
-        () => `${host.name} still runs ${nameOf(running)}, and ${id} is ${record?.state ?? "gone"}`,
-      );
-    });
+    const { confirmTimeoutSeconds, temporarySeconds } = transaction.plan;
+    const requireEnd = (afterMs: number, invariant: string, mayBe?: TransactionState): void =>
+      this.time.at(this.time.nowMs + afterMs, () => {
+        const isSame = host.isUp && machine(host).boots === boots && host.running === running;
+        const record = isSame ? host.record(id) : undefined;
+        // Confirmed, and only not written down: a full disk keeps it from that.
+        if (record?.state === "confirming" && host.bootDefault === running) return;
+        this.require(
+          record === undefined || record.receipt !== undefined || isFinal(record.state) || record.state === mayBe,
+          invariant,
+          () => `${host.name} still runs ${nameOf(running)}, and ${id} is ${record?.state ?? "gone"}`,
+        );
+      });
+    const limitMs = ACTIVATION_MS + confirmTimeoutSeconds * 1000 + RETURN_MS;
+    requireEnd(limitMs, "an unconfirmed host returns within its limit", "temporary");
+    if (temporarySeconds !== undefined) requireEnd(limitMs + temporarySeconds * 1000, "a temporary system ends");
   }
 
   /** Follows one execution of a rollout, by what the deployer writes and tells. */
@@ -329,7 +341,7 @@ export class World {
       const own = outcomes.filter(({ host }) => wave.includes(host));
       failures += own.filter((outcome) => hasFailed(outcome) && !isTakenBack(outcome)).length;
       if (failures <= policy.failuresMax) continue;
-      const isLeft = (outcome: HostOutcome): boolean => outcome.status === "activated" || outcome.status === "tested";
+      const isLeft = ({ status }: HostOutcome): boolean => ["activated", "tested", "temporary"].includes(status);
       const left = own.filter((outcome) => isLeft(outcome) && !("notTakenBack" in outcome));
       this.require(
         left.length === 0,
@@ -351,7 +363,8 @@ export class World {
       tested: () => forth === "tested",
       "rolled-back": () =>
         isTakenBack(outcome) ? back === "confirmed" || back === "tested" : forth?.startsWith("revert") === true,
-      temporary: () => false,
+      temporary: () =>
+        host.record(id)?.records.some((record) => record.kind === "state" && record.state === "temporary") === true,
       planned: () => false,
       unknown: () => true,
       unchanged: () => !isBegun(host, id),
@@ -366,6 +379,14 @@ export class World {
       "what is told is true",
       () => `${outcome.host} is told to be ${outcome.status}, but ${truth()}`,
     );
+    if (["activated", "tested", "temporary"].includes(outcome.status)) {
+      const system = rollout.hosts.find((one) => one.host.name === outcome.host)?.system;
+      this.require(
+        systemAt(system)?.trait === "good",
+        "what is told to be well is well",
+        () => `${host.name} is told to be ${outcome.status} on ${nameOf(system)}`,
+      );
+    }
     if (["unreachable", "failed", "skipped"].includes(outcome.status))
       this.#claims.push({ rollout: rollout.id, host, transaction: id, status: outcome.status });
   }
@@ -407,5 +428,10 @@ function isTakenBack(outcome: HostOutcome): boolean {
 /** Whether a transaction has touched what runs. */
 function isBegun(host: SimulatedHost, id: string): boolean {
   const record = host.record(id);
-  return record !== undefined && (record.hasBegun("stop") || record.state === "confirmed");
+  return record !== undefined && (hasTouched(record) || record.state === "confirmed");
+}
+
+/** Whether a transaction has begun to change what runs, or what runs next. */
+export function hasTouched(record: TransactionRecord): boolean {
+  return record.hasBegun("stop") || record.hasBegun("boot-once");
 }

@@ -98,6 +98,10 @@ const CHECKS = `  deployment.healthChecks = {
     here = { command = [ "true" "it is up" ]; runFrom = "deployer"; };
     there.command = [ "/usr/bin/true" ];
   };
+  deployment.dataVersions.app = {
+    version = "1";
+    snapshot.command = [ "/usr/bin/sh" "-c" ''echo $PRISTINE_DATA_FROM $PRISTINE_DATA_TO $(readlink /system) >>/persist/snapshots'' ];
+  };
 `;
 
 let shop: Shop;
@@ -332,6 +336,53 @@ suite(
         "uncordon web1 finally rebooted",
       ]);
       assert.deepEqual([...balancer.members], ["web1"]);
+    });
+
+    test("a change that takes a reboot: drained before it, saved before it, put back once the new boot is confirmed", async () => {
+      const { systems, bootId } = await web1.facts();
+      const before = systems.system ?? "";
+      fleet.edit("hosts/web1.nix", 'version = "1"', 'version = "2"');
+      const outcome = await deploy(0, ["--goal", "reboot"]);
+      assert.ok(outcome.status === "activated", JSON.stringify(outcome));
+      assert.deepEqual(balancer.asked(), [
+        "drain web1 preActivation",
+        "drain web1 preReboot",
+        "tell web1 postReboot",
+        "look web1 preConfirmation",
+        "tell web1 postConfirmation activated",
+        "uncordon web1 finally activated",
+      ]);
+      assert.deepEqual([...balancer.members], ["web1"]);
+      assert.notEqual((await web1.facts()).bootId, bootId);
+      assert.equal(await web1.sh("cat /persist/snapshots"), `1 2 ${before.slice(1)}`);
+      assert.deepEqual(
+        outcome.receipt.hooks?.map(({ name, moment }) => `${name} ${moment}`),
+        ["dump preActivation", "snapshot-app preActivation", "back postConfirmation"],
+      );
+    });
+
+    test("a rollback over a version of data says so before it asks, and saves the data first", async () => {
+      const { systems } = await web1.facts();
+      const newer = systems.system ?? "";
+      const { stdout } = await fleet.run(["rollback", "web1", "--lab", "--yes"]);
+      assert.match(stdout, /DATA +app: its data would go backwards: it is of version 2 by now/);
+      assert.match(stdout, /hook +snapshot-app \(preActivation on the host\)/);
+      assert.equal(await web1.sh("tail -n1 /persist/snapshots"), `2 1 ${newer.slice(1)}`);
+    });
+
+    test("a rollback ends a temporary system early", async () => {
+      const before = (await web1.facts()).systems;
+      const undo = fleet.edit("hosts/web1.nix", "Good morning", "For a while");
+      const outcome = await deploy(0, ["--temporary", "10m"]);
+      undo();
+      assert.equal(outcome.status, "temporary", JSON.stringify(outcome));
+      await fleet.run(["rollback", "web1", "--lab", "--yes"]);
+      const facts = await web1.facts();
+      assert.deepEqual(facts.systems, before);
+      assert.deepEqual([facts.transaction, facts.drift], [null, []]);
+      assert.equal(await web1.sh("systemctl list-timers --all 'pristine-*' --no-legend"), "");
+      const [back, temporary] = await web1.receipts();
+      assert.deepEqual([back?.outcome, temporary?.outcome], ["confirmed", "superseded"]);
     });
   },
 );

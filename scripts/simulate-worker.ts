@@ -1,7 +1,7 @@
 /** Simulates the seeds that it is sent, in order and up to the first that fails, in a thread of its own. */
 
 import { parentPort } from "node:worker_threads";
-import type { Safeguard } from "../test/simulate/fleet/safeguards.ts";
+import { isCaught, type Safeguard } from "../test/simulate/fleet/safeguards.ts";
 import { simulate, type Simulation } from "../test/simulate/fleet/simulate.ts";
 
 export interface SeedRange {
@@ -27,7 +27,7 @@ async function simulateRange({ first, count, without, traces: isTold }: SeedRang
   for (let seed = first; seed < first + count; seed++) {
     const { outcomes, ...simulation } = await simulate(seed, without);
     statuses.push(...outcomes.map(({ status }) => status));
-    if (simulation.violation !== undefined) {
+    if (isCaught(simulation.violation, without)) {
       return { done: seed - first + 1, statuses, traces, failed: simulation };
     }
     if (isTold) traces.push(simulation.trace);

@@ -8,7 +8,8 @@ import { Random } from "../../support/random.ts";
 import { systemNamed } from "./catalogue.ts";
 import { Desk } from "./desk.ts";
 import type { Safeguard } from "./safeguards.ts";
-import { type Act, type Order, type Story, storyOf } from "./story.ts";
+import type { SimulatedHost } from "./simulated-host.ts";
+import { type Act, type ClockJump, type Order, type Story, storyOf } from "./story.ts";
 import { VirtualTime } from "./virtual-time.ts";
 import { hasTouched, Violation, World } from "./world.ts";
 
@@ -54,7 +55,7 @@ export async function simulateStory(story: Story, without?: Safeguard): Promise<
 
 async function play(story: Story, world: World, desks: readonly Desk[], outcomes: HostOutcome[]): Promise<void> {
   const { time } = world;
-  schedule(story, world);
+  schedule(story, world, desks);
   const acted = desks.map(async (desk, index) => {
     for (const act of story.desks[index]!.acts) {
       await time.sleep(act.pauseMs);
@@ -78,18 +79,22 @@ async function play(story: Story, world: World, desks: readonly Desk[], outcomes
   await requireRepeatable(story, world, desks[0]!);
 }
 
-/** What chance does to the hosts by the clock. */
-function schedule({ hosts }: Story, world: World): void {
-  for (const { name, powerCutsAtMs, clockJumps } of hosts) {
-    const host = world.hostNamed(name);
-    for (const atMs of powerCutsAtMs) world.time.at(atMs, () => host.cutPower());
+/** What chance does to hosts and desks by the clock. */
+function schedule(story: Story, world: World, desks: readonly Desk[]): void {
+  const jump = (one: SimulatedHost | Desk, clockJumps: readonly ClockJump[]): void => {
     for (const { atMs, byMs } of clockJumps) {
       world.time.at(atMs, () => {
-        host.wallOffsetMs += byMs;
-        world.trace(name, `its clock jumps by ${Math.round(byMs / 1000)} s`);
+        one.wallOffsetMs += byMs;
+        world.trace(one.name, `its clock jumps by ${Math.round(byMs / 1000)} s`);
       });
     }
+  };
+  for (const { name, powerCutsAtMs, clockJumps } of story.hosts) {
+    const host = world.hostNamed(name);
+    for (const atMs of powerCutsAtMs) world.time.at(atMs, () => host.cutPower());
+    jump(host, clockJumps);
   }
+  for (const [index, desk] of desks.entries()) jump(desk, story.desks[index]!.clockJumps);
 }
 
 /** Nothing goes wrong any more, and time passes. */

@@ -11,7 +11,18 @@ export interface Story {
   readonly seed: number;
   readonly hosts: readonly HostStory[];
   /** What each operator does, one thing after the other. */
-  readonly desks: readonly { readonly name: string; readonly acts: readonly Act[] }[];
+  readonly desks: readonly DeskStory[];
+}
+
+export interface DeskStory {
+  readonly name: string;
+  readonly acts: readonly Act[];
+  readonly clockJumps: readonly ClockJump[];
+}
+
+export interface ClockJump {
+  readonly atMs: number;
+  readonly byMs: number;
 }
 
 export interface HostStory {
@@ -19,7 +30,7 @@ export interface HostStory {
   readonly fate: HostFate;
   readonly link: LinkFate;
   readonly powerCutsAtMs: readonly number[];
-  readonly clockJumps: readonly { readonly atMs: number; readonly byMs: number }[];
+  readonly clockJumps: readonly ClockJump[];
   readonly confirmTimeoutSeconds: number;
   readonly wave: number;
 }
@@ -61,7 +72,11 @@ export function storyOf(seed: number): Story {
   return {
     seed,
     hosts: isCalm ? hosts.map(calm) : hosts,
-    desks: desks.map((name) => ({ name, acts: actsOf(random, names, isCalm) })),
+    desks: desks.map((name) => ({
+      name,
+      acts: actsOf(random, names, isCalm),
+      clockJumps: !isCalm && random.chance(0.15) ? [clockJump(random)] : [],
+    })),
   };
 }
 
@@ -112,12 +127,14 @@ function hostStory(random: Random, name: string): HostStory {
       storeFull: random.oneOf([0, 0, 0, 0, 0.05]),
     },
     powerCutsAtMs: random.chance(0.15) ? [random.upTo(400_000)] : [],
-    clockJumps: random.chance(0.2)
-      ? [{ atMs: random.upTo(300_000), byMs: (random.next() - 0.5) * 2 * 86_400_000 }]
-      : [],
+    clockJumps: random.chance(0.2) ? [clockJump(random)] : [],
     confirmTimeoutSeconds: random.oneOf([10, 30, 60, 120]),
     wave: random.upTo(3),
   };
+}
+
+function clockJump(random: Random): ClockJump {
+  return { atMs: random.upTo(300_000), byMs: (random.next() - 0.5) * 2 * 86_400_000 };
 }
 
 function actsOf(random: Random, names: readonly string[], isCalm: boolean): Act[] {

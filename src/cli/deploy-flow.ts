@@ -5,6 +5,7 @@ import { OperationError } from "../base/errors.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
+import type { HostInventory } from "../fleet/inventory.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHost, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
 import { CAN_WAIT } from "../fleet/rollout/pending.ts";
@@ -212,6 +213,11 @@ function wavePatterns({ inventory }: FleetContext, flags: Pick<RolloutFlags, "wa
   // A pattern that fits nothing is a mistake, also when other hosts are meant this time.
   for (const patterns of waves) selectHosts(inventory.hosts, patterns);
   return waves;
+}
+
+/** All hosts of the fleet when all are meant, and not a selection. */
+export function wholeFleetOf({ hosts, inventory }: FleetContext): readonly HostInventory[] | undefined {
+  return hosts.length === inventory.hosts.length ? inventory.hosts : undefined;
 }
 
 /** What is approved of a plan, with the order that the fleet or the command line declares. */

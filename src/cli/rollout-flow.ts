@@ -6,6 +6,7 @@ import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { deployFleet, rootOf } from "../fleet/deploy.ts";
 import type { HostSession } from "../fleet/host-session.ts";
+import type { HostInventory } from "../fleet/inventory.ts";
 import { type HooksOf, runDeployerHooks } from "../fleet/hooks.ts";
 import { exitCodeOfOutcomes, type HostOutcome, isAsWanted, NOT_REACHED } from "../fleet/outcome.ts";
 import { readPlanFile } from "../fleet/plan-file.ts";
@@ -14,6 +15,7 @@ import { PendingHosts } from "../fleet/rollout/pending.ts";
 import { openJournal, openRolloutsOf, pruneRollouts, type RolloutState } from "../fleet/rollout/rollout-journal.ts";
 import { fleetHooksOf } from "../fleet/rollout/rollout-hooks.ts";
 import { type ApprovedPlan, isWithoutSystem, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
+import { dropUnwanted, keepWanted } from "../fleet/rollout/wanted.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import { hostName, userName } from "../system/identity.ts";
@@ -41,6 +43,8 @@ export interface Execution {
   readonly store: LocalStore;
   /** The same rollout, before it was interrupted. */
   readonly before?: RolloutState;
+  /** All hosts of the fleet, when all are deployed to: what is kept for others is dropped. */
+  readonly wholeFleet?: readonly HostInventory[] | undefined;
 }
 
 /** Executes a rollout and shows what became of each host; answers the exit status. */
@@ -71,6 +75,7 @@ export async function runRollout(
     sessions,
     store,
     before,
+    wholeFleet,
     abandon,
   }: Execution & {
     /** Stops watching hosts that have begun. */
@@ -100,7 +105,10 @@ export async function runRollout(
     hooks: display,
   });
   await tellFleet(hooks, outcomes);
-  if (changes) await pruneRollouts(rollout.fleet);
+  if (!changes) return outcomes;
+  await pruneRollouts(rollout.fleet);
+  const dropped = wholeFleet === undefined ? [] : await dropUnwanted(rollout.fleet, wholeFleet, { store, pending });
+  for (const text of dropped) progress.line(text);
   return outcomes;
 }
 
@@ -115,23 +123,6 @@ async function tellFleet(hooks: HooksOf, outcomes: readonly HostOutcome[]): Prom
 async function owedBy({ fleet }: RolloutRecord): Promise<ReadonlySet<string>> {
   const interrupted = (await openRolloutsOf(fleet)).filter(({ isRunning }) => !isRunning);
   return new Set(interrupted.flatMap(({ begun, outcomes }) => [...begun].filter((name) => !outcomes.has(name))));
-}
-
-/** What hosts are to run must not be collected before they have it. */
-export async function keepWanted(
-  rollout: Pick<ApprovedPlan, "fleet" | "hosts">,
-  store: LocalStore,
-  signal: AbortSignal,
-): Promise<void> {
-  for (const { host, system, kit } of rollout.hosts) {
-    if (system === undefined) continue;
-    const name = `pristine/wanted/${rollout.fleet}/${host.name}`;
-    const [systemPath, kitPath] = [rootOf(system, store.storeDir), rootOf(kit, store.storeDir)];
-    // An earlier generation may exist only on the host.
-    const valid = await store.validPaths([systemPath, kitPath], signal);
-    if (valid.has(systemPath.baseName)) await store.addPermanentRoot(name, systemPath);
-    if (valid.has(kitPath.baseName)) await store.addPermanentRoot(`${name}-kit`, kitPath);
-  }
 }
 
 /** The first interrupt ends what has not begun; what has begun is reported; a second one stops watching. */

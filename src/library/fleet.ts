@@ -9,7 +9,7 @@
 import { resolve } from "node:path";
 import { createColors } from "picocolors";
 import { OperationError } from "../base/errors.ts";
-import { approvedOf, makePlan, type PlanFlags, type RolloutFlags } from "../cli/deploy-flow.ts";
+import { approvedOf, makePlan, type PlanFlags, type RolloutFlags, wholeFleetOf } from "../cli/deploy-flow.ts";
 import { beginRollout, runRollout } from "../cli/rollout-flow.ts";
 import { Progress } from "../cli/render/progress.ts";
 import type { Session } from "../cli/session.ts";
@@ -120,6 +120,7 @@ export function openFleet(options: FleetOptions = {}): Fleet {
         const outcomes = await runRollout(session, rollout, {
           sessions,
           store: context.store,
+          wholeFleet: wholeFleetOf(context),
           abandon: request.abandon ?? new AbortController().signal,
         });
         return { plan, rollout: rollout.id, outcomes };

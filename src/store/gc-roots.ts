@@ -30,6 +30,15 @@ export async function addPermanentRoot(layout: StoreLayout, name: string, path: 
   await replaceSymlink(path.render(layout.storeDir), link);
 }
 
+/** The names of what is kept below a directory of `gcroots`, such as `pristine/wanted/shop`. */
+export async function permanentRootsIn(layout: StoreLayout, directory: string): Promise<readonly string[]> {
+  return await namesIn(`${layout.gcRootsDir}/${directory}`);
+}
+
+export async function removePermanentRoot(layout: StoreLayout, name: string): Promise<void> {
+  await removeFile(`${layout.gcRootsDir}/${name}`);
+}
+
 /** All roots but temporary ones. Links in `gcroots/auto` that lead nowhere are removed unless `dryRun`. */
 export async function findRoots(layout: StoreLayout, options: { readonly dryRun: boolean }): Promise<Root[]> {
   const roots: Root[] = [];

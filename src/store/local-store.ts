@@ -26,7 +26,14 @@ import { dumpPath, hashPath, restorePath } from "./store-object.ts";
 import { ProgressCounter } from "./add-progress.ts";
 import type { AddProgress, CollectableStore, CollectOutcome, StoreItem } from "./store.ts";
 import { collectGarbage } from "./gc.ts";
-import { addIndirectRoot, addPermanentRoot, findRoots, type Root } from "./gc-roots.ts";
+import {
+  addIndirectRoot,
+  addPermanentRoot,
+  findRoots,
+  permanentRootsIn,
+  removePermanentRoot,
+  type Root,
+} from "./gc-roots.ts";
 import { TempRoots } from "./temp-roots.ts";
 import { verifyStore, type VerifyOptions, type VerifyReport } from "./verify.ts";
 
@@ -246,6 +253,15 @@ export class LocalStore implements CollectableStore, AsyncDisposable {
   /** Keeps an object under a name below `gcroots`. */
   async addPermanentRoot(name: string, path: StorePath): Promise<void> {
     await addPermanentRoot(this.layout, name, path);
+  }
+
+  /** The names of what is kept below a directory of `gcroots`. */
+  async permanentRootsIn(directory: string): Promise<readonly string[]> {
+    return await permanentRootsIn(this.layout, directory);
+  }
+
+  async removePermanentRoot(name: string): Promise<void> {
+    await removePermanentRoot(this.layout, name);
   }
 
   /** Takes the locks of several paths, in the order that everyone takes them. */

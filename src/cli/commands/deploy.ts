@@ -63,7 +63,7 @@ export function registerDeploy(program: Command): void {
             await showPlan(session, plan, { fileDiffs, full, waves: approved.waves });
             if (flags.out !== undefined) {
               const { writePlanFile } = await import("../../fleet/plan-file.ts");
-              const { keepWanted } = await import("../rollout-flow.ts");
+              const { keepWanted } = await import("../../fleet/rollout/wanted.ts");
               await keepWanted(approved, context.store, session.signal);
               await writePlanFile(flags.out, approved);
             }
@@ -122,7 +122,7 @@ export function registerDeploy(program: Command): void {
     .action(
       action(async (session, names: string[], given: DeployFlags) => {
         const flags = withTemporary(given);
-        const { approvedOf, makePlan } = await import("../deploy-flow.ts");
+        const { approvedOf, makePlan, wholeFleetOf } = await import("../deploy-flow.ts");
         const { beginRollout, deployPlanFile, executeRollout, resumeRollout } = await import("../rollout-flow.ts");
         refuseTogether(names, flags);
         if (flags.resume !== undefined) return resumeRollout(session, flags.resume);
@@ -134,6 +134,7 @@ export function registerDeploy(program: Command): void {
           return executeRollout(session, beginRollout(approved, flags), {
             sessions,
             store: context.store,
+            wholeFleet: wholeFleetOf(context),
             record: await recordOf(plan),
           });
         });

@@ -99,13 +99,16 @@ export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
   return openOf(await rolloutsOf(fleet));
 }
 
-/** Of all rollouts of a fleet. */
-export function openOf(newestFirst: readonly RolloutState[]): RolloutState[] {
+/** Of all rollouts of a fleet; nothing is left to do for hosts that are gone. */
+export function openOf(
+  newestFirst: readonly RolloutState[],
+  isGone: (host: string) => boolean = () => false,
+): RolloutState[] {
   const covered = new Set<string>();
   const open: RolloutState[] = [];
   for (const state of newestFirst) {
     const names = state.rollout.hosts.map(({ host }) => host.name);
-    const isLeft = names.some((name) => !state.outcomes.has(name) && !covered.has(name));
+    const isLeft = names.some((name) => !state.outcomes.has(name) && !covered.has(name) && !isGone(name));
     if (state.isRunning || (!state.isEnded && isLeft)) open.push(state);
     for (const name of names) covered.add(name);
   }
@@ -118,6 +121,15 @@ export async function pruneRollouts(fleet: string): Promise<void> {
   const open = new Set(openOf(states).map(({ rollout }) => rollout.id));
   const old = states.slice(KEPT_MAX).filter(({ rollout }) => !open.has(rollout.id));
   for (const { rollout } of old) await removeFile(`${directoryOf(fleet)}/${rollout.id}.jsonl`);
+}
+
+/** Removes the journals of rollouts that are open for the sake of hosts that are gone only; answers these. */
+export async function dropRolloutsOf(fleet: string, isGone: (host: string) => boolean): Promise<string[]> {
+  const states = await rolloutsOf(fleet);
+  const kept = new Set(openOf(states, isGone));
+  const dropped = openOf(states).filter((state) => !kept.has(state));
+  for (const { rollout } of dropped) await removeFile(`${directoryOf(fleet)}/${rollout.id}.jsonl`);
+  return dropped.flatMap(({ rollout }) => rollout.hosts.map(({ host }) => host.name).filter(isGone));
 }
 
 async function readState(path: string): Promise<RolloutState | undefined> {

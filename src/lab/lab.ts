@@ -54,10 +54,10 @@ import {
 } from "./network.ts";
 import { sweep } from "./power.ts";
 import { checkRequirements, checkRoot } from "./requirements.ts";
+import { BOOT_DEFAULT } from "./stage-one.ts";
 import { installKeys, makeHostKey, makeOperatorKey, operatorPublicKey } from "./ssh-access.ts";
 import { writeSshConfig } from "./ssh-config.ts";
 import { assignAddresses, checkAddress, chooseSubnet, subnetOf } from "./subnet.ts";
-import { BOOT_DEFAULT } from "./supervisor-script.ts";
 import { tryTool } from "./tools.ts";
 
 const DISK_BYTES = 2 * 1024 ** 3;

@@ -3,13 +3,11 @@
  *
  * `supervise` boots the host again and again until it is switched off: every boot gets a process and a mount namespace
  * of its own, so that one SIGKILL ends all of it, as a power cut would, and no mount of it is ever seen outside.
- * `machine` is process 1 of that namespace: it makes the empty root, mounts the disk into it, reads the boot default from
- * the disk, and runs the container in a cgroup of its own.
+ * `machine` is process 1 of that namespace: it does what `stage-one.ts` says, and runs the container in a cgroup of its own.
  */
 
 import { quotePosix, renderArgv } from "../base/shell-words.ts";
-import { BOOT_ONCE, PROFILE_DIRECTORY, PROFILE_NAME } from "../machine/generation.ts";
-import { SKELETON, SYSTEM_LINK } from "../machine/skeleton.ts";
+import { STAGE_ONE } from "./stage-one.ts";
 
 export interface SupervisorSettings {
   readonly host: string;
@@ -29,13 +27,8 @@ export interface SupervisorSettings {
   readonly networkFile: string;
 }
 
-/** What a host's root may hold in memory. */
-const ROOT_SIZE = "512m";
 const CONSOLE_SIZE_MAX = 1024 * 1024;
 const CONSOLE_SIZE_KEPT = 256 * 1024;
-
-/** The boot default, as a link chain on the disk. */
-export const BOOT_DEFAULT: string = `${PROFILE_DIRECTORY}/${PROFILE_NAME}`;
 
 export function renderSupervisor(settings: SupervisorSettings): string {
   const variables = {
@@ -99,47 +92,12 @@ supervise() {
   rm -f "$RUNTIME/supervisor"
 }
 
-fail() {
-  echo "$HOST cannot boot: $*"
-  exit 1
-}
-
-# boot_default: the system path that the disk names, after all links
-boot_default() {
-  if [ -f "$DISK${BOOT_ONCE}" ]; then
-    read -r path <"$DISK${BOOT_ONCE}"
-    rm -f "$DISK${BOOT_ONCE}"
-    sync -f "$DISK"
-    if [ -e "$DISK$path/init" ] || [ -h "$DISK$path/init" ]; then
-      echo "$path"
-      return
-    fi
-  fi
-  path=${BOOT_DEFAULT}
-  for _ in 1 2 3 4 5 6 7 8; do
-    case $path in /nix/store/*) break ;; esac
-    target=$(readlink "$DISK$path") || return 1
-    case $target in
-      /*) path=$target ;;
-      *) path=\${path%/*}/$target ;;
-    esac
-  done
-  echo "$path"
-}
-
+${STAGE_ONE}
 machine() {
   mount -t proc proc /proc || fail "/proc cannot be mounted"
   mkdir -p /run/systemd/nspawn
   mount -t tmpfs -o mode=755 tmpfs /run/systemd/nspawn || fail "no private /run/systemd/nspawn"
-  system=$(boot_default) || fail "the disk names no system at ${BOOT_DEFAULT}"
-  [ -e "$DISK$system/init" ] || [ -h "$DISK$system/init" ] || fail "there is no $system/init on the disk"
-  mkdir -p "$ROOT"
-  mount -t tmpfs -o mode=755,size=${ROOT_SIZE} tmpfs "$ROOT" || fail "no memory for the root"
-${skeletonCommands()}
-  ln -s "\${system#/}" "$ROOT${SYSTEM_LINK}"
-  mount --bind "$DISK/nix" "$ROOT/nix" || fail "the disk cannot be mounted"
-  mount --bind "$DISK/nix/store" "$ROOT/nix/store" && mount -o remount,bind,ro "$ROOT/nix/store" || fail "the store cannot be mounted"
-  mount --bind "$DISK/persist" "$ROOT/persist" || fail "the disk cannot be mounted"
+  make_root
   # Copies of other mounts would keep them alive.
   others=$(cut -d' ' -f2 /proc/self/mounts)
   for path in $others; do
@@ -162,12 +120,6 @@ ${skeletonCommands()}
 
 "$1"
 `;
-}
-
-function skeletonCommands(): string {
-  const directories = SKELETON.directories.map(({ path, mode }) => `  mkdir -m ${mode.toString(8)} "$ROOT${path}"`);
-  const links = SKELETON.links.map(({ path, target }) => `  ln -s ${target} "$ROOT${path}"`);
-  return [...directories, ...links].join("\n");
 }
 
 /** `--boot` would look for an operating system without following links through `/system`; the init is given instead. */

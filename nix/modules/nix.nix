@@ -77,6 +77,8 @@ in
       sandbox-paths = mkDefault [ ];
       substituters = mkDefault [ ];
       trusted-users = mkDefault [ "root" ];
+      # Else a power cut may leave an object that is registered, and whose files are empty.
+      fsync-store-paths = mkDefault true;
     };
 
     environment.etc."nix/nix.conf".text =

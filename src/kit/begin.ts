@@ -70,6 +70,8 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
     return { id: plan.id, state: "planned", previous, reused: false, units };
   }
 
+  // Nix registers objects that are not on disk yet: after a power cut, what is to be booted would be empty files.
+  host.files.syncFileSystem("/nix/store");
   const record = writeRecord(host, plan, { previous, running, partial, superseded: unfinished });
   startExecutor(host, record);
   return { id: plan.id, state: record.state, previous, reused: false };

@@ -2,10 +2,10 @@
  * Fault points for tests on real hosts: the process ends itself, or stands still until it is let go or the host loses
  * power, at a given place of a transaction. Only a kit bundled for tests contains this.
  *
- * `/nix/var/pristine/fault` holds `<when> <what> <action>`: `before` or `after`; a journal record, which is a step and its
+ * `/nix/var/pristine/faults/point` holds `<when> <what> <action>`: `before` or `after`; a journal record, which is a step and its
  * event such as `stop.begin` or a state such as `state.activating`, or else `unlock` or `disarm`, which come when the
- * journal has ended; `kill` or `freeze`. It takes effect once. Both files lie on the disk, where they can be reached while
- * nobody can log in.
+ * journal has ended; `kill` or `freeze`. It takes effect once. The directory lies on the disk, where it can be reached while
+ * nobody can log in; virtual hosts have another file system there, so that nothing of theirs is synced by a fault point.
  */
 
 import * as os from "quickjs:os";
@@ -13,9 +13,9 @@ import type { JournalEvent } from "../machine/transaction.ts";
 import type { Host, HostFiles } from "./host.ts";
 import { LOCK, STATE_DIRECTORY, TIMERS } from "./transaction-record.ts";
 
-const FAULT_FILE = `${STATE_DIRECTORY}/fault`;
+const FAULT_FILE = `${STATE_DIRECTORY}/faults/point`;
 /** Tells the test that the process stands still; removing it lets the process go on. */
-const FROZEN_FILE = `${STATE_DIRECTORY}/frozen`;
+const FROZEN_FILE = `${STATE_DIRECTORY}/faults/frozen`;
 const FROZEN_PAUSE_MS = 20;
 /** QuickJS names most signals, but not this one. */
 const SIGKILL = 9;
@@ -71,6 +71,9 @@ export function withFaultPoints(host: Host): Host {
     },
     removeTree: (path) => {
       files.removeTree(path);
+    },
+    syncFileSystem: (path) => {
+      files.syncFileSystem(path);
     },
     modifiedAt: (path) => files.modifiedAt(path),
   };

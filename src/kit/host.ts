@@ -23,6 +23,8 @@ export interface HostFiles extends SystemTree {
   remove(path: string, options: { readonly durable: boolean }): void;
   /** Removes a directory with everything in it. */
   removeTree(path: string): void;
+  /** Puts on disk whatever was written to the file system of a path, by whom ever. */
+  syncFileSystem(path: string): void;
   /** When a file or a link was made or changed: ISO 8601 in UTC. */
   modifiedAt(path: string): string;
 }

@@ -61,10 +61,12 @@ function parentOf(path: string): string {
   return slash <= 0 ? "/" : path.slice(0, slash);
 }
 
-class QuickJsFiles implements HostFiles {
-  readonly #sync: (path: string) => void;
+type Sync = (path: string, options?: { readonly isWholeFileSystem: boolean }) => void;
 
-  constructor(sync: (path: string) => void) {
+class QuickJsFiles implements HostFiles {
+  readonly #sync: Sync;
+
+  constructor(sync: Sync) {
     this.#sync = sync;
   }
 
@@ -135,6 +137,10 @@ class QuickJsFiles implements HostFiles {
     for (const name of this.readlink(path) === undefined ? (this.list(path) ?? []) : [])
       this.removeTree(`${path}/${name}`);
     os.remove(path);
+  }
+
+  syncFileSystem(path: string): void {
+    this.#sync(path, { isWholeFileSystem: true });
   }
 
   modifiedAt(path: string): string {
@@ -285,9 +291,9 @@ export function openHost(scriptPath: string): Host {
     if (!programs.has(program)) programs.set(program, find(program));
     return programs.get(program);
   };
-  const sync = (path: string): void => {
-    const busybox = which("busybox");
-    const { code, stderr } = run([...(busybox ?? []), "sync", path], { timeoutSeconds: 60 });
+  const sync: Sync = (path, { isWholeFileSystem } = { isWholeFileSystem: false }) => {
+    const command = [...(which("busybox") ?? []), "sync", ...(isWholeFileSystem ? ["-f"] : []), path];
+    const { code, stderr } = run(command, { timeoutSeconds: isWholeFileSystem ? 300 : 60 });
     if (code !== 0) throw new Error(`${path} cannot be synced to disk: ${stderr.trim()}`);
   };
   const files = new QuickJsFiles(sync);

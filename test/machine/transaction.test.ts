@@ -30,7 +30,7 @@ const fixture = await prepareTransactionFixture(limit(900));
 
 interface Case {
   readonly phase: "begin" | "activate" | "confirm" | "revert";
-  /** As `/nix/var/pristine/fault` has it, without the action. */
+  /** As `/nix/var/pristine/faults/point` has it, without the action. */
   readonly fault: string;
 }
 
@@ -95,7 +95,7 @@ class Remote {
     const fault =
       options.fault === undefined
         ? ""
-        : `mkdir -p /nix/var/pristine; echo '${options.fault}' > /nix/var/pristine/fault; `;
+        : `mkdir -p /nix/var/pristine/faults; echo '${options.fault}' > /nix/var/pristine/faults/point; `;
     const text = await this.script(`${fault}${this.#fixture.kit}/bin/pristine-kit ${command}`, options.stdin ?? "");
     const last = text.trim().split("\n").at(-1) ?? "";
     return last === "" ? undefined : (JSON.parse(last) as T);
@@ -281,7 +281,11 @@ suite(
               assert.equal((await remote.script(`${waitForEnd(plan)}`)).trim(), "reverted");
               expected = from;
           }
-          assert.equal(await remote.script("cat /nix/var/pristine/fault 2>/dev/null"), "", "the fault was reached");
+          assert.equal(
+            await remote.script("cat /nix/var/pristine/faults/point 2>/dev/null"),
+            "",
+            "the fault was reached",
+          );
           await remote.script(`${waitForRest}`);
           await remote.assertRuns(expected);
         }));
@@ -293,7 +297,7 @@ suite(
             await frozen(host);
             await host.powerCut();
             await action.catch(() => undefined);
-            rmSync(`${host.diskRoot}/nix/var/pristine/frozen`);
+            rmSync(`${host.diskRoot}/nix/var/pristine/faults/frozen`);
             await host.powerOn(limit(60));
             await host.waitForSsh(limit(60), 60_000);
           };
@@ -324,7 +328,7 @@ suite(
 /** The kit's process stands still: what it wrote is on the disk. */
 async function frozen(host: LabHost): Promise<void> {
   const deadline = Date.now() + 60_000;
-  while (!existsSync(`${host.diskRoot}/nix/var/pristine/frozen`)) {
+  while (!existsSync(`${host.diskRoot}/nix/var/pristine/faults/frozen`)) {
     assert.ok(Date.now() < deadline, "the fault was reached");
     await new Promise((resolve) => setTimeout(resolve, 20));
   }

@@ -335,6 +335,11 @@ class FakeFiles implements HostFiles {
     for (const key of this.#machine.files.keys()) if (key.startsWith(`${path}/`)) this.#machine.files.delete(key);
   }
 
+  syncFileSystem(path: string): void {
+    this.#effect(`sync ${path}`);
+    this.#effect(`synced ${path}`);
+  }
+
   modifiedAt(): string {
     return new Date(0).toISOString();
   }

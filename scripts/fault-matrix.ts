@@ -1,6 +1,7 @@
 /**
- * `npm run fault-matrix -- [--json FILE] [--fault NAME]… [--step NAME]… [--rest] [--page] [--hosts N]`: deploys to real
- * hosts of a lab while every fault strikes at every step of the transaction, and looks at what became of them.
+ * `npm run fault-matrix -- [--json FILE] [--fault NAME]… [--step NAME]… [--rest] [--page] [--hosts N] [--virtual N]`:
+ * deploys to real hosts of a lab while every fault strikes at every step of the transaction, and looks at what became of
+ * them. Power cuts and clocks take virtual hosts, which are run by QEMU; where there can be none, it says so.
  *
  * Writes `{ cases }` to FILE as it goes. Cases that are not chosen stay as an earlier run left them; `--rest` chooses
  * those that are not known to be well. `docs/fault-matrix.md` is written after a whole run, and with `--page` from what
@@ -11,13 +12,16 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { labDown } from "../src/lab/lab.ts";
-import { isWell, matrixPairs, type MatrixCase, type Pair } from "../test/support/faults/cases.ts";
+import { isWell, matrixPairs, type DrivenPair, type MatrixCase, type Pair } from "../test/support/faults/cases.ts";
 import { FaultDriver } from "../test/support/faults/drive.ts";
 import { FaultFleet } from "../test/support/faults/fleet.ts";
 import { faultMatrixPage, FAULT_MATRIX_PAGE } from "../test/support/faults/page.ts";
+import { virtualHostsMissing } from "../test/support/faults/virtual-kernel.ts";
 import { removeStaleLabs, TEST_LAB_NAME, TEST_SUBNET } from "../test/support/test-labs.ts";
 
 const HOSTS = "12";
+/** One for each processor of a small machine: emulation leaves none idle. */
+const VIRTUAL_HOSTS = "2";
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +29,7 @@ const { values } = parseArgs({
     fault: { type: "string", multiple: true },
     step: { type: "string", multiple: true },
     hosts: { type: "string", default: HOSTS },
+    virtual: { type: "string", default: VIRTUAL_HOSTS },
     rest: { type: "boolean" },
     page: { type: "boolean" },
   },
@@ -39,16 +44,21 @@ if (wanted.length === 0) throw new Error("no step and fault have these names");
 const cases = new Map(
   [...earlierCases(values.json), ...all.filter((pair) => "reason" in pair)].map((one) => [nameOf(one), one]),
 );
-const driven = wanted
+const asked = wanted
   .filter((pair) => "point" in pair)
   .filter((pair) => values.rest !== true || !isWellDriven(cases.get(nameOf(pair))));
-const count = Math.min(Number(values.hosts), driven.length);
-/** Pairs that are driven at the same time. */
-const batches = Object.values(Object.groupBy(driven, ({ fault, goal }) => `${fault} ${goal}`)).flatMap((group) =>
-  Array.from({ length: Math.ceil(group.length / count) }, (_, index) =>
-    group.slice(index * count, (index + 1) * count),
-  ),
-);
+const virtualMissing = asked.some(({ isVirtual }) => isVirtual) ? await virtualHostsMissing() : false;
+const driven = asked.filter(({ isVirtual }) => !isVirtual || virtualMissing === false);
+for (const pair of asked) {
+  const { step, phase, fault } = pair;
+  const isKnown = isWellDriven(cases.get(nameOf(pair)));
+  if (!driven.includes(pair) && !isKnown)
+    cases.set(nameOf(pair), { step, phase, fault, reason: String(virtualMissing) });
+}
+const virtual = driven.filter(({ isVirtual }) => isVirtual);
+const virtualCount = Math.min(Number(values.virtual), virtual.length);
+const containers = driven.filter(({ isVirtual }) => !isVirtual);
+const count = Math.max(Math.min(Number(values.hosts), containers.length), virtualCount);
 
 process.env["PRISTINE_RESIDENT"] = "off";
 const startedMs = Date.now();
@@ -63,13 +73,11 @@ if (count > 0) {
   try {
     say(`starting ${count} hosts`);
     const driver = await FaultDriver.start(fleet);
-    for (const pairs of batches) {
-      for (const result of await driver.strike(pairs)) {
-        cases.set(nameOf(result), result);
-        const { fault, step, serves, receipt, deployer } = result;
-        say(`${++done}/${driven.length} ${fault} at ${step}: ${serves} (host: ${receipt}; deployer: ${deployer})`);
-      }
-      if (values.json !== undefined) writeCases(values.json);
+    await drive(driver, containers);
+    if (virtualCount > 0) {
+      say(`starting ${virtualCount} virtual hosts`);
+      await using virtualDriver = await driver.virtual(virtualCount);
+      await drive(virtualDriver, virtual);
     }
   } finally {
     await labDown(TEST_LAB_NAME);
@@ -86,6 +94,21 @@ const wrong = driven.flatMap((pair) => {
 say(`${driven.length - wrong.length} of ${driven.length} cases are well, ${wanted.length - driven.length} cannot be`);
 for (const one of wrong) console.error(`${one.fault} at ${one.step}: ${one.serves}`);
 process.exitCode = wrong.length === 0 ? 0 : 1;
+
+/** As many pairs at the same time as there are hosts, each time with one fault and one goal. */
+async function drive(driver: FaultDriver, pairs: readonly DrivenPair[]): Promise<void> {
+  const groups = Object.values(Object.groupBy(pairs, ({ fault, goal }) => `${fault} ${goal}`));
+  for (const group of groups) {
+    for (let index = 0; index < group.length; index += driver.count) {
+      for (const result of await driver.strike(group.slice(index, index + driver.count))) {
+        cases.set(nameOf(result), result);
+        const { fault, step, serves, receipt, deployer } = result;
+        say(`${++done}/${driven.length} ${fault} at ${step}: ${serves} (host: ${receipt}; deployer: ${deployer})`);
+      }
+      if (values.json !== undefined) writeCases(values.json);
+    }
+  }
+}
 
 function isWellDriven(one: MatrixCase | undefined): boolean {
   return one !== undefined && "serves" in one && isWell(one);

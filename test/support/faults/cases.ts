@@ -17,9 +17,13 @@ export const FAULTS = [
   "executor-killed",
   "disk-full",
   "sshd-broken",
-  "clock-jump",
+  "clock-forwards",
+  "clock-backwards",
 ] as const;
 export type Fault = (typeof FAULTS)[number];
+
+/** Faults that take a machine of one's own: a kernel that loses its memory, and a clock that is nobody else's. */
+const VIRTUAL: readonly Fault[] = ["power-cut", "clock-forwards", "clock-backwards"];
 
 export interface Pair {
   readonly step: StepName;
@@ -30,6 +34,8 @@ export interface Pair {
 export interface DrivenPair extends Pair {
   /** Of the deployment: a step that a switch does not have is driven with a goal that has it. */
   readonly goal: TransactionGoal;
+  /** The host is a virtual machine, not a container. */
+  readonly isVirtual: boolean;
   /** Where it strikes, as `src/kit/fault-points.ts` has it, without the action. */
   readonly point: string;
 }
@@ -63,8 +69,6 @@ const UNENDED: Partial<Record<StepName, string>> = {
   "revert-reboot": "after revert-reboot.begin",
 };
 
-const CLOCK =
-  "hosts of the lab are containers, which have this machine's wall clock and cannot have one of their own; deadlines and durations are counted by the monotonic clock";
 const NIXOS =
   "driven are hosts of the Debian base: this step is only on those of NixOS, whose transaction the simulation cuts at every record";
 const SHUT_OUT = "a change that shuts the deployer out is never confirmed, as that needs a fresh connection";
@@ -79,12 +83,11 @@ export function matrixPairs(steps: readonly TransactionStep[] = TRANSACTION_STEP
 
 function pairOf({ name, phase, base, goals }: TransactionStep, fault: Fault): DrivenPair | ImpossiblePair {
   const pair: Pair = { step: name, phase, fault };
-  if (fault === "clock-jump") return { ...pair, reason: CLOCK };
   if (base === "nixos") return { ...pair, reason: NIXOS };
   if (fault === "sshd-broken" && phase === "confirm") return { ...pair, reason: SHUT_OUT };
   const goal = GOALS.find((one) => goals.includes(one));
   if (goal === undefined) return { ...pair, reason: `${OTHER_GOALS}: this step is only in ${goals.join(", ")}` };
   // A full disk is there before the step acts; everything else strikes between what it did and the record of it.
   const point = UNENDED[name] ?? (fault === "disk-full" ? `after ${name}.begin` : `before ${name}.end`);
-  return { ...pair, goal, point };
+  return { ...pair, goal, isVirtual: VIRTUAL.includes(fault), point };
 }

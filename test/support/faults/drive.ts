@@ -3,21 +3,17 @@
  * time; then the hosts are looked at as an operator would, and deployed to once more.
  */
 
-import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { OperationError } from "../../../src/base/errors.ts";
 import type { HostOutcome } from "../../../src/fleet/outcome.ts";
 import type { HostStatus } from "../../../src/fleet/status.ts";
-import type { LabHost } from "../../../src/lab/lab-host.ts";
+import { labPaths } from "../../../src/lab/lab-names.ts";
 import type { Receipt } from "../../../src/machine/transaction.ts";
-import { RemoteHost } from "../fleet-driver.ts";
+import type { RemoteHost } from "../fleet-driver.ts";
 import type { CaseResult, DrivenPair, Fault } from "./cases.ts";
 import type { FaultFleet } from "./fleet.ts";
-
-const REACH_DEADLINE_MS = 180_000;
-const REST_DEADLINE_MS = 60_000;
-const BOOT_DEADLINE_MS = 60_000;
-/** Where a host's fault points are told what to do, and where its lock is, on its disk. */
-const STATE = "nix/var/pristine";
+import { VirtualHost } from "./virtual-host.ts";
+import { virtualKernel } from "./virtual-kernel.ts";
+import { LabStruckHost, NOT_REACHED, type StruckHost } from "./struck-host.ts";
 
 /** What the host says of itself: each line is a version, from a place that another step brings up to date. */
 const LOOK = `
@@ -30,7 +26,7 @@ const LOOK = `
 
 interface Struck {
   readonly pair: DrivenPair;
-  readonly host: RemoteHost;
+  readonly host: StruckHost;
   /** What went wrong before anything could be looked at. */
   problem?: string;
 }
@@ -38,68 +34,101 @@ interface Struck {
 /** What hosts are deployed to while they are struck; between that they have one of the others. */
 const STRUCK_VERSION = "struck";
 const UNDISTURBED_VERSIONS = ["one", "two"] as const;
+/** An emulated processor makes a connection in seconds. */
+const VIRTUAL_CONFIRM_TIMEOUT_SECONDS = 30;
+/** The host is alone then: it must be one or the other by itself. */
+const LOSES_DEPLOYER: readonly Fault[] = ["deployer-killed", "clock-backwards"];
 
-/** Each deployment changes every host, and nothing is built twice. */
-export class FaultDriver {
+/** Each deployment changes every host; containers have nothing built twice. */
+export class FaultDriver implements AsyncDisposable {
   readonly #fleet: FaultFleet;
-  readonly #hosts: ReadonlyMap<string, RemoteHost>;
+  readonly #hosts: ReadonlyMap<string, StruckHost>;
+  readonly #isVirtual: boolean;
   /** Which of the undisturbed versions the hosts have. */
   #turn: 0 | 1 = 0;
+  #strikes = 0;
 
-  private constructor(fleet: FaultFleet, hosts: ReadonlyMap<string, RemoteHost>) {
+  private constructor(fleet: FaultFleet, hosts: ReadonlyMap<string, StruckHost>, isVirtual: boolean) {
     this.#fleet = fleet;
     this.#hosts = hosts;
+    this.#isVirtual = isVirtual;
   }
 
   /** Starts the lab and deploys the first version. */
   static async start(fleet: FaultFleet): Promise<FaultDriver> {
     await fleet.driver.run(["lab", "up"]);
-    const hosts = await Promise.all(fleet.hosts.map(async (name) => [name, await fleet.driver.host(name)] as const));
-    const driver = new FaultDriver(fleet, new Map(hosts));
+    const hosts = await Promise.all(
+      fleet.hosts.map(async (name) => [name, new LabStruckHost(await fleet.driver.host(name), fleet.driver)] as const),
+    );
+    const driver = new FaultDriver(fleet, new Map(hosts), false);
     const unsettled = await driver.#settle(fleet.hosts);
     if (unsettled.size > 0) throw new Error([...unsettled].map(([name, why]) => `${name}: ${why}`).join("\n"));
     return driver;
   }
 
+  /** A virtual host has not seen it: what arrives with the deployment is not on its disk already. */
+  #struckVersion(): string {
+    return this.#isVirtual ? `${STRUCK_VERSION}-${++this.#strikes}` : STRUCK_VERSION;
+  }
+
+  /** Takes the first hosts of the lab and makes them virtual machines; a driver of containers must not be used any more. */
+  async virtual(count: number): Promise<FaultDriver> {
+    const kernel = await virtualKernel(labPaths(this.#fleet.driver.name).data);
+    const hosts = [...this.#hosts.values()].slice(0, count);
+    const taken = hosts.map(async ({ name, remote }) => [name, await VirtualHost.take(remote, kernel)] as const);
+    const driver = new FaultDriver(this.#fleet, new Map(await Promise.all(taken)), true);
+    this.#fleet.confirmTimeoutSeconds = VIRTUAL_CONFIRM_TIMEOUT_SECONDS;
+    driver.#turn = this.#turn;
+    return driver;
+  }
+
+  /** Ends what goes not with the lab. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const host of this.#hosts.values()) await host.stop();
+  }
+
+  /** How many pairs can be struck at the same time. */
+  get count(): number {
+    return this.#hosts.size;
+  }
+
   /** Strikes as many hosts as there are pairs, all by the same fault in a deployment with the same goal. */
   async strike(pairs: readonly DrivenPair[]): Promise<CaseResult[]> {
     const { fault } = pairs[0]!;
-    const names = this.#fleet.hosts.slice(0, pairs.length);
+    const names = [...this.#hosts.keys()].slice(0, pairs.length);
     const struck = pairs.map((pair, index): Struck => ({ pair, host: this.#hosts.get(names[index]!)! }));
-    const versions = { old: UNDISTURBED_VERSIONS[this.#turn], new: STRUCK_VERSION };
+    const versions = { old: UNDISTURBED_VERSIONS[this.#turn], new: this.#struckVersion() };
     for (const { pair, host } of struck) {
       const shutOut = fault === "sshd-broken";
       const sick = pair.phase === "revert" && !shutOut;
-      this.#fleet.declare(host.lab.name, { version: versions.new, sick, shutOut });
-      mkdirSync(place(host.lab), { recursive: true });
-      const action = fault === "executor-killed" ? "kill" : "freeze";
-      writeFileSync(place(host.lab, "fault"), `${pair.point} ${action}`);
+      this.#fleet.declare(host.name, { version: versions.new, sick, shutOut });
+      await host.arm(`${pair.point} ${fault === "executor-killed" ? "kill" : "freeze"}`);
     }
     const beganAt = new Date().toISOString();
     const outcomes = await this.#deployUnder(struck, names);
-    await Promise.all(struck.map(({ host }) => atRest(host.lab)));
+    await Promise.all(struck.map(({ host }) => host.atRest()));
     const statuses = await this.#fleet.driver.ask<{ hosts: HostStatus[] }>(["status", "--lab", ...names], {
       exit: [0, 2],
     });
     const results = await Promise.all(
       struck.map(async (one): Promise<CaseResult> => {
-        const { name } = one.host.lab;
+        const { name } = one.host;
         const status = statuses.hosts.find(({ host }) => host === name);
-        const serves = one.problem ?? (await servedBy(one.host, status, versions));
+        const serves = one.problem ?? (await servedBy(one.host.remote, status, versions));
         const outcome = outcomes.find(({ host }) => host === name);
         const receipt = receiptText(status?.facts?.lastReceipt, beganAt);
         return { ...one.pair, serves, receipt, deployer: outcome?.status ?? "killed" };
       }),
     );
     for (const { host } of struck) {
-      rmSync(place(host.lab, "fault"), { force: true });
-      if (fault === "disk-full") await host.lab.releaseDisk();
+      await host.disarm();
+      await host.mend(fault);
     }
     this.#turn = this.#turn === 0 ? 1 : 0;
     const unsettled = await this.#settle(names);
     if (unsettled.size > 0) {
       // Made anew, so that what comes next is not told of this.
-      await this.#fleet.driver.run(["lab", "reset", ...unsettled.keys()]);
+      for (const name of unsettled.keys()) await this.#hosts.get(name)!.reset();
       await this.#settle([...unsettled.keys()]);
     }
     return results.map((result, index) => {
@@ -114,7 +143,7 @@ export class FaultDriver {
     let kill: (signal: NodeJS.Signals) => void = () => undefined;
     const deploying = this.#fleet.driver.run(
       ["--json", "deploy", "--lab", "--yes", "--goal", goal, "--parallel", String(names.length), ...names],
-      { exit: fault === "deployer-killed" ? [null] : [0, 2], onStart: (end) => (kill = end) },
+      { exit: LOSES_DEPLOYER.includes(fault) ? [null] : [0, 2], onStart: (end) => (kill = end) },
     );
     const ended = deploying.then(
       () => true,
@@ -124,21 +153,26 @@ export class FaultDriver {
       Promise.all(struck.map((one) => noting(one, () => act(one))));
     if (fault === "executor-killed") {
       await ended;
-    } else if (fault === "deployer-killed") {
-      await each(({ host }) => frozen(host.lab, ended));
+    } else if (LOSES_DEPLOYER.includes(fault)) {
+      await each(async ({ host }) => {
+        await host.frozen(ended);
+        await host.strike(fault);
+      });
       kill("SIGKILL");
       await ended;
-      for (const { host } of struck) release(host.lab);
+      for (const { host } of struck) await host.release();
     } else {
       await each(async ({ host }) => {
-        await frozen(host.lab, ended);
-        await STRIKES[fault]?.(host);
+        await host.frozen(ended);
+        await host.strike(fault);
       });
     }
-    for (const one of struck) if (existsSync(place(one.host.lab, "fault"))) one.problem ??= NOT_REACHED;
+    await each(async (one) => {
+      if (await one.host.disarm()) one.problem ??= NOT_REACHED;
+    });
     const { stdout, stderr } = await deploying.catch((error: unknown) => ({ stdout: "", stderr: String(error) }));
     if (stdout !== "") return (JSON.parse(stdout) as { outcomes: HostOutcome[] }).outcomes;
-    if (fault !== "deployer-killed") for (const one of struck) one.problem ??= `the deployer failed: ${stderr}`;
+    if (!LOSES_DEPLOYER.includes(fault)) for (const one of struck) one.problem ??= `the deployer failed: ${stderr}`;
     return [];
   }
 
@@ -153,7 +187,7 @@ export class FaultDriver {
     await Promise.all(
       names.map(async (name) => {
         const outcome = outcomes[name];
-        const said = await versionsOf(this.#hosts.get(name)!);
+        const said = await versionsOf(this.#hosts.get(name)!.remote);
         if (outcome?.status === "activated" && said.every((line) => line.endsWith(` ${version}`))) return;
         const why = outcome !== undefined && "reason" in outcome ? outcome.reason : said.join(", ");
         unsettled.set(name, `the next deployment was ${outcome?.status ?? "not reported"}: ${why}`);
@@ -163,39 +197,6 @@ export class FaultDriver {
   }
 }
 
-const NOT_REACHED = "the place of the fault was not reached";
-
-/** What is done to a host that stands still; it goes on, or boots, before this returns. */
-const STRIKES: Readonly<Partial<Record<Fault, (host: RemoteHost) => Promise<void>>>> = {
-  "ssh-cut": async ({ lab }) => {
-    await lab.link("down");
-    release(lab);
-    try {
-      await atRest(lab);
-    } finally {
-      await lab.link("up");
-    }
-  },
-  "power-cut": async ({ lab }) => {
-    await lab.powerCut();
-    release(lab);
-    const limit = AbortSignal.timeout(BOOT_DEADLINE_MS);
-    await lab.powerOn(limit);
-    await lab.waitForSsh(limit, BOOT_DEADLINE_MS);
-  },
-  "disk-full": async ({ lab }) => {
-    await lab.fillDisk();
-    release(lab);
-  },
-  "sshd-broken": async ({ lab }) => {
-    release(lab);
-  },
-};
-
-function place(host: LabHost, name: string = ""): string {
-  return `${host.diskRoot}/${STATE}/${name}`;
-}
-
 async function noting(one: Struck, act: () => Promise<void>): Promise<void> {
   try {
     await act();
@@ -203,37 +204,6 @@ async function noting(one: Struck, act: () => Promise<void>): Promise<void> {
     if (!(error instanceof OperationError)) throw error;
     one.problem ??= error.message;
   }
-}
-
-/** Waits until the host stands still at the place of its fault. */
-async function frozen(host: LabHost, ended: Promise<boolean>): Promise<void> {
-  let over = false;
-  void ended.then(() => (over = true));
-  if (await comes(REACH_DEADLINE_MS, () => over || existsSync(place(host, "frozen")))) {
-    if (existsSync(place(host, "frozen"))) return;
-  }
-  // Too late it would stand still for ever.
-  rmSync(place(host, "fault"), { force: true });
-  release(host);
-  throw new OperationError("FAULT_NOT_REACHED", NOT_REACHED);
-}
-
-function release(host: LabHost): void {
-  rmSync(place(host, "frozen"), { force: true });
-}
-
-/** Waits until no transaction holds the host. One that was ended by a reboot is told to be over by what asks next. */
-async function atRest(host: LabHost): Promise<void> {
-  await comes(REST_DEADLINE_MS, () => !existsSync(place(host, "lock")));
-}
-
-async function comes(deadlineMs: number, condition: () => boolean): Promise<boolean> {
-  const deadline = Date.now() + deadlineMs;
-  while (!condition()) {
-    if (Date.now() > deadline) return false;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  return true;
 }
 
 function receiptText(receipt: Receipt | null | undefined, beganAt: string): string {

@@ -63,7 +63,7 @@ in
       serviceConfig = { ExecStartPre = copy; ExecReload = copy; };
     };
     deployment = {
-      confirmTimeout = 5;
+      confirmTimeout = config.shown.confirmTimeout;
       keepGenerations = 3;
       healthChecks.page = { http = { url = "http://localhost/"; body = version; }; interval = 1; retries = 3; };
       hooks.every = {
@@ -80,6 +80,8 @@ in
 export class FaultFleet implements Disposable {
   readonly driver: FleetDriver;
   readonly hosts: readonly string[];
+  /** How long hosts that are declared from now on wait for their confirmation. */
+  confirmTimeoutSeconds = 5;
   readonly #directory: string;
   readonly #subnet: string;
 
@@ -111,7 +113,10 @@ export class FaultFleet implements Disposable {
   declare(host: string, { version, sick = false, shutOut = false }: Declaration): void {
     const address = `${this.#subnet}.${10 + this.hosts.indexOf(host)}`;
     const file = join(this.driver.directory, `hosts/${host}.json`);
-    writeFileSync(file, JSON.stringify({ address, version, sick, shutOut }));
+    writeFileSync(
+      file,
+      JSON.stringify({ address, version, sick, shutOut, confirmTimeout: this.confirmTimeoutSeconds }),
+    );
   }
 
   [Symbol.dispose](): void {

@@ -21,17 +21,23 @@ is \`not run\` has a way to be driven, and waits for the next run.
 Steps are those of \`src/machine/transaction.ts\`, in order; those that only a reboot has are driven by \`--goal reboot\`. A
 fault strikes between what the step does and the record of it, a full disk before both. On the way back the change is one
 that fails its health check, or shuts the deployer out.
+
+Power cuts and clocks are for virtual hosts: the lab's host, its disk, address and keys, with a kernel of Debian's in QEMU
+in place of the container. That kernel writes nothing to the disk but what a program has synced, and killing QEMU loses the
+rest. These pairs need \`qemu-system-x86\` and the package of the kernel, which is downloaded from this machine's mirror.
 `;
 
 const MEANINGS: Readonly<Record<Fault, string>> = {
   "deployer-killed": "`pristine deploy` is killed, and does not come back",
   "ssh-cut": "the host's cable is pulled, and put back when the host has ended the transaction by itself",
-  "power-cut": "every process of the host ends at one instant, and it boots again",
+  "power-cut": "the host loses power, what it had not synced to its disk is lost, and it boots again",
   "executor-killed": "the process on the host that takes the step is killed",
   "disk-full":
     "every free byte of the host's disk is taken until the deployment has ended; what the host itself had set aside for its records stays",
   "sshd-broken": "the change itself shuts the deployer out: new connections to the ssh server do not get through",
-  "clock-jump": "the host's wall clock jumps",
+  "clock-forwards": "the host's wall clock jumps by three years; the deployment must not see it",
+  "clock-backwards":
+    "the host's wall clock jumps back by six hours, and the deployer is killed; the host must be back in time",
 };
 
 export function faultMatrixPage(cases: readonly MatrixCase[]): string {

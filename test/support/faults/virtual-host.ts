@@ -77,7 +77,8 @@ export class VirtualHost implements StruckHost {
 
   async disarm(): Promise<boolean> {
     this.#point = "";
-    return (await this.remote.sh(`[ ! -e ${POINT} ] || echo yes; rm -f ${POINT}`)) === "yes";
+    // One that does not answer any more has been struck.
+    return await this.#says(`[ -e ${POINT} ] && rm ${POINT}`);
   }
 
   async frozen(ended: Promise<boolean>): Promise<void> {
@@ -96,7 +97,7 @@ export class VirtualHost implements StruckHost {
   }
 
   async release(): Promise<void> {
-    await this.remote.sh(`rm -f ${FROZEN}`);
+    await this.#says(`rm -f ${FROZEN}`);
   }
 
   async strike(fault: Fault): Promise<void> {
@@ -112,7 +113,7 @@ export class VirtualHost implements StruckHost {
   }
 
   async mend(): Promise<void> {
-    await this.remote.sh(`date -s '@${seconds()}'`);
+    await this.#says(`date -s '@${seconds()}'`);
   }
 
   async atRest(): Promise<void> {
@@ -160,7 +161,7 @@ export class VirtualHost implements StruckHost {
       `HOST=${this.name}`,
       `POINT="${this.#point}"`,
       "console=ttyS0 quiet panic=-1 net.ifnames=0 systemd.show_status=0 systemd.getty_auto=0 systemd.gpt_auto=0",
-      "mitigations=off audit=0 apparmor=0 rcupdate.rcu_expedited=1",
+      "mitigations=off audit=0 apparmor=0 selinux=0 rcupdate.rcu_expedited=1",
       ...SLOW_UNITS.map((unit) => `systemd.mask=${unit}`),
     ];
     const number = Number(this.remote.lab.address.split(".")[3]);
@@ -197,6 +198,7 @@ export class VirtualHost implements StruckHost {
     ];
   }
 
+  /** Whether a command succeeds on the host. */
   async #says(condition: string): Promise<boolean> {
     return (await this.#try(condition, 30_000))?.code === 0;
   }

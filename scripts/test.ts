@@ -39,7 +39,14 @@ const FAST_NEEDED: PackageOf = {
   ssh: "openssh-client",
   xz: "xz-utils",
 };
-const NEEDED: PackageOf = { ...LAB_PROGRAMS, ...FAST_NEEDED, debootstrap: "debootstrap", git: "git", time: "time" };
+const NEEDED: PackageOf = {
+  ...LAB_PROGRAMS,
+  ...FAST_NEEDED,
+  debootstrap: "debootstrap",
+  git: "git",
+  "qemu-system-x86_64": "qemu-system-x86",
+  time: "time",
+};
 
 const files = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root }).sort();
 

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { after, before, suite, test } from "node:test";
 import { labDown } from "../../src/lab/lab.ts";
 import type { StepName } from "../../src/machine/transaction.ts";
-import { matrixPairs, type Fault } from "../support/faults/cases.ts";
+import { matrixPairs, type DrivenPair, type Fault } from "../support/faults/cases.ts";
 import { FaultDriver } from "../support/faults/drive.ts";
 import { FaultFleet } from "../support/faults/fleet.ts";
+import { virtualHostsMissing } from "../support/faults/virtual-kernel.ts";
 import { removeStaleLabs, TEST_LAB_NAME, TEST_SUBNET } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
@@ -15,6 +16,8 @@ const SERVED: Readonly<Partial<Record<Fault, readonly string[]>>> = {
   "ssh-cut": ["old", "new", "old"],
   "disk-full": ["new", "new", "old"],
 };
+
+const noVirtualHosts = await virtualHostsMissing();
 
 suite("cases of the fault matrix", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 60_000 }, () => {
   let fleet: FaultFleet;
@@ -40,4 +43,12 @@ suite("cases of the fault matrix", { skip: await labsMissing(), concurrency: 1, 
       );
     });
   }
+
+  // Last, because it takes a host of the lab.
+  test("true power cut", { skip: noVirtualHosts }, async () => {
+    await using virtual = await driver.virtual(1);
+    const pair = matrixPairs().find(({ fault, step }) => fault === "power-cut" && step === "confirm-profile");
+    const [result] = await virtual.strike([pair as DrivenPair]);
+    assert.equal(result?.serves, "new");
+  });
 });

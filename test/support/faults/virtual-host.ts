@@ -194,7 +194,7 @@ export class VirtualHost implements StruckHost {
       "-netdev",
       `tap,id=net,ifname=${this.#tap},script=no,downscript=no`,
       "-device",
-      `virtio-net-pci,netdev=net,mac=52:54:00:00:00:${number.toString(16).padStart(2, "0")}`,
+      `virtio-net-pci,netdev=net,romfile=,mac=52:54:00:00:00:${number.toString(16).padStart(2, "0")}`,
     ];
   }
 

@@ -18,7 +18,9 @@ import type { VirtualKernel } from "./virtual-kernel.ts";
 
 const REACH_DEADLINE_MS = 240_000;
 const REST_DEADLINE_MS = 120_000;
-const BOOT_DEADLINE_MS = 240_000;
+const BOOT_DEADLINE_MS = 300_000;
+/** A host that loses power says nothing to who asks it. */
+const ASK_DEADLINE_MS = 60_000;
 const MEMORY = "768";
 const POINT = `${FAULTS_DIRECTORY}/point`;
 const FROZEN = `${FAULTS_DIRECTORY}/frozen`;
@@ -138,8 +140,9 @@ export class VirtualHost implements StruckHost {
 
   async #powerOn(): Promise<void> {
     this.#boot();
-    const signal = AbortSignal.timeout(BOOT_DEADLINE_MS);
-    await this.remote.lab.waitForSsh(signal, BOOT_DEADLINE_MS);
+    if (await this.#comes("true", BOOT_DEADLINE_MS)) return;
+    const said = (await this.remote.lab.consoleLog(2_000)).trim().split("\n").slice(-3).join(" | ");
+    throw new OperationError("LAB_HOST_SILENT", `it has not booted; last on its console: ${said}`);
   }
 
   /** QEMU ends when the host reboots, and is started again. */
@@ -200,7 +203,7 @@ export class VirtualHost implements StruckHost {
 
   /** Whether a command succeeds on the host. */
   async #says(condition: string): Promise<boolean> {
-    return (await this.#try(condition, 30_000))?.code === 0;
+    return (await this.#try(condition, ASK_DEADLINE_MS))?.code === 0;
   }
 
   /** Lets the host wait for something, which ends when nobody listens; asks again when it has rebooted meanwhile. */
@@ -209,7 +212,11 @@ export class VirtualHost implements StruckHost {
     for (;;) {
       const leftMs = deadline - Date.now();
       if (leftMs <= 0 || signal?.aborted === true) return false;
-      const outcome = await this.#try(`until ${condition}; do echo; sleep 0.2; done`, leftMs, signal);
+      const outcome = await this.#try(
+        `until ${condition}; do echo; sleep 0.2; done`,
+        Math.min(leftMs, ASK_DEADLINE_MS),
+        signal,
+      );
       if (outcome?.code === 0) return true;
       await new Promise((resolve) => setTimeout(resolve, 200));
     }

@@ -84,6 +84,9 @@ export function persistentPathOf(entry: PersistentPath): string {
 /** Where units stand, the strongest directory first. */
 const UNIT_DIRECTORIES = ["/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system"];
 
+/** What the message bus reads. */
+const BUS_DIRECTORIES = ["/etc/dbus-1/system.d", "/usr/share/dbus-1/system.d", "/usr/share/dbus-1/system-services"];
+
 /** Where a host path really is: in the store, or outside of what the system defines (`/dev/null`, `/run/…`). */
 export type ResolvedPath =
   { readonly kind: "inside"; readonly path: string } | { readonly kind: "outside"; readonly path: string };
@@ -268,6 +271,15 @@ export class SystemObject {
       // What lies in the system object itself is told by content, not by the object's name.
       return path.startsWith(`${this.path}/`) ? program : path;
     });
+  }
+
+  busFiles(): readonly string[] {
+    return BUS_DIRECTORIES.flatMap((directory) =>
+      (this.list(directory) ?? []).map((name) => {
+        const { path } = this.resolve(`${directory}/${name}`);
+        return path.startsWith(`${this.path}/`) ? `${name}: ${this.read(`${directory}/${name}`) ?? ""}` : path;
+      }),
+    );
   }
 
   #readUnit(name: string): UnitDefinition | undefined {

@@ -229,6 +229,21 @@ suite("unit diff", () => {
     assert.deepEqual(plan.start, ["a.service"]);
   });
 
+  test("the message bus reads its services anew when these changed, and is never restarted", () => {
+    const bus = { "etc/systemd/system/dbus.service": `${SERVICE}ExecReload=/bin/r\n` };
+    const service = (text: string): Record<string, string> => ({ "usr/share/dbus-1/system-services/a.service": text });
+    const plan = (old: Record<string, string>, next: Record<string, string>): UnitPlan =>
+      diffUnits({
+        old: [systemOf("old", { ...bus, ...old })],
+        next: systemOf("next", { ...bus, ...next }),
+        states: [{ name: "dbus.service", activeState: "active", subState: "running" }],
+      });
+    assert.deepEqual(plan({}, service("1")).reload, ["dbus.service"]);
+    assert.deepEqual(plan(service("1"), service("2")).reload, ["dbus.service"]);
+    assert.deepEqual(plan(service("1"), {}).reload, ["dbus.service"]);
+    assert.deepEqual(plan(service("1"), service("1")).reload, []);
+  });
+
   test("what must stay up is restarted in one go", () => {
     const plan = diff({ "ssh.service": SERVICE }, { "ssh.service": OTHER });
     assert.deepEqual([plan.stop, plan.restart], [[], ["ssh.service"]]);

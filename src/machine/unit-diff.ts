@@ -25,6 +25,8 @@ export interface UnitSource {
   wanted(): ReadonlyMap<string, ReadonlySet<string>>;
   /** Where the programs that a unit starts really lie. */
   programs(unit: UnitDefinition): readonly string[];
+  /** What the message bus reads: its services and who may own and call what, each with where it lies. */
+  busFiles(): readonly string[];
 }
 
 export interface UnitDiffInput {
@@ -74,8 +76,8 @@ const KEPT_UP = new Set([
   "systemd-udevd.service",
 ]);
 
-/** A restart of the message bus breaks every session and service on it. */
-const NEVER_RESTARTED = new Set(["dbus.service", "dbus-broker.service"]);
+/** The message bus: a restart breaks every session and service on it, and what it reads it reads anew when told to. */
+const MESSAGE_BUS = new Set(["dbus.service", "dbus-broker.service"]);
 
 class PlanBuilder {
   readonly stop = new Set<string>();
@@ -148,6 +150,9 @@ export function diffUnits(input: UnitDiffInput): UnitPlan {
     }
     const isStale = stale.has(name) || (running.has(name) && hasOtherProgram(old, next, name, after));
     planActive(plan, { name, type, before, after, isStale, active, next });
+    if (MESSAGE_BUS.has(name) && old.some((source) => source.busFiles().join() !== next.busFiles().join())) {
+      act(plan, "reload", name, "services on the message bus changed");
+    }
   }
   return plan.build();
 }
@@ -252,7 +257,7 @@ function planService(plan: PlanBuilder, unit: ActiveUnit, isReloadEnough: boolea
     plan.skip(name, `${reason}, X-RestartIfChanged=false`);
   } else if (unitFlag(after, "RefuseManualStop", false) || unitFlag(after, "X-OnlyManualStart", false)) {
     plan.skip(name, `${reason}, refuses to be restarted`);
-  } else if (NEVER_RESTARTED.has(name)) {
+  } else if (MESSAGE_BUS.has(name)) {
     plan.skip(name, `${reason}, takes effect after a reboot`);
   } else if (unitFlag(after, "X-StopIfChanged", !KEPT_UP.has(name))) {
     plan.stop.add(name);

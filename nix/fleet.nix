@@ -320,13 +320,19 @@ let
           confirmTimeout
           keepGenerations
           preflight
+          signingKeyFile
           deployerChecks
           checkPlaces
           ;
         inherit (meta) healthChecks;
         hooks = deployment.hookData;
         target = {
-          inherit (deployment.target) host user port;
+          inherit (deployment.target)
+            host
+            user
+            port
+            privilegeEscalation
+            ;
           hosts = addressesOf deployment.target;
         };
       };

@@ -40,6 +40,21 @@ in
         default = 22;
         description = "The port of the host's ssh server.";
       };
+      privilegeEscalation = mkOption {
+        type = types.either (types.enum [
+          "sudo"
+          "doas"
+          "run0"
+          "restricted"
+        ]) (types.nonEmptyListOf types.str);
+        default = "sudo";
+        example = [
+          "sudo"
+          "-H"
+          "--"
+        ];
+        description = "How `user` becomes root when it is not. A password that sudo wants is asked for once for all hosts; the others must not want one. A list is the words before the command, which must not ask for anything. `restricted` is for the user of `deployment.restrictedUser`.";
+      };
     };
     system = mkOption {
       type = types.nullOr types.package;
@@ -69,6 +84,12 @@ in
       type = types.ints.between 2 1000;
       default = 10;
       description = "How many confirmed systems the host keeps.";
+    };
+    signingKeyFile = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "~/.config/pristine/shop.secret";
+      description = "A file on the deployer with a secret key of Nix's (`nix key generate-secret`): what is copied to the host is signed with it. It is read when a deployment copies, and is no part of the evaluation.";
     };
     preflight = {
       freeMiB = mkOption {

@@ -14,6 +14,7 @@
   ./networking.nix
   ./nix.nix
   ./persistence.nix
+  ./restricted-user.nix
   ./security/pam.nix
   ./security/sudo.nix
   ./security/wrappers.nix

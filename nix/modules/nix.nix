@@ -79,6 +79,8 @@ in
       trusted-users = mkDefault [ "root" ];
       # Else a power cut may leave an object that is registered, and whose files are empty.
       fsync-store-paths = mkDefault true;
+      # Without build users, builders run as root: whoever may ask for a build must be root already.
+      allowed-users = mkDefault [ "root" ];
     };
 
     environment.etc."nix/nix.conf".text =

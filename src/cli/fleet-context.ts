@@ -164,7 +164,8 @@ export async function withSessionsTo<T>(
   const sessions = new Map(
     wanted.hosts.map(({ host, kit }) => {
       // In a lab, hosts are known to ssh by their names.
-      const target = configFile !== undefined && configFile !== options.sshConfig ? { host: host.name } : host.target;
+      const target =
+        configFile !== undefined && configFile !== options.sshConfig ? { host: host.name, user: "root" } : host.target;
       // What runs on the host is what one wants to know; how it gets there is the same each time.
       const onCommand = (remote: readonly string[], local: readonly string[]): void => {
         showCommand(session, host.name, options.verbose ? local : remote);
@@ -176,7 +177,12 @@ export async function withSessionsTo<T>(
         new HostSession(
           { ...host, target },
           {
-            ssh: { configFile, identityFile, ...(options.showCommands ? { onCommand } : {}) },
+            ssh: {
+              configFile,
+              identityFile,
+              sudoPassword: session.sudoPassword,
+              ...(options.showCommands ? { onCommand } : {}),
+            },
             localStore: store,
             kitPath,
             ...(options.showCommands ? { onOwnCommand } : {}),

@@ -27,6 +27,7 @@ export function makeProgram(): Command {
     .option("--lab", "act on the hosts of the fleet's local lab instead of the real ones", false)
     .option("--lab-name <name>", "the same for a lab of another name")
     .option("--ssh-config <file>", "an OpenSSH configuration to use instead of yours")
+    .option("--sudo-password-file <file>", "a file with the password for sudo, - for standard input, instead of asking")
     .option("--show-commands", "show each command that runs for a host, and where", false)
     .option("--json", "print one JSON value for programs", false)
     .option("--verbose", "show causes of errors and timelines of all hosts", false)

@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { resolve } from "node:path";
+import { SudoPassword } from "../fleet/privilege.ts";
 import { Progress } from "./render/progress.ts";
 import { processTerminal, type Terminal } from "./render/terminal.ts";
 
@@ -16,6 +17,8 @@ export interface GlobalOptions {
   readonly lab: boolean;
   readonly labName: string | undefined;
   readonly sshConfig: string | undefined;
+  /** A file with the password for sudo; `-` is standard input. */
+  readonly sudoPasswordFile: string | undefined;
   /** False for `--no-cache`. */
   readonly cache: boolean;
 }
@@ -26,6 +29,8 @@ export interface Session {
   readonly terminal: Terminal;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** For hosts whose sudo wants one: asked for once. */
+  readonly sudoPassword: SudoPassword;
 }
 
 /** Runs a command's action: sets up the session, reports errors, and sets the exit status that the action returns. */
@@ -46,7 +51,17 @@ export function action<Args extends unknown[]>(
     process.on("SIGINT", interrupt);
     process.on("SIGTERM", interrupt);
     process.on("SIGHUP", interrupt);
-    const session = { options, fleetFile: resolve(options.fleet), terminal, progress, signal: abort.signal };
+    const session = {
+      options,
+      fleetFile: resolve(options.fleet),
+      terminal,
+      progress,
+      signal: abort.signal,
+      sudoPassword: new SudoPassword(async (question) => {
+        const { sudoPasswordFrom } = await import("./sudo-password.ts");
+        return await sudoPasswordFrom(options.sudoPasswordFile, question, progress, abort.signal);
+      }),
+    };
     try {
       process.exitCode = await run(session, ...(args.slice(0, run.length - 1) as Args));
     } catch (error) {

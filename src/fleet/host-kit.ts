@@ -22,6 +22,9 @@ import type { Command, SshConnection } from "./ssh.ts";
 
 const FACTS_DEADLINE_MS = 45_000;
 
+/** Where a host has its kit; also a root for the collector. */
+export const INSTALLED_KIT = "/nix/var/nix/gcroots/pristine/kit";
+
 /** The kit said no: its code and message, with what holds the host when it is locked. */
 export class KitError extends OperationError {
   readonly failure: KitFailure["error"];
@@ -42,11 +45,16 @@ export interface KitCall {
 
 export class HostKit {
   readonly connection: SshConnection;
-  readonly #program: string;
+  readonly #path: string;
 
   constructor(connection: SshConnection, kitPath: string) {
     this.connection = connection;
-    this.#program = `${kitPath}/bin/pristine-kit`;
+    this.#path = kitPath;
+  }
+
+  /** Makes this kit the host's; it must outlive the command, as the host may need it to return. */
+  async place(call: KitCall): Promise<void> {
+    await this.#ask<object>(["place-kit", this.#path], call);
   }
 
   facts(call: KitCall): Promise<HostFacts> {
@@ -145,7 +153,7 @@ export class HostKit {
   }
 
   #command(args: readonly string[], stdin?: string): Command {
-    return { argv: [this.#program, ...args], ...(stdin === undefined ? {} : { stdin }) };
+    return { argv: [`${this.#path}/bin/pristine-kit`, ...args], ...(stdin === undefined ? {} : { stdin }) };
   }
 
   async #ask<T extends object>(args: readonly string[], call: KitCall, stdin?: string): Promise<T> {

@@ -2,13 +2,16 @@
 
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
+import { parseSigningKey, type SigningKey } from "../format/signature.ts";
 import { StorePath } from "../format/store-path.ts";
 import { DaemonStore } from "../store/daemon-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { programDuplex } from "../store/daemon-transport.ts";
+import { homeDirectory } from "../system/directories.ts";
+import { readTextIfPresent } from "../system/files.ts";
 import type { DuplexProcess } from "../system/process.ts";
 import { copyToHost } from "./copy-to-host.ts";
-import { HostKit } from "./host-kit.ts";
+import { HostKit, INSTALLED_KIT } from "./host-kit.ts";
 import type { HostInventory } from "./inventory.ts";
 import { SshConnection, type SshOptions } from "./ssh.ts";
 
@@ -73,6 +76,7 @@ export class HostSession {
         opened = await this.connection.open(["nix-daemon", "--stdio"], connectSignal);
         return programDuplex(opened);
       },
+      signWith: await this.#signingKey(),
     });
     try {
       await store.greet(signal);
@@ -92,30 +96,32 @@ export class HostSession {
     }
   }
 
+  async #signingKey(): Promise<SigningKey | undefined> {
+    const { signingKeyFile } = this.host;
+    if (signingKeyFile === undefined) return undefined;
+    const text = await readTextIfPresent(signingKeyFile.replace(/^~\//, `${homeDirectory()}/`));
+    const hint = `deployment.signingKeyFile of ${this.host.name} names a file on this machine; 'nix key generate-secret' makes one`;
+    if (text === undefined) throw new OperationError("SIGNING_KEY", `there is no key in ${signingKeyFile}`, { hint });
+    try {
+      return parseSigningKey(text.trim());
+    } catch (error) {
+      throw new OperationError("SIGNING_KEY", `${signingKeyFile} has no secret key`, { hint, cause: error });
+    }
+  }
+
   async #placeKit(signal: AbortSignal): Promise<HostKit> {
     const { kitPath, localStore } = this.#options;
     const rendered = kitPath.render(localStore.storeDir);
-    const root = "/nix/var/nix/gcroots/pristine";
     const kit = new HostKit(this.connection, rendered);
     // What this root names is complete, and stays. Most hosts have it, and are not asked more.
-    const placed = await this.connection.run({ argv: ["readlink", "-e", `${root}/kit`] }, { signal });
+    const placed = await this.connection.run({ argv: ["readlink", "-e", INSTALLED_KIT] }, { signal });
     if (placed.stdout.toString("utf8").trim() === rendered) return kit;
     const store = await this.store(signal);
     if (!(await store.validPaths([kitPath], signal)).has(kitPath.baseName)) {
       await copyToHost({ from: localStore, to: this, root: kitPath, clock: systemClock, signal });
     }
     // The kit must outlive this command: the host may need it to return.
-    await this.connection.runChecked(
-      {
-        argv: [
-          "sh",
-          "-c",
-          // Several operators may do this at the same time.
-          `mkdir -p ${root} && ln -sfn ${rendered} ${root}/.kit.$$ && mv -T ${root}/.kit.$$ ${root}/kit`,
-        ],
-      },
-      { signal, asRoot: true },
-    );
+    await kit.place({ signal });
     return kit;
   }
 }

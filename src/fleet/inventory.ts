@@ -12,6 +12,7 @@ import type { Hook } from "../machine/hook.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
+import type { PrivilegeEscalation } from "./privilege.ts";
 import type { FailurePolicy } from "./rollout/policy.ts";
 
 export interface SshTarget {
@@ -21,6 +22,8 @@ export interface SshTarget {
   readonly others?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly port?: number | undefined;
+  /** How `user` becomes root when it is not; sudo by default. */
+  readonly privilegeEscalation?: PrivilegeEscalation | undefined;
 }
 
 /** One host as declared (`inventory.hosts.<name>` of `nix/fleet.nix`). */
@@ -41,6 +44,8 @@ export interface HostInventory {
     /** How far the host's clock may be from ours without a word. */
     readonly clockSkewSecondsMax: number;
   };
+  /** A file on the deployer with the key that signs what is copied to the host; `~/` is the home directory. */
+  readonly signingKeyFile?: string | undefined;
   readonly healthChecks: readonly unknown[];
   /** Run by the deployer, once those on the host hold; absent in what earlier versions wrote down. */
   readonly deployerChecks?: readonly DeployerCheck[];
@@ -104,12 +109,14 @@ interface RawHost {
       readonly hosts: readonly [string, ...string[]];
       readonly user: string | null;
       readonly port: number | null;
+      readonly privilegeEscalation: PrivilegeEscalation;
     };
     readonly tags: readonly string[];
     readonly wave: number;
     readonly confirmTimeout: number;
     readonly keepGenerations: number;
     readonly preflight: { readonly freeMiB: number; readonly freeInodes: number; readonly clockSeconds: number };
+    readonly signingKeyFile: string | null;
     readonly healthChecks: readonly unknown[];
     readonly deployerChecks: readonly DeployerCheck[];
     readonly checkPlaces: Readonly<Record<string, string>>;
@@ -200,6 +207,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
       others,
       user: target.user ?? undefined,
       port: target.port ?? undefined,
+      privilegeEscalation: target.privilegeEscalation,
     },
     confirmTimeoutSeconds: host.deployment.confirmTimeout,
     keepGenerations: host.deployment.keepGenerations,
@@ -208,6 +216,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
       freeInodesMin: preflight.freeInodes,
       clockSkewSecondsMax: preflight.clockSeconds,
     },
+    signingKeyFile: host.deployment.signingKeyFile ?? undefined,
     healthChecks: host.deployment.healthChecks,
     deployerChecks: host.deployment.deployerChecks,
     checkPlaces: host.deployment.checkPlaces,

@@ -163,8 +163,10 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   const snapshots = options.goal === "boot" ? [] : snapshotHooks(...versions);
   requireHooks(host, [...hooks, ...snapshots], { old, wanted });
   const arrival = probe?.arrival;
+  const { privilegeEscalation } = host.target;
   const access = {
     user: probe?.user ?? host.target.user ?? "root",
+    becomesRootBy: typeof privilegeEscalation === "object" ? privilegeEscalation[0] : privilegeEscalation,
     port: arrival?.port ?? host.target.port ?? 22,
     address: arrival?.address ?? session.connection.address,
     interface: arrival?.interface,

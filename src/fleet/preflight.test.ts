@@ -34,7 +34,6 @@ test("an answer is read, whatever a login prints around it", () => {
     architecture: "aarch64",
     timeSeconds: 1_700_000_000,
     user: "mara",
-    canBeRoot: true,
     hasDaemon: true,
     disk: { freeBytes: 409_600, inodesTotal: 0, inodesFree: 0 },
     machine: "0123 4567",
@@ -46,13 +45,13 @@ test("an answer is read, whatever a login prints around it", () => {
 });
 
 test("an answer in which everything is missing is read, too", () => {
-  const { disk, system, arrival, canBeRoot, architecture } = parseProbe("pristine disk=\npristine meta={\n");
-  assert.deepEqual([disk, system, arrival, canBeRoot, architecture], [undefined, undefined, undefined, false, ""]);
+  const { disk, system, arrival, architecture } = parseProbe("pristine disk=\npristine meta={\n");
+  assert.deepEqual([disk, system, arrival, architecture], [undefined, undefined, undefined, ""]);
 });
 
 test("a host that runs another base than it is declared with is refused", () => {
   const answer = (more: string): string =>
-    `pristine architecture=x86_64\npristine root=yes\npristine daemon=yes\npristine disk=100 4096 0 0\n${more}\n`;
+    `pristine architecture=x86_64\npristine daemon=yes\npristine disk=100 4096 0 0\n${more}\n`;
   const nixos = parseProbe(answer("pristine nixos=yes\npristine os=NixOS 26.05"));
   const ours = parseProbe(answer('pristine meta={"fleet":"shop","host":"web"}'));
   const check = (base: "debian" | "nixos", probe: typeof nixos): void => {

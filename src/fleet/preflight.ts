@@ -17,8 +17,6 @@ export interface HostProbe {
   /** The wall clock, in seconds. */
   readonly timeSeconds: number;
   readonly user: string;
-  /** The user is root, or becomes it without being asked. */
-  readonly canBeRoot: boolean;
   readonly hasDaemon: boolean;
   /** Of the filesystem of the store; a filesystem that makes inodes as it needs them has a total of 0. */
   readonly disk: { readonly freeBytes: number; readonly inodesTotal: number; readonly inodesFree: number } | undefined;
@@ -70,7 +68,6 @@ say() { printf 'pristine %s=%s\\n' "$1" "$2"; }
 say architecture "$(uname -m)"
 say time "$(date +%s)"
 say user "$(id -un)"
-if [ "$(id -u)" = 0 ] || sudo -n -- true; then say root yes; fi
 if command -v nix-daemon >/dev/null; then say daemon yes; fi
 say disk "$(stat -f -c '%a %S %c %d' /nix/store)"
 say machine "$(cat /run/machine-id || cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)"
@@ -117,6 +114,7 @@ export async function preflightHost(session: HostSession, options: PreflightOpti
   const probe = parseProbe(outcome.stdout.toString("utf8"), outcome.stderr.toString("utf8"));
   const { address, passedOver } = session.connection;
   checkProbe(session.host, address, probe, options);
+  await session.connection.becomeRoot(signal);
   const warnings = clockWarnings(session.host, probe, { sentMs, receivedMs: clock.wallClock().getTime() });
   if (passedOver.length > 0) warnings.push(`reached at ${address}; ${passedOver.join("; ")}`);
   return { session, probe, warnings };
@@ -138,7 +136,6 @@ export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
     architecture: of("architecture"),
     timeSeconds: Number(of("time")),
     user: of("user"),
-    canBeRoot: said.has("root"),
     hasDaemon: said.has("daemon"),
     disk: diskOf(of("disk")),
     machine: of("machine"),
@@ -227,11 +224,6 @@ export function checkProbe(
       `${address}, declared as ${host.name} of the fleet ${options.fleet}, is the host ${system.host} of the fleet ${system.fleet}`,
       { hint: "check deployment.target; if it was renamed, or is to be taken over, deploy with --adopt" },
     );
-  }
-  if (!probe.canBeRoot) {
-    throw new OperationError("HOST_NOT_ROOT", `${probe.user} on ${address} is not root and may not become it`, {
-      hint: "let deployment.target.user be root, or let that user sudo without a password",
-    });
   }
   if (options.needsRoom) checkRoom(host, probe.disk);
 }

@@ -13,6 +13,7 @@ import { runtimeDirectory } from "../system/directories.ts";
 import { userId } from "../system/identity.ts";
 import { type DuplexProcess, openDuplex, type ProcessOutcome, run, succeeded } from "../system/process.ts";
 import type { SshTarget } from "./inventory.ts";
+import { type AsRoot, findWayToRoot, type SudoPassword } from "./privilege.ts";
 
 /** One program run on a host: arguments are never re-parsed, `stdin` never reaches a log. */
 export interface Command {
@@ -25,6 +26,8 @@ export interface SshOptions {
   readonly configFile?: string | undefined;
   /** A private key to offer besides those that OpenSSH knows of. */
   readonly identityFile?: string | undefined;
+  /** For hosts whose sudo wants one. */
+  readonly sudoPassword?: SudoPassword | undefined;
   /** Called with each command before it runs on the host, and with the local one that takes it there. */
   readonly onCommand?: ((remote: readonly string[], local: readonly string[]) => void) | undefined;
 }
@@ -59,6 +62,8 @@ export class SshConnection {
   #addresses: readonly [string, ...string[]];
   /** Where work goes, once it is known. */
   #shared: Promise<string> | undefined;
+  /** How commands are made root's, once it is known. */
+  #asRoot: Promise<AsRoot> | undefined;
   readonly #multiplexed = new Set<string>();
   #passedOver: readonly string[] = [];
 
@@ -82,18 +87,18 @@ export class SshConnection {
   async run(command: Command, options: RunOverSsh): Promise<ProcessOutcome> {
     const fresh = options.fresh ?? false;
     const address = await this.#answering(fresh, options.signal);
-    const remote = this.#privileged(command.argv, options.asRoot);
-    const argv = await this.#argv(address, remote, {
+    const remote = options.asRoot === true ? (await this.#wayToRoot(options.signal))(command) : command;
+    const argv = await this.#argv(address, remote.argv, {
       fresh,
       extra: options.verbose === true ? ["-v"] : [],
     });
-    this.#options.onCommand?.(remote, argv);
+    this.#options.onCommand?.(remote.argv, argv);
     const { deadlineMs = COMMAND_DEADLINE_MS, captures = true } = options;
     let said = "";
     const outcome = await run(argv, {
       signal: options.signal,
       deadlineMs: deadlineMs === "none" ? undefined : deadlineMs,
-      stdin: command.stdin,
+      stdin: remote.stdin,
       output: captures ? "capture" : "discard",
       onStdout: options.onStdout,
       onStderr: (chunk) => {
@@ -118,10 +123,17 @@ export class SshConnection {
   /** Starts a program that speaks a protocol on its standard input and output, as root. */
   async open(argv: readonly [string, ...string[]], signal: AbortSignal): Promise<DuplexProcess> {
     const address = await this.#answering(false, signal);
-    const command = this.#privileged(argv, true);
-    const full = await this.#argv(address, command, { fresh: false });
-    this.#options.onCommand?.(command, full);
-    return openDuplex(full, { signal });
+    const command = (await this.#wayToRoot(signal))({ argv });
+    const full = await this.#argv(address, command.argv, { fresh: false });
+    this.#options.onCommand?.(command.argv, full);
+    const opened = openDuplex(full, { signal });
+    if (command.stdin !== undefined) opened.writable.write(command.stdin);
+    return opened;
+  }
+
+  /** Finds out whether, and how, commands run as root; throws when they cannot. */
+  async becomeRoot(signal: AbortSignal): Promise<void> {
+    await this.#wayToRoot(signal);
   }
 
   /** The arguments of an interactive `ssh`, for `pristine ssh`; `isTerminal` asks for a terminal on the host. */
@@ -187,9 +199,23 @@ export class SshConnection {
     );
   }
 
-  #privileged(argv: readonly [string, ...string[]], asRoot: boolean | undefined): readonly string[] {
-    const { user } = this.target;
-    return asRoot !== true || user === undefined || user === "root" ? argv : ["sudo", "-n", "--", ...argv];
+  async #wayToRoot(signal: AbortSignal): Promise<AsRoot> {
+    if (this.target.user === "root") return (command) => command;
+    const found = (this.#asRoot ??= this.#findWayToRoot(signal));
+    found.catch(() => {
+      if (this.#asRoot === found) this.#asRoot = undefined;
+    });
+    return await found;
+  }
+
+  async #findWayToRoot(signal: AbortSignal): Promise<AsRoot> {
+    const { privilegeEscalation = "sudo" } = this.target;
+    const run = async (command: Command): Promise<ProcessOutcome> => await this.run(command, { signal });
+    // What ssh's configuration says is known to ssh alone.
+    const user = this.target.user ?? (await run({ argv: ["id", "-un"] })).stdout.toString("utf8").trim();
+    if (user === "root") return (command) => command;
+    const { address } = this;
+    return await findWayToRoot(privilegeEscalation, { address, user, run, password: this.#options.sudoPassword });
   }
 
   async #argv(

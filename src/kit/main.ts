@@ -22,6 +22,7 @@ import { withFaultPoints } from "./fault-points.ts";
 import { answerOf, isAtRest } from "./follow.ts";
 import { runHealthChecks } from "./health.ts";
 import { runRequestedHooks } from "./hooks.ts";
+import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { openHost } from "./quickjs-host.ts";
@@ -41,6 +42,7 @@ const FOLLOW_SECONDS_MAX = 3600;
 const QUERY_LOCK_WAIT_SECONDS = 2;
 const LOCK_BUSY = 75;
 const UNHEALTHY = 4;
+const REBOOT_SECONDS = 20;
 /** How an exec ends when there is no such program, or when its libraries are missing. */
 const NOT_STARTED = 127;
 
@@ -64,23 +66,30 @@ const USAGE = `usage: pristine-kit COMMAND
   stale < PATHS                       units with processes that use store paths
   hook < REQUEST                      run hooks that belong to no transaction
   ephemeral                           what a reboot would erase
+  place-kit PATH                      make this kit the host's
+  reboot                              reboot
+  gate COMMAND                        what a restricted deploy user may run of these
   status | history                    the unfinished transaction; all receipts`;
 
 function main(): number {
-  const [script = "", command = "", ...rest] = scriptArgs;
+  const [script = "", ...args] = scriptArgs;
+  const isGated = args[0] === "gate";
+  const [command = "", ...rest] = isGated ? gated(args.slice(1)) : args;
   const real = openHost(script);
   const host = PRISTINE_FAULT_POINTS ? withFaultPoints(real) : real;
   const lock = std.getenv(LOCK_VARIABLE);
-  if (lock === undefined && (EXCLUSIVE.has(command) || CONCLUDING.has(command))) return runLocked(host, command, rest);
+  if (lock === undefined && (EXCLUSIVE.has(command) || CONCLUDING.has(command))) return runLocked(host, command, args);
   const unfinished = (): TransactionRecord | undefined =>
     lock === "held" ? openUnfinished(host) : peekUnfinished(host);
   switch (command) {
     case "facts":
       print(collectFacts(host, unfinished()));
       return 0;
-    case "begin":
-      print(begin(host, parsePlan(std.in.readAsString())));
+    case "begin": {
+      const plan = parsePlan(std.in.readAsString());
+      print(begin(host, isGated ? gatedPlan(host, plan) : plan));
       return 0;
+    }
     case "run":
       execute(host, argument(rest));
       return 0;
@@ -99,7 +108,7 @@ function main(): number {
       resume(host);
       return 0;
     case "check":
-      return check(host);
+      return check(host, isGated ? "" : std.in.readAsString().trim());
     case "check-run":
       return checkRun(host, argument(rest, "the name of a check"));
     case "check-history":
@@ -108,13 +117,20 @@ function main(): number {
     case "stale":
       print(stale(host));
       return 0;
-    case "hook":
-      print({
-        results: runRequestedHooks(host, JSON.parse(std.in.readAsString()) as HookRequest),
-      } satisfies HookAnswer);
+    case "hook": {
+      const request = JSON.parse(std.in.readAsString()) as HookRequest;
+      print({ results: runRequestedHooks(host, isGated ? gatedHooks(host, request) : request) } satisfies HookAnswer);
       return 0;
+    }
     case "ephemeral":
       print(findEphemeral(host, statusOf));
+      return 0;
+    case "place-kit":
+      placeKit(host, argument(rest, "the path of a kit"), { isGated });
+      print({});
+      return 0;
+    case "reboot":
+      print(host.run(["systemctl", "reboot"], { timeoutSeconds: REBOOT_SECONDS }));
       return 0;
     case "status":
       print({ transaction: unfinished()?.status() ?? null, lock: readLock(host) ?? null });
@@ -154,10 +170,10 @@ function requestedReason(args: readonly string[]): RequestedReason | undefined {
 const REASON_CHARS_MAX = 4096;
 
 /** Starts the command again under `flock`, whose lock goes with the process, however that ends. */
-function runLocked(host: Host, command: string, rest: readonly string[]): number {
+function runLocked(host: Host, command: string, args: readonly string[]): number {
   const isQuery = CONCLUDING.has(command);
   const seconds = isQuery ? QUERY_LOCK_WAIT_SECONDS : LOCK_WAIT_SECONDS;
-  const kit = [host.kitCommand, command, ...rest];
+  const kit = [host.kitCommand, ...args];
   const flock = [
     "flock",
     "--exclusive",
@@ -207,9 +223,8 @@ function journal(host: Host, args: readonly string[]): number {
   return 0;
 }
 
-/** Checks come as JSON on standard input, or from the system that runs. */
-function check(host: Host): number {
-  const input = std.in.readAsString().trim();
+/** Checks come as JSON, or from the system that runs. */
+function check(host: Host, input: string): number {
   const checks = input === "" ? declaredChecks(host) : (JSON.parse(input) as HealthCheck[]);
   const results = withSince(host, runHealthChecks(host, checks));
   const healthy = results.every((result) => result.healthy);

@@ -17,6 +17,7 @@ import { withStatuses } from "../cli/status-flow.ts";
 import type { HostOutcome } from "../fleet/outcome.ts";
 import type { FleetPlan } from "../fleet/plan.ts";
 import type { FailurePolicy } from "../fleet/rollout/policy.ts";
+import { SudoPassword } from "../fleet/privilege.ts";
 import type { HostStatus } from "../fleet/status.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
 
@@ -40,6 +41,8 @@ export interface FleetOptions {
   readonly sshConfig?: string;
   /** A lab on this machine, by its name, whose hosts stand for the real ones. */
   readonly lab?: string;
+  /** Asked once for the password of hosts whose sudo wants one; absent, or answering undefined, these hosts fail. */
+  readonly sudoPassword?: (question: string) => Promise<string | undefined>;
   /** Ends what has not begun on a host; what has begun is watched to its end. */
   readonly signal?: AbortSignal;
   /** Told what is going on, in lines as people read them. */
@@ -167,11 +170,13 @@ function sessionOf(options: FleetOptions): Session {
       lab: false,
       labName: lab,
       sshConfig,
+      sudoPasswordFile: undefined,
       cache: true,
     },
     fleetFile: resolve(fleetFile),
     terminal,
     progress: new Progress(terminal),
     signal: options.signal ?? new AbortController().signal,
+    sudoPassword: new SudoPassword(options.sudoPassword ?? (() => Promise.resolve(undefined))),
   };
 }

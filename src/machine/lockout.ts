@@ -12,6 +12,8 @@ import type { UnitPlan } from "./unit-plan.ts";
 /** How the deployer reaches the host. */
 export interface OperatorAccess {
   readonly user: string;
+  /** The program by which a user who is not root becomes root; sudo when absent. */
+  readonly becomesRootBy?: string | undefined;
   readonly port: number;
   /** The address connected to, as the host itself has it, or the name that was declared. */
   readonly address?: string | undefined;
@@ -158,6 +160,9 @@ function configures(system: SystemObject, name: string): boolean {
   });
 }
 
+/** Without this file, the program lets nobody become root. */
+const WHO_BECOMES_ROOT: Readonly<Record<string, string>> = { sudo: "/etc/sudoers", doas: "/etc/doas.conf" };
+
 function account({ old, next, access }: LockoutInput): LockoutWarning[] {
   const { meta } = next;
   const { user } = access;
@@ -168,8 +173,10 @@ function account({ old, next, access }: LockoutInput): LockoutWarning[] {
   if (entry !== undefined && /\/(?:nologin|false)$/.test(entry.shell)) {
     warnings.push(danger("user", `${user} has no login shell in the new system (${entry.shell})`));
   }
-  if (user !== "root" && next.read("/etc/sudoers") === undefined) {
-    warnings.push(danger("user", `${user} can no longer become root: the new system has no sudo`));
+  const { becomesRootBy = "sudo" } = access;
+  const rules = WHO_BECOMES_ROOT[becomesRootBy];
+  if (user !== "root" && rules !== undefined && next.read(rules) === undefined) {
+    warnings.push(danger("user", `${user} can no longer become root: the new system has no ${becomesRootBy}`));
   }
   const keysOf = (system: SystemObject | undefined): string[] =>
     (system?.read(`/etc/ssh/authorized_keys.d/${user}`) ?? "")

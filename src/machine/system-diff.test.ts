@@ -265,6 +265,11 @@ suite("lockout", () => {
       "danger: mara can no longer become root: the new system has no sudo",
     ]);
     assert.deepEqual(warnings({ ...files, "etc/sudoers": "" }, { users: [mara] }, { user: "mara" }), []);
+    const byDoas = { user: "mara", becomesRootBy: "doas" };
+    assert.deepEqual(warnings({ ...files, "etc/sudoers": "" }, { users: [mara] }, byDoas), [
+      "danger: mara can no longer become root: the new system has no doas",
+    ]);
+    assert.deepEqual(warnings({ ...files, "etc/doas.conf": "" }, { users: [mara] }, byDoas), []);
     assert.deepEqual(warnings(SSH, { users: [] }), ["danger: the user root does not exist in the new system"]);
   });
 });

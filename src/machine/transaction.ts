@@ -493,6 +493,8 @@ export type KitErrorCode =
   | "KIT_UNKNOWN"
   /** The transaction is not in a state that allows this. */
   | "KIT_STATE"
+  /** A restricted deploy user may not do this. */
+  | "KIT_REFUSED"
   /** Something on the host failed. */
   | "KIT_FAILED";
 

@@ -9,6 +9,7 @@
 import { OperationError } from "../base/errors.ts";
 import { Hasher } from "../format/hash.ts";
 import type { PathInfo } from "../format/path-info.ts";
+import { sign, type SigningKey } from "../format/signature.ts";
 import { DEFAULT_STORE_DIR, type StorePath } from "../format/store-path.ts";
 import { readBool, readList, readString, readUint, type Wire, WireWriter } from "../protocol/wire.ts";
 import type { LogEvent } from "../protocol/worker/log-frames.ts";
@@ -35,6 +36,8 @@ export interface DaemonStoreOptions {
   readonly connect: (signal: AbortSignal) => Promise<ByteDuplex>;
   readonly storeDir?: string;
   readonly settings?: DaemonSettings;
+  /** What is added is signed with this key, for a daemon that does not take our word. */
+  readonly signWith?: SigningKey | undefined;
   readonly handshakeTimeoutMs?: number;
   /** For the answer to a question, as opposed to a transfer, a build or a collection. */
   readonly answerDeadlineMs?: number;
@@ -168,7 +171,7 @@ export class DaemonStore implements CollectableStore {
       items.map(({ info }) => info.path),
       signal,
     );
-    const missing = items.filter(({ info }) => !present.has(info.path.baseName));
+    const missing = items.filter(({ info }) => !present.has(info.path.baseName)).map((item) => this.#signed(item));
     const progress = new ProgressCounter(items, missing, onProgress);
     if (missing.length === 0) return;
     const connection = await this.#ownConnection(signal);
@@ -178,6 +181,13 @@ export class DaemonStore implements CollectableStore {
     } finally {
       this.#giveBack(connection);
     }
+  }
+
+  #signed(item: StoreItem): StoreItem {
+    const { signWith } = this.#options;
+    if (signWith === undefined) return item;
+    const signature = sign(item.info, this.storeDir, signWith);
+    return { ...item, info: { ...item.info, signatures: [...item.info.signatures, signature] } };
   }
 
   /** Keeps paths from collection for as long as this store is open here. */

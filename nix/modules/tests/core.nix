@@ -447,9 +447,23 @@ let
         hosts = [ ];
         user = "root";
         port = 22;
+        privilegeEscalation = "sudo";
       }
       && deployment.confirmTimeout == 60
       && deployment.keepGenerations == 10;
+
+    "a restricted user has a rule for the gate alone, and needs a key" =
+      let
+        restricted = trustedKeys: host { deployment.restrictedUser = { name = "deploy"; inherit trustedKeys; }; };
+        inherit (restricted [ "k:AA==" ]) deployment security nix;
+        rules = lib.filter (rule: rule.users == [ "deploy" ]) security.sudo.extraRules;
+      in
+      deployment.target.user == "deploy"
+      && deployment.target.privilegeEscalation == "restricted"
+      && map (rule: map (command: command.command) rule.commands) rules
+      == [ [ "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit gate *" ] ]
+      && nix.settings.allowed-users == [ "root" "deploy" ]
+      && lib.any (one: !one.assertion) (restricted [ ]).assertions;
 
     ## Fleets
     "hooks of the fleet, and one that cannot be" =

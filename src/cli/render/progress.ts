@@ -26,6 +26,8 @@ export class Progress {
   #timer: NodeJS.Timeout | undefined;
   #painted = 0;
   #frame = 0;
+  /** Whether the terminal is somebody else's for now. */
+  #rests = false;
 
   constructor(terminal: Terminal) {
     this.#terminal = terminal;
@@ -63,6 +65,17 @@ export class Progress {
     if (this.#activities.size > 0 && this.#terminal.live) this.#paint();
   }
 
+  /** Leaves the terminal to `use`, for a question. */
+  async rest<T>(use: () => Promise<T>): Promise<T> {
+    this.#clear();
+    this.#rests = true;
+    try {
+      return await use();
+    } finally {
+      this.#rests = false;
+    }
+  }
+
   /** Removes the live display. */
   close(): void {
     clearInterval(this.#timer);
@@ -77,6 +90,7 @@ export class Progress {
   }
 
   #paint(): void {
+    if (this.#rests) return;
     const { colors, columns } = this.#terminal;
     this.#clear();
     this.#frame = (this.#frame + 1) % FRAMES.length;

@@ -1,0 +1,117 @@
+/** What the gate makes of what it is sent; that nothing else gets through is shown on a real host (test/machine). */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import type { Hook } from "../machine/hook.ts";
+import type { TransactionPlan } from "../machine/transaction.ts";
+import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
+import type { CommandResult, Host } from "./host.ts";
+
+const SYSTEM = `/nix/store/${"a".repeat(32)}-system-web`;
+const OTHER = `/nix/store/${"b".repeat(32)}-system-web`;
+const HOOK: Hook = {
+  name: "drain",
+  on: "host",
+  when: ["finally"],
+  command: ["/usr/bin/drain"],
+  timeoutSeconds: 5,
+  environment: {},
+  onFailure: "warn",
+};
+const CHECK = { name: "page", http: { url: "http://localhost/" } };
+
+/** A host that runs `SYSTEM`, whose store says so of a path when it is asked. */
+function hostThat(
+  answers: { readonly info?: CommandResult; readonly verified?: number; readonly keys?: string[] } = {},
+): {
+  readonly host: Host;
+  readonly ran: string[][];
+} {
+  const ran: string[][] = [];
+  const meta = JSON.stringify({ hooks: [HOOK], healthChecks: [CHECK] });
+  const texts: Record<string, string> = {
+    [`${SYSTEM}/meta.json`]: meta,
+    [`${OTHER}/meta.json`]: meta,
+    "/etc/pristine/restricted-deployment.json": JSON.stringify({ trustedKeys: answers.keys ?? ["shop-1:AA=="] }),
+  };
+  const host = {
+    files: {
+      readlink: (path: string) => (path === "/system" ? SYSTEM.slice(1) : undefined),
+      readFile: (path: string) => texts[path],
+      list: () => [],
+      exists: () => true,
+    },
+    run: (command: readonly string[]): CommandResult => {
+      ran.push([...command]);
+      const result = { code: 0, stdout: "", stderr: "" };
+      if (command.includes("path-info")) return answers.info ?? { ...result, stdout: `{"${OTHER}":{"ca":null}}` };
+      return { ...result, code: answers.verified ?? 0 };
+    },
+  };
+  return { host: host as unknown as Host, ran };
+}
+
+const plan = (system: string): TransactionPlan => ({
+  version: 1,
+  id: "one",
+  goal: "switch",
+  host: "web",
+  system,
+  operator: { user: "x", host: "x", pid: 1 },
+  reason: "deploy",
+  confirmTimeoutSeconds: 60,
+  keepGenerations: 5,
+  healthChecks: [],
+  hooks: [{ ...HOOK, command: ["sh", "-c", "id"] }],
+});
+
+test("commands that are not named are refused", () => {
+  assert.deepEqual(gated(["journal", "one", "--follow"]), ["journal", "one", "--follow"]);
+  for (const args of [[], ["run", "one"], ["resume"], ["gate", "facts"], ["check-run", "x"], ["revert-run", "one"]]) {
+    assert.throws(() => gated(args), /the gate of this host lets nobody run/);
+  }
+});
+
+test("a plan brings no programs of its own", () => {
+  const { host } = hostThat();
+  for (const system of [SYSTEM, OTHER]) {
+    const { hooks, healthChecks } = gatedPlan(host, plan(system));
+    assert.deepEqual([hooks, healthChecks], [[HOOK], [CHECK]]);
+  }
+});
+
+test("a system that the host does not know needs a signature of a key that it trusts", () => {
+  const known = hostThat();
+  gatedPlan(known.host, plan(SYSTEM));
+  assert.deepEqual(known.ran, [], "what runs was confirmed before");
+  const signed = hostThat();
+  gatedPlan(signed.host, plan(OTHER));
+  assert.ok(signed.ran.at(-1)?.join(" ").includes("--sigs-needed 1 --option trusted-public-keys shop-1:AA=="));
+  assert.ok(signed.ran.every((command) => command.slice(0, 2).join(" ") === "env -i"));
+
+  const refused = (answers: Parameters<typeof hostThat>[0], why: RegExp): void => {
+    assert.throws(() => gatedPlan(hostThat(answers).host, plan(OTHER)), why);
+    assert.throws(() => placeKit(hostThat(answers).host, OTHER, { isGated: true }), why);
+  };
+  const info = (stdout: string, code: number = 0): CommandResult => ({ code, stdout, stderr: "" });
+  refused({ verified: 2 }, /is signed by no key that this host trusts \(shop-1\)/);
+  refused({ keys: [] }, /this host trusts no key/);
+  refused({ info: info(`{"${OTHER}":{"ca":"fixed:r:sha256:00"}}`) }, /can be put into the store by anybody/);
+  refused({ info: info(`[{"path":"${OTHER}","ca":"text:sha256:00"}]`) }, /can be put into the store by anybody/);
+  refused({ info: info(`{"${OTHER}":{"ca":{"method":"nar"}}}`) }, /can be put into the store by anybody/);
+  refused({ info: info(`{"${OTHER}":null}`) }, /is not valid/);
+  refused({ info: info("", 1) }, /is not valid/);
+  assert.throws(() => gatedPlan(hostThat().host, plan("/home/x/system")), /is no store path/);
+});
+
+test("hooks are those of the running system, and hear what deployments tell hooks", () => {
+  const { host } = hostThat();
+  const request = {
+    hooks: [HOOK],
+    moment: "finally",
+    environment: { PRISTINE_HOST: "web", LD_PRELOAD: "/x" },
+  } as const;
+  assert.deepEqual(gatedHooks(host, request).environment, { PRISTINE_HOST: "web" });
+  const other = { ...HOOK, command: ["id"] };
+  assert.throws(() => gatedHooks(host, { ...request, hooks: [HOOK, other] }), /has no such hook 'drain'/);
+});

@@ -3,9 +3,10 @@
  * mean. It decides about units; the transaction around it is ours.
  */
 
+import { bootDefaults } from "../machine/boot-default.ts";
 import { activationTimeoutSeconds, failedUnits, logsOf, type Activation } from "./activation.ts";
 import type { Host } from "./host.ts";
-import { StepFailure } from "./kit-error.ts";
+import { KitError, StepFailure } from "./kit-error.ts";
 import { pointProfile } from "./systems.ts";
 import type { TransactionRecord } from "./transaction-record.ts";
 
@@ -75,10 +76,15 @@ export function switchTo({ host, record, direction, to }: Activation): void {
   throw new StepFailure(step, "step-failed", messageOf("test", code, lines), lines.slice(-15));
 }
 
-/** Lets the boot loader boot a system, which the profile names already. */
+/** Lets the boot loader boot a system, which the profile names already; what its configuration says then counts. */
 export function installBootLoader(host: Host, system: string): void {
   const { code, lines } = runScript(host, system, "boot", { timeoutSeconds: BOOT_TIMEOUT_SECONDS, isForced: true });
   if (code !== 0) throw new Error(messageOf("boot", code, lines));
+  // Some scripts do nothing for the system that runs already, and end well.
+  const booted = bootDefaults(host.files);
+  if (booted.length === 0 || booted.includes(system)) return;
+  const message = `switch-to-configuration boot ended well, but the boot loader boots ${booted.join(" or ")}, not ${system}`;
+  throw new KitError("KIT_FAILED", message, { hint: "deploy with --goal boot, and run 'pristine reboot'" });
 }
 
 /** The boot default that a confirmation may have moved is what it was. */

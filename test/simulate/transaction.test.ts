@@ -244,6 +244,26 @@ suite("a transaction goes its way", () => {
     assert.throws(() => confirm(processOn(machine), "t1"), { name: "KitError", message: /is reverted/ });
   });
 
+  test("a confirmation that the boot loader does not follow is refused, and the host returns", () => {
+    const machine = newMachine("nixos");
+    // Nobody writes it: the scripts are of those that do nothing for the system that runs.
+    const text = `DEFAULT nixos-default\nLABEL nixos-default\n  APPEND init=${OLD}/init\n`;
+    machine.files.set("/boot/extlinux/extlinux.conf", { kind: "file", text });
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    assertRuns(machine, NEW);
+    assert.throws(() => confirm(processOn(machine), "t1"), {
+      name: "KitError",
+      message: `switch-to-configuration boot ended well, but the boot loader boots ${OLD}, not ${NEW}`,
+    });
+    passTime(machine);
+    assertRuns(machine, OLD);
+    assert.equal(receiptOf(machine)?.outcome, "reverted");
+    assert.equal(profile(machine), OLD);
+    machine.powerCut();
+    assertRuns(machine, OLD);
+  });
+
   test("a unit that fails sends the host back at once", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(BAD));

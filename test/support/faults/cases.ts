@@ -73,9 +73,8 @@ const NIXOS =
   "driven are hosts of the Debian base: this step is only on those of NixOS, whose transaction the simulation cuts at every record";
 const SHUT_OUT = "a change that shuts the deployer out is never confirmed, as that needs a fresh connection";
 
-/** What a pair can be driven with: afterwards a host serves what it boots. */
-const GOALS: readonly TransactionGoal[] = ["switch", "reboot"];
-const OTHER_GOALS = "driven are the goals after which a host serves what it boots";
+/** What a pair can be driven with: in the end a host serves what it boots. Every step is in one of them. */
+const GOALS: readonly TransactionGoal[] = ["switch", "reboot", "temporary"];
 
 export function matrixPairs(steps: readonly TransactionStep[] = TRANSACTION_STEPS): (DrivenPair | ImpossiblePair)[] {
   return steps.flatMap((step) => FAULTS.map((fault) => pairOf(step, fault)));
@@ -86,7 +85,7 @@ function pairOf({ name, phase, base, goals }: TransactionStep, fault: Fault): Dr
   if (base === "nixos") return { ...pair, reason: NIXOS };
   if (fault === "sshd-broken" && phase === "confirm") return { ...pair, reason: SHUT_OUT };
   const goal = GOALS.find((one) => goals.includes(one));
-  if (goal === undefined) return { ...pair, reason: `${OTHER_GOALS}: this step is only in ${goals.join(", ")}` };
+  if (goal === undefined) throw new Error(`no goal of ${GOALS.join(", ")} has the step ${name}`);
   // A full disk is there before the step acts; everything else strikes between what it did and the record of it.
   const point = UNENDED[name] ?? (fault === "disk-full" ? `after ${name}.begin` : `before ${name}.end`);
   return { ...pair, goal, isVirtual: VIRTUAL.includes(fault), point };

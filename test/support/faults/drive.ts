@@ -36,6 +36,8 @@ const STRUCK_VERSION = "struck";
 const UNDISTURBED_VERSIONS = ["one", "two"] as const;
 /** An emulated processor makes a connection in seconds. */
 const VIRTUAL_CONFIRM_TIMEOUT_SECONDS = 30;
+/** Long enough to be confirmed; the case waits for its end, after which the host serves what it boots. */
+const TEMPORARY = "15s";
 /** The host is alone then: it must be one or the other by itself. */
 const LOSES_DEPLOYER: readonly Fault[] = ["deployer-killed", "clock-backwards"];
 
@@ -140,9 +142,10 @@ export class FaultDriver implements AsyncDisposable {
   /** Deploys, strikes each host when it is where its fault waits, and returns what the deployer then says. */
   async #deployUnder(struck: readonly Struck[], names: readonly string[]): Promise<HostOutcome[]> {
     const { fault, goal } = struck[0]!.pair;
+    const how = goal === "temporary" ? ["--temporary", TEMPORARY] : ["--goal", goal];
     let kill: (signal: NodeJS.Signals) => void = () => undefined;
     const deploying = this.#fleet.driver.run(
-      ["--json", "deploy", "--lab", "--yes", "--goal", goal, "--parallel", String(names.length), ...names],
+      ["--json", "deploy", "--lab", "--yes", ...how, "--parallel", String(names.length), ...names],
       { exit: LOSES_DEPLOYER.includes(fault) ? [null] : [0, 2], onStart: (end) => (kill = end) },
     );
     const ended = deploying.then(

@@ -18,8 +18,8 @@ page, files, services, running system and boot default are all of that one syste
 next deployment makes the host what is declared then. Beside it is what the host's receipt says of the transaction. What
 is \`not run\` has a way to be driven, and waits for the next run.
 
-Steps are those of \`src/machine/transaction.ts\`, in order; those that only a reboot has are driven by \`--goal reboot\`. A
-fault strikes between what the step does and the record of it, a full disk before both. On the way back the change is one
+Steps are those of \`src/machine/transaction.ts\`, in order; those that only a reboot has are driven by \`--goal reboot\`,
+those of a temporary system by \`--temporary\` until after its end. A fault strikes between what the step does and the record of it, a full disk before both. On the way back the change is one
 that fails its health check, or shuts the deployer out.
 
 Power cuts and clocks are for virtual hosts: the lab's host, its disk, address and keys, with a kernel of Debian's in QEMU

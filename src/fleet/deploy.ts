@@ -218,12 +218,12 @@ async function takeBack(
     }
     note(`going back: ${reason}`);
     const { previous, system } = changes;
-    const { previous: _, ...kept } = entry;
+    const { previous: _, generation: __, ...kept } = entry;
     // What is only booted next does not run yet.
     const runs = rollout.goal === "boot" ? previous : system;
     const back: ApprovedHost = { ...kept, system: previous, ...(runs === undefined ? {} : { previous: runs }) };
     const because = { ...rollout, reason: `rollback: ${reason}` };
-    const { temporarySeconds: __, ...forth } = transactionPlan(back, because);
+    const { temporarySeconds: ___, ...forth } = transactionPlan(back, because);
     const plan: TransactionPlan = {
       ...forth,
       goal: forth.goal === "temporary" ? "test" : forth.goal,
@@ -336,7 +336,7 @@ async function watch<R extends HostResult | undefined>(
 }
 
 function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): TransactionPlan {
-  const { host, system, previous, healthChecks, hooks } = entry;
+  const { host, system, previous, generation, healthChecks, hooks } = entry;
   invariant(system !== undefined, `there is no system to deploy to ${host.name}`);
   return {
     version: 1,
@@ -345,6 +345,7 @@ function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): Transacti
     host: host.name,
     system,
     ...(previous === undefined ? {} : { expectedPrevious: previous }),
+    ...(generation === undefined ? {} : { expectedGeneration: generation }),
     planHash: rollout.planHash,
     operator: rollout.operator,
     reason: rollout.reason,

@@ -1,6 +1,7 @@
 /** Beginning a transaction: preflight, the record on disk, the supervised executor. Nothing that runs is changed here. */
 
 import { describeInhibition, differingInhibitors } from "../machine/switch-inhibitors.ts";
+import { defaultGeneration } from "../machine/generation.ts";
 import { aborts, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
 import type { SystemBase } from "../machine/system-object.ts";
 import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPlan } from "../machine/transaction.ts";
@@ -14,7 +15,15 @@ import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
 import { isScriptLocked, restoreBootDefault, runScript } from "./switch-to-configuration.ts";
-import { activatedSystem, isStorePath, profileSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
+import {
+  activatedSystem,
+  isStorePath,
+  profileSystem,
+  readGenerations,
+  removeRoot,
+  runningSystem,
+  setRoot,
+} from "./systems.ts";
 import { isTransactionId, layBallast, readLock, takeLock, TransactionRecord } from "./transaction-record.ts";
 
 /** Journals and links need little; this much keeps the host able to write them all. */
@@ -42,15 +51,7 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   const previous = previousSystem(host, unfinished);
   // A temporary system is replaced; what failed then returns to the one before it.
   const running = (unfinished?.state === "temporary" ? activatedSystem(host) : undefined) ?? previous;
-  if (plan.expectedPrevious !== undefined && plan.expectedPrevious !== running) {
-    throw new KitError(
-      "KIT_MOVED",
-      `the host runs ${running}, but the plan was made against ${plan.expectedPrevious}`,
-      {
-        hint: "make the plan again",
-      },
-    );
-  }
+  requireUnmoved(host, plan, running);
   preflight(host, plan, previous);
   const system = host.system(plan.system);
   const partial = partialSystems(host, unfinished, previous);
@@ -75,6 +76,21 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   const record = writeRecord(host, plan, { previous, running, partial, superseded: unfinished });
   startExecutor(host, record);
   return { id: plan.id, state: record.state, previous, reused: false };
+}
+
+/** A plan is for what it was made against, and no newer plan may have come to that again in between. */
+function requireUnmoved(host: Host, { expectedPrevious, expectedGeneration }: TransactionPlan, running: string): void {
+  const hint = "make the plan again";
+  if (expectedPrevious !== undefined && expectedPrevious !== running) {
+    throw new KitError("KIT_MOVED", `the host runs ${running}, but the plan was made against ${expectedPrevious}`, {
+      hint,
+    });
+  }
+  const generation = defaultGeneration(readGenerations(host));
+  if (expectedGeneration !== undefined && generation !== expectedGeneration) {
+    const since = `the boot default is generation ${generation ?? "none"}, and was ${expectedGeneration} when the plan was made`;
+    throw new KitError("KIT_MOVED", `somebody has deployed since: ${since}`, { hint });
+  }
 }
 
 function startExecutor(host: Host, record: TransactionRecord): void {

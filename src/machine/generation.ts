@@ -20,6 +20,11 @@ export function generationNumberOf(linkName: string): number | undefined {
   return match === null ? undefined : Number(match[1]);
 }
 
+/** The number of the boot default; undefined when the profile names no generation. */
+export function defaultGeneration(generations: readonly Generation[]): number | undefined {
+  return generations.find(({ isDefault }) => isDefault)?.number;
+}
+
 /**
  * The number that a profile moving to `path` gets: the default's own when it names that path already, and the newest
  * one's when that names it, which is what an interrupted confirmation leaves; else the next one.

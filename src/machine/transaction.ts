@@ -50,6 +50,8 @@ export interface TransactionPlan {
   readonly system: string;
   /** The fully activated system the plan was made against; when given and no longer true, `begin` refuses. */
   readonly expectedPrevious?: string;
+  /** The boot default's generation then: another one says that the same system has been confirmed again since. */
+  readonly expectedGeneration?: number;
   /** Hash of the approved fleet plan, for records. */
   readonly planHash?: string;
   readonly operator: Operator;

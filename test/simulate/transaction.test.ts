@@ -662,6 +662,22 @@ suite("a transaction goes its way", () => {
     assert.throws(() => begin(processOn(machine), plan), { name: "KitError", message: /make|plan was made against/ });
   });
 
+  test("a plan made before the same system was confirmed again by a newer one is refused", () => {
+    const machine = newMachine();
+    const deploy = (system: string, id: string, expectedGeneration?: number): void => {
+      const plan = { ...planOf(system, "switch", id), expectedPrevious: system === NEW ? OLD : NEW };
+      begin(processOn(machine), { ...plan, ...(expectedGeneration === undefined ? {} : { expectedGeneration }) });
+      settle(machine);
+      confirm(processOn(machine), id);
+    };
+    deploy(NEW, "t1", 1);
+    deploy(OLD, "t2");
+    assertRuns(machine, OLD);
+    assert.throws(() => deploy(NEW, "t3", 1), { name: "KitError", message: /is generation 3, and was 1/ });
+    deploy(NEW, "t4", 3);
+    assertRuns(machine, NEW);
+  });
+
   test("generations beyond the limit go, those in use stay", () => {
     const machine = newMachine();
     for (let i = 0; i < 8; i++) {

@@ -1,6 +1,7 @@
 /** A rollout as data: what was approved for each host, and in which order it comes. */
 
 import { OperationError } from "../../base/errors.ts";
+import { defaultGeneration } from "../../machine/generation.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
 import type { Hook } from "../../machine/hook.ts";
 import type { Operator, Receipt, TransactionGoal } from "../../machine/transaction.ts";
@@ -16,6 +17,8 @@ export interface ApprovedHost {
   readonly system?: string;
   /** The system it was planned against; absent for a host that was not reached then. */
   readonly previous?: string;
+  /** The generation that the host booted by default then. */
+  readonly generation?: number;
   readonly isUnchanged: boolean;
   readonly healthChecks: readonly HealthCheck[];
   /** Those of the previous system, for the way back. */
@@ -96,12 +99,14 @@ export function approvedPlan(
 }
 
 function approvedHost(plan: HostPlan, kit: string): ApprovedHost {
-  const { host, system, previous, healthChecks, hooks, state } = plan;
+  const { host, system, previous, facts, healthChecks, hooks, state } = plan;
+  const generation = defaultGeneration(facts?.generations ?? []);
   return {
     host,
     kit,
     ...(system === undefined ? {} : { system }),
     ...(previous === undefined ? {} : { previous }),
+    ...(generation === undefined ? {} : { generation }),
     isUnchanged: state === "unchanged",
     healthChecks,
     previousHealthChecks: plan.old?.meta?.healthChecks ?? [],

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -19,6 +19,11 @@ after(() => {
 writeStubLock(directory, { mirror: "http://mirror.invalid" });
 const target = 'deployment.target = { host = "127.0.0.1"; port = 9; };';
 writeFileSync(fleetFile, `{ meta.name = "shop"; hosts.web = { ${target} }; hosts.db = { }; }`);
+
+interface PackageJson {
+  readonly exports: { readonly ".": { readonly types: string } };
+  readonly files: readonly string[];
+}
 
 const EXAMPLE = join(import.meta.dirname, "example.ts");
 const NODE = join(CHECKOUT, "bin/node");
@@ -69,6 +74,31 @@ suite("library", () => {
       plan.hosts.map(({ host, state }) => ({ name: host.name, state })),
       shown.hosts.map(({ name, state }) => ({ name, state })),
     );
+  });
+
+  test("a project that installs the package checks the example by its types", () => {
+    const project = join(directory, "project");
+    const installed = join(project, "node_modules/pristine-fleet");
+    mkdirSync(installed, { recursive: true });
+    const { exports, files } = JSON.parse(readFileSync(join(CHECKOUT, "package.json"), "utf8")) as PackageJson;
+    const [folder = ""] = exports["."].types.split("/").slice(1);
+    assert.ok(files.includes(folder), "what is packed has the types");
+    cpSync(join(CHECKOUT, "package.json"), join(installed, "package.json"));
+    const compile = (...args: readonly string[]): string =>
+      spawnSync(NODE, [join(CHECKOUT, "node_modules/typescript/bin/tsc"), ...args], { cwd: CHECKOUT, encoding: "utf8" })
+        .stdout;
+    assert.equal(compile("-p", "tsconfig.types.json", "--outDir", join(installed, folder)), "");
+
+    const code = readFileSync(EXAMPLE, "utf8").replace("../../src/library/fleet.ts", "pristine-fleet");
+    const options = ["--ignoreConfig", "--noEmit", "--strict", "--module", "nodenext", "--target", "es2025"];
+    const types = ["--typeRoots", join(CHECKOUT, "node_modules/@types"), "--types", "node"];
+    const check = (name: string, text: string): string => {
+      writeFileSync(join(project, name), text);
+      return compile(...options, ...types, "--lib", "es2025,esnext.disposable", join(project, name));
+    };
+    writeFileSync(join(project, "package.json"), '{ "type": "module" }');
+    assert.equal(check("right.ts", code), "");
+    assert.match(check("wrong.ts", code.replace("copy?.bytes", "copy?.bites")), /Property 'bites' does not exist/);
   });
 
   test("the package has the library under its name", () => {

@@ -18,7 +18,7 @@ import { SAFEGUARDS, type Safeguard } from "../test/simulate/fleet/safeguards.ts
 import type { SeedRange, SeedResults } from "./simulate-worker.ts";
 
 const RUNS_DEFAULT = "1000";
-const PROGRESS_RUNS = 5_000;
+const PROGRESS_RUNS = 1_000;
 /** Seeds that a thread is given at a time. */
 const RANGE_SEEDS = 50;
 
@@ -65,7 +65,7 @@ function take(results: SeedResults): void {
   done += results.done;
   failed = results.failed;
   const isDue = Math.floor(done / PROGRESS_RUNS) > Math.floor(before / PROGRESS_RUNS);
-  if (!options.json && isDue && done < runs) console.error(`${done} of ${runs}`);
+  if (isDue && done < runs) console.error(`${done} of ${runs}`);
 }
 
 /** Each thread takes the next range, until all are done or one has failed. */

@@ -4,9 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import type { Receipt } from "../machine/transaction.ts";
+import type { StorePath } from "../format/store-path.ts";
+import type { Receipt, TransactionPlan } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { deployFleet, type DeployOptions } from "./deploy.ts";
+import { KitError } from "./host-kit.ts";
 import type { HostSession } from "./host-session.ts";
 import type { HostOutcome } from "./outcome.ts";
 import type { RolloutEvent } from "./rollout/rollout-journal.ts";
@@ -19,7 +21,7 @@ function entryOf(name: string): ApprovedHost {
   return {
     host: host as unknown as ApprovedHost["host"],
     kit: "/nix/store/kit",
-    system: "/nix/store/system",
+    system: `/nix/store/${"0".repeat(32)}-system`,
     isUnchanged: false,
     healthChecks: [],
     previousHealthChecks: [],
@@ -117,4 +119,30 @@ test("a rollout ends although another deployment took over on a host", async () 
   const { outcomes, journal } = await deploy([], { begun: new Set(["a"]), a });
   assert.equal(outcomes[0]?.status, "unknown");
   assert.equal(journal.at(-1)?.kind, "ended");
+});
+
+test("a host that was not reached when the plan was made is begun only if it is as it was found since", async () => {
+  const present = {
+    storeDir: "/nix/store",
+    addTempRoots: async () => undefined,
+    validPaths: async (paths: readonly StorePath[]) => new Set(paths.map(({ baseName }) => baseName)),
+  };
+  const expected: unknown[] = [];
+  const kit = {
+    connection: { address: "a" },
+    facts: async () => ({ systems: { activated: "/nix/store/found" } }),
+    history: async () => ({ receipts: [] }),
+    begin: (plan: TransactionPlan) => {
+      expected.push(plan.expectedPrevious);
+      return Promise.reject(new KitError("a", { code: "KIT_MOVED", message: "somebody was faster" }));
+    },
+  };
+  const a = {
+    connection: { address: "a", passedOver: [] },
+    kit: async () => kit,
+    store: async () => present,
+  } as unknown as HostSession;
+  const { outcomes } = await deploy([], { a });
+  assert.deepEqual(expected, ["/nix/store/found"]);
+  assert.equal(outcomes[0]?.status, "failed");
 });

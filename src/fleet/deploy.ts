@@ -145,7 +145,7 @@ async function deployHost(
       const kit = await session.kit(options.cancel);
       const { address, passedOver } = session.connection;
       if (passedOver.length > 0) note(`reached at ${address}; ${passedOver.join("; ")}`);
-      const plan = transactionPlan(entry, rollout);
+      let plan = transactionPlan(entry, rollout);
       // What becomes the system at the next boot cannot be looked at now.
       const checks = rollout.goal === "boot" ? [] : (entry.host.deployerChecks ?? []);
       if (isDoubtful) {
@@ -155,7 +155,10 @@ async function deployHost(
         if (became !== undefined) return became;
         if (skipped !== undefined) return { status: "skipped", because: skipped };
       }
-      if (entry.previous === undefined) await requireNewest(kit, entry, rollout, options.cancel);
+      if (entry.previous === undefined) {
+        const expectedPrevious = await requireNewest(kit, entry, rollout, options.cancel);
+        plan = { ...plan, ...(expectedPrevious === null ? {} : { expectedPrevious }) };
+      }
       const copyCall = { signal: options.cancel };
       await hooks.onBoth("preCopy", kit, copyCall);
       onCopied(await copySystem(plan.system, session, options, note));
@@ -170,16 +173,20 @@ async function deployHost(
   return { status: "unknown", reason, host: name, goal: rollout.goal, timeline: outcome.timeline };
 }
 
-/** Of a host that was not reached when the plan was made, nothing says that it is still as it was then. */
+/**
+ * Of a host that was not reached when the plan was made, nothing says that it is still as it was then. Answers what it
+ * runs, so that nothing newer can come in between either.
+ */
 async function requireNewest(
   kit: DeployKit,
   { host }: ApprovedHost,
   rollout: RolloutRecord,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<string | null> {
+  const { systems } = await kit.facts({ signal });
   const { receipts } = await kit.history({ signal });
   const later = laterDeployment(receipts, rollout);
-  if (later === undefined) return;
+  if (later === undefined) return systems.activated;
   throw new OperationError("PLAN_STALE", `the plan for ${host.name} is not the newest any more: ${later}`, {
     hint: "make the plan again",
   });

@@ -19,7 +19,7 @@ const SERVED: Readonly<Partial<Record<Fault, readonly string[]>>> = {
 
 const noVirtualHosts = await virtualHostsMissing();
 
-suite("cases of the fault matrix", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 60_000 }, () => {
+suite("cases of the fault matrix", { skip: await labsMissing(), concurrency: 1, timeout: 20 * 60_000 }, () => {
   let fleet: FaultFleet;
   let driver: FaultDriver;
 

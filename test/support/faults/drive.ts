@@ -35,7 +35,7 @@ interface Struck {
 const STRUCK_VERSION = "struck";
 const UNDISTURBED_VERSIONS = ["one", "two"] as const;
 /** An emulated processor makes a connection in seconds. */
-const VIRTUAL_CONFIRM_TIMEOUT_SECONDS = 30;
+const VIRTUAL_CONFIRM_TIMEOUT_SECONDS = 60;
 /** Long enough to be confirmed; the case waits for its end, after which the host serves what it boots. */
 const TEMPORARY = "15s";
 /** The host is alone then: it must be one or the other by itself. */

@@ -109,6 +109,7 @@ function repeated(host: Host, record: TransactionRecord, plan: TransactionPlan):
       transaction: record.status(),
     });
   }
+  record.concludeSuperseded();
   // Cut off between the record and the executor's start: nothing else would ever start it.
   const isWaiting = record.state === "recorded" && record.facts.bootId === host.bootId();
   if (isWaiting && readLock(host)?.id === record.id && !isAlive(host, record)) startExecutor(host, record);
@@ -270,7 +271,7 @@ function writeRecord(
   if (running !== previous) setRoot(host, "previous", previous);
   setRoot(host, "pending", plan.system);
   if (host.kitPath !== undefined) setRoot(host, "kit", host.kitPath);
-  takeLock(host, plan);
+  takeLock(host, plan, superseded?.id);
   const now = host.uptimeMs();
   record.append({
     kind: "recorded",
@@ -288,13 +289,7 @@ function writeRecord(
     record.append({ kind: "step", step, event: "begin" });
     record.append({ kind: "step", step, event: "end" });
   }
-  const wasTemporary = superseded?.state === "temporary";
-  superseded?.conclude("superseded", {
-    reason: {
-      kind: "executor-lost",
-      message: `${wasTemporary ? "it was temporary" : "it was interrupted"}, and ${plan.id} took over`,
-    },
-  });
+  record.concludeSuperseded();
   return record;
 }
 

@@ -8,13 +8,14 @@ import { runHookStep } from "./hooks.ts";
 import { dataAfterReturn } from "./data-versions.ts";
 import type { Host } from "./host.ts";
 import { restoreBootDefault } from "./switch-to-configuration.ts";
-import { activatedSystem, bootedSystem, removeRoot, runningSystem } from "./systems.ts";
+import { activatedSystem, bootedSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
 import {
   EXECUTOR_UNIT,
   EXPIRY_TIMER,
   readLock,
   releaseLock,
   ROLLBACK_UNIT,
+  takeLock,
   TIMERS,
   TransactionRecord,
 } from "./transaction-record.ts";
@@ -22,8 +23,15 @@ import {
 /** The transaction that holds the host, left as it is. */
 export function peekUnfinished(host: Host): TransactionRecord | undefined {
   const lock = readLock(host);
-  const record = lock === undefined ? undefined : TransactionRecord.open(host, lock.id);
-  return record === undefined || record.receipt !== undefined ? undefined : record;
+  if (lock === undefined) return undefined;
+  const record = TransactionRecord.open(host, lock.id) ?? takenOverFrom(host, lock);
+  return record?.receipt === undefined ? record : undefined;
+}
+
+/** What the holder of the lock was about to take over from. */
+function takenOverFrom(host: Host, { supersedes }: TransactionLock): TransactionRecord | undefined {
+  const older = supersedes === undefined ? undefined : TransactionRecord.open(host, supersedes);
+  return older?.receipt === undefined ? older : undefined;
 }
 
 /**
@@ -36,11 +44,16 @@ export function openUnfinished(host: Host, repeated?: string): TransactionRecord
   const record = TransactionRecord.open(host, lock.id);
   if (record === undefined) {
     // Nothing of it was recorded, so nothing was changed.
-    if (!isOfThisBoot(host, lock) || !isAtWork(host)) {
+    if (isOfThisBoot(host, lock) && isAtWork(host)) return undefined;
+    const older = takenOverFrom(host, lock);
+    if (older === undefined) {
       removeRoot(host, "pending");
       releaseLock(host, lock.id);
+      return undefined;
     }
-    return undefined;
+    setRoot(host, "pending", older.plan.system);
+    takeLock(host, older.plan);
+    return openUnfinished(host, repeated);
   }
   if (record.receipt !== undefined || isFinal(record.state)) {
     // Cut off between the receipt and the release of the lock.

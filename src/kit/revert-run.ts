@@ -9,12 +9,13 @@ import { TransactionRecord } from "./transaction-record.ts";
 
 /** Takes the transaction back that a timer was armed for; `why` is `deadline`, `expired` or `requested`. */
 export function revertRun(host: Host, id: string, why: string | undefined): void {
+  const heir = peekUnfinished(host);
+  if (heir?.facts.supersedes === id) heir.concludeSuperseded();
   let record = TransactionRecord.open(host, id);
   // Removed by hand: there is nothing left to say where to return to, however often this is tried.
   if (record === undefined) return;
   if (record.state === "superseded") {
     // Nobody else ends what took over from a temporary system and was cut off before it could begin.
-    const heir = peekUnfinished(host);
     if (heir === undefined || isAlive(host, heir)) return;
     record = heir;
   }

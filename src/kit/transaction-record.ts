@@ -225,6 +225,15 @@ export class TransactionRecord {
     return text === undefined ? undefined : (JSON.parse(text) as Receipt);
   }
 
+  /** Ends what this one took over from, as `superseded`, unless that is done: it may be cut off before it has. */
+  concludeSuperseded(): void {
+    const { supersedes } = this.facts;
+    const older = supersedes === undefined ? undefined : TransactionRecord.open(this.#host, supersedes);
+    if (older === undefined || older.receipt !== undefined) return;
+    const was = older.state === "temporary" ? "it was temporary" : "it was interrupted";
+    older.conclude("superseded", { reason: { kind: "executor-lost", message: `${was}, and ${this.id} took over` } });
+  }
+
   /** Ends the transaction: final state, receipt, lock released. May be repeated. */
   conclude(
     outcome: Receipt["outcome"],
@@ -235,6 +244,7 @@ export class TransactionRecord {
       readonly data?: readonly string[];
     } = {},
   ): Receipt {
+    this.concludeSuperseded();
     const { plan, facts } = this;
     const reason = more.reason ?? this.reason;
     const hooks = this.hookResults();
@@ -339,9 +349,18 @@ export function readLock(host: Host): TransactionLock | undefined {
   return text === undefined || text.trim() === "" ? undefined : (JSON.parse(text) as TransactionLock);
 }
 
-export function takeLock(host: Host, plan: TransactionPlan): void {
+/** Before anything of a transaction is recorded, the lock alone says what it takes over from. */
+export function takeLock(host: Host, plan: TransactionPlan, supersedes?: string): void {
   const { id, operator, goal, system } = plan;
-  const lock: TransactionLock = { id, bootId: host.bootId(), operator, goal, system, since: host.wallClock() };
+  const lock: TransactionLock = {
+    id,
+    bootId: host.bootId(),
+    operator,
+    goal,
+    system,
+    since: host.wallClock(),
+    ...(supersedes === undefined ? {} : { supersedes }),
+  };
   host.files.writeDurably(LOCK, `${JSON.stringify(lock)}\n`);
 }
 

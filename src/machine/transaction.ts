@@ -464,6 +464,8 @@ export interface TransactionLock {
   readonly goal: TransactionGoal;
   readonly system: string;
   readonly since: string;
+  /** The unfinished transaction that it takes over from. */
+  readonly supersedes?: string;
 }
 
 /** How the kit says no, on standard output, with a non-zero exit. */

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { begin } from "../../src/kit/begin.ts";
-import { openUnfinished } from "../../src/kit/conclude.ts";
+import { isAtWork, openUnfinished } from "../../src/kit/conclude.ts";
 import { confirm } from "../../src/kit/confirm.ts";
 import { execute } from "../../src/kit/executor.ts";
 import type { Host } from "../../src/kit/host.ts";
@@ -402,6 +402,44 @@ suite("a transaction goes its way", () => {
       assertRuns(machine, expected);
       assert.equal(profile(machine), expected);
       assert.deepEqual([...machine.timers.keys()], []);
+    }
+  });
+
+  test("what was taken over from is ended, wherever the one that took over was cut off", () => {
+    const takesOver = (machine: FakeMachine, options: ProcessOptions): void =>
+      void begin(processOn(machine, options), planOf(NEW, "switch", "t2"));
+    for (const cut of effectsOf(temporary, takesOver)) {
+      const where = (then: string): string => `${cut.name}, ${then}`;
+      const cutOff = (): FakeMachine => {
+        const machine = temporary();
+        attempt(() => takesOver(machine, killAt(cut)));
+        return machine;
+      };
+      for (const id of ["t2", "t3"]) {
+        const machine = cutOff();
+        const isRecorded = TransactionRecord.open(processOn(machine), "t2") !== undefined;
+        // Once its executor is started, nobody else begins.
+        if (id === "t3" && isAtWork(processOn(machine))) continue;
+        begin(processOn(machine), planOf(NEW, "switch", id));
+        assert.equal(receiptOf(machine, "t1")?.outcome, "superseded", where(id));
+        if (id === "t3" && isRecorded) assert.equal(receiptOf(machine, "t2")?.outcome, "superseded", where(id));
+        settle(machine);
+        confirm(processOn(machine), id);
+        passTime(machine);
+        assertRuns(machine, NEW);
+        assert.equal(profile(machine), NEW, where(id));
+      }
+      const left = cutOff();
+      // What was started goes on first, until nobody confirms it.
+      for (let times = 0; times < 2; times++) passTime(left);
+      assert.equal(runningSystem(left), OLD, where("nobody"));
+      assert.notEqual(receiptOf(left, "t1"), undefined, where("nobody"));
+      const dark = cutOff();
+      dark.powerCut();
+      openUnfinished(processOn(dark));
+      assertRuns(dark, OLD);
+      assert.notEqual(receiptOf(dark, "t1"), undefined, where("power cut"));
+      assert.equal(openUnfinished(processOn(dark)), undefined);
     }
   });
 

@@ -24,6 +24,14 @@ let
   moduleList = import ./modules/module-list.nix;
   architectures = import ./debian/architectures.nix;
 
+  # What a NixOS system is made of is not ours to change, and its secrets need a unit in it that decrypts them at boot.
+  requireNoSecrets =
+    name: deployment: system:
+    if deployment.secrets == { } && deployment.secretTemplates == { } then
+      system
+    else
+      throw "The host '${name}' has deployment.secrets, which only hosts of the Debian base can have so far, and it has a NixOS system (deployment.system). Let that system decrypt them itself, by agenix or sops-nix for instance.";
+
   # One host out of its modules. `hosts` are all of the fleet, so that they see each other.
   evalHost =
     {
@@ -32,13 +40,14 @@ let
       packagesFor,
       meta,
       hosts ? { },
+      secretsDirectory ? null,
     }:
     let
       evaluated = builtins.addErrorContext "while evaluating the host '${name}':" (
         lib.evalModules {
           class = "pristine";
           specialArgs = {
-            inherit name hosts;
+            inherit name hosts secretsDirectory;
             fleet = meta;
             utils = import ./modules/systemd/escape.nix { inherit lib; };
             modulesPath = toString ./modules;
@@ -65,7 +74,7 @@ let
       inherit (evaluated) config options;
       system = builtins.addErrorContext "while evaluating the host '${name}':" (
         if evaluated.config.deployment.system != null then
-          evaluated.config.deployment.system
+          requireNoSecrets name evaluated.config.deployment evaluated.config.deployment.system
         else
           evaluated.config.system.build.toplevel
       );
@@ -129,8 +138,10 @@ let
         "architecture"
         "rollout"
         "hooks"
+        "secrets"
       ] given;
       rollout = checkRollout "`meta.rollout' of ${where}" (meta.rollout or { });
+      secrets = checkSecrets "`meta.secrets' of ${where}" (meta.secrets or { });
       name = meta.name or (throw "${where} has no name: add `meta.name = \"…\";'");
     in
     if !builtins.isString name || match "[a-z0-9][a-z0-9-]{0,31}" name == null then
@@ -140,13 +151,26 @@ let
     else if !builtins.elem (meta.architecture or "amd64") (attrNames architectures) then
       throw "`meta.architecture' of ${where} is ${lib.moduleErrors.showValue meta.architecture}; known are ${lib.concatStringsSep ", " (attrNames architectures)}."
     else
-      builtins.deepSeq rollout (
+      builtins.deepSeq [ rollout secrets ] (
         meta
         // {
           base = "debian";
-          inherit rollout;
+          inherit rollout secrets;
         }
       );
+
+  # For whom the files in the repository are encrypted.
+  checkSecrets =
+    where: given:
+    let
+      recipients = given.recipients or [ ];
+    in
+    if !isAttrs given then
+      throw "${where} is a value of type ${typeOf given}; it must be an attribute set such as { recipients = [ \"age1…\" ]; }."
+    else if !(builtins.isList recipients && lib.all builtins.isString recipients) then
+      throw "`recipients' in ${where} must be a list of keys: age1…, ssh-ed25519 … or ssh-rsa …"
+    else
+      { inherit recipients; } // checkKeys where [ "recipients" ] given;
 
   # Hooks of the fleet as a whole, as data; only the deployer has any.
   fleetHooks =
@@ -261,6 +285,7 @@ let
                 hosts
                 meta
                 packagesFor
+                secretsDirectory
                 ;
               modules = [
                 (lib.setDefaultModuleLocation "${toString fleetFile} (defaults)" read.defaults)
@@ -281,7 +306,10 @@ let
           throw "The host '${name}' would have the tags ${lib.concatStringsSep ", " tagged.config.deployment.tags} by the modules of its tags ${lib.concatStringsSep ", " tags}: a module below `tags' cannot change deployment.tags."
       ) read.hosts;
 
-      fleetFile = if isAttrs fleet && !lib.isStringLike fleet then "<fleet>" else fleet;
+      isValue = isAttrs fleet && !lib.isStringLike fleet;
+      fleetFile = if isValue then "<fleet>" else fleet;
+      # Beside the fleet file: what `pristine secrets rekey` writes.
+      secretsDirectory = if isValue then null else dirOf fleet + "/pristine.secrets.d";
 
       # What is wrong with a host's inventory says whose it is, wherever it is looked at.
       inventoryOf = mapAttrs (
@@ -294,7 +322,7 @@ let
     {
       inherit meta hosts inventoryOf;
       inventory = {
-        inherit (meta) name rollout;
+        inherit (meta) name rollout secrets;
         hooks = fleetHooks "`meta' of ${describe fleet}" (meta.hooks or { });
         hosts = builtins.seq (checkAddresses hosts) (builtins.seq (checkTags fleet read.tags hosts) inventoryOf);
       };
@@ -336,6 +364,7 @@ let
           hosts = addressesOf deployment.target;
         };
       };
+      secrets = deployment.secretData;
       networking = {
         inherit (networking) hostName;
         primaryAddress = networking.primaryAddress or null;

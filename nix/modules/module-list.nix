@@ -15,6 +15,7 @@
   ./nix.nix
   ./persistence.nix
   ./restricted-user.nix
+  ./secrets.nix
   ./security/pam.nix
   ./security/sudo.nix
   ./security/wrappers.nix

@@ -4,6 +4,7 @@
  * Each of them may be repeated at any time and from any state that an interruption leaves.
  */
 
+import { withSecretUnits } from "../machine/secrets.ts";
 import type { SystemObject } from "../machine/system-object.ts";
 import type { StepName } from "../machine/transaction.ts";
 import { diffUnits } from "../machine/unit-diff.ts";
@@ -11,6 +12,7 @@ import type { UnitPlan, UnitState } from "../machine/unit-plan.ts";
 import { noteDataVersions } from "./data-versions.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
+import { changedSecrets, decryptSecrets, switchSecrets } from "./secrets.ts";
 import { flipSystem, markActivated } from "./systems.ts";
 import type { TransactionRecord } from "./transaction-record.ts";
 
@@ -64,9 +66,21 @@ export function planUnits(activation: Activation, inherited: readonly string[] =
   }
   const present = record.unitPlan(direction);
   if (present !== undefined) return present;
-  const units = computeUnitPlan(activation, states);
+  const units = withUsersOfSecrets(activation, computeUnitPlan(activation, states), states);
   record.append({ kind: "units", direction, units });
   return units;
+}
+
+/** Adds what has to know of secrets that changed, whose new version is decrypted by now. */
+function withUsersOfSecrets(activation: Activation, units: UnitPlan, states: readonly UnitState[]): UnitPlan {
+  const { host, from, to, direction, record } = activation;
+  try {
+    // On the way back they are there, unless somebody has removed them.
+    if (direction === "back") decryptSecrets(host, to);
+  } catch (error) {
+    record.append({ kind: "note", message: error instanceof Error ? error.message : String(error) });
+  }
+  return withSecretUnits(units, changedSecrets(host, from, to), states, (unit) => to.unit(unit) !== undefined);
 }
 
 export function computeUnitPlan(
@@ -103,8 +117,9 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
     // A unit that will not stop is killed by systemd; it must not keep the rest from going on.
     if (!outcome.ok) record.append({ kind: "note", message: `stop: ${outcome.message}` });
   },
-  flip({ host, to }) {
+  flip({ host, from, to }) {
     flipSystem(host, to.path);
+    switchSecrets(host, from, to);
   },
   tmpfiles({ host, record, to }) {
     setHostName(host, to);

@@ -14,6 +14,7 @@ import { superviseExecutor } from "./executor.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
+import { requireSecrets } from "./secrets.ts";
 import { isScriptLocked, restoreBootDefault, runScript } from "./switch-to-configuration.ts";
 import {
   activatedSystem,
@@ -170,6 +171,7 @@ function preflight(host: Host, plan: TransactionPlan, previous: string): void {
   requireSystem(host, plan.system, previous);
   requireArchitecture(host, plan.system);
   requireHooks(host, plan, previous);
+  requireSecrets(host, host.system(plan.system));
   if (isScriptLocked(host, { waitSeconds: 0 })) {
     throw new KitError("KIT_LOCKED", "somebody runs a switch-to-configuration on this host", {
       hint: "wait for it to end",

@@ -8,6 +8,7 @@ import { armExpiry, disarmAll, disarmDeadlines } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { pruneSecrets } from "./secrets.ts";
 import { installBootLoader } from "./switch-to-configuration.ts";
 import {
   activatedSystem,
@@ -86,6 +87,7 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
       setRoot(host, "previous", facts.previous);
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
+      pruneSecrets(host);
       // At the goal boot its services have not run yet.
       if (plan.goal !== "boot") noteDataVersions(host, plan.system, { isConfirmed: true });
       break;

@@ -24,6 +24,7 @@ import { runHookStep } from "./hooks.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import { revert } from "./revert.ts";
+import { decryptSecrets } from "./secrets.ts";
 import { switchTo } from "./switch-to-configuration.ts";
 import { EXECUTOR_UNIT, TIMERS, TransactionRecord } from "./transaction-record.ts";
 
@@ -88,6 +89,9 @@ function act(activation: Activation, step: StepName): void {
     case "arm":
       // From here on the host comes back by itself.
       armDeadline(host, record, TIMERS[0], activationTimeoutSeconds(record) + record.plan.confirmTimeoutSeconds);
+      break;
+    case "decrypt-secrets":
+      decryptSecrets(host, activation.to);
       break;
     case "plan-units":
       planUnits(activation, inheritedUnits(host, record));

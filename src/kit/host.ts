@@ -72,6 +72,8 @@ export interface Units {
 
 export interface RunOptions {
   readonly timeoutSeconds: number;
+  /** A file that is there, which gets what it writes to its standard output: we do not see it. */
+  readonly stdoutFile?: string;
   /** A short text for standard input, which stays open until the command ends; without it there is none. */
   readonly heldStdin?: string;
 }
@@ -91,8 +93,25 @@ export interface HookRun {
   readonly output: string;
 }
 
+/** Files in memory that not everybody may read. Bytes are characters, each of one byte. */
+export interface SecretFiles {
+  /** Makes a directory of root's, or gives one that is there its mode. */
+  makeDirectory(path: string, mode: string): void;
+  /** Makes empty files with their owners and modes. */
+  make(
+    files: readonly { readonly path: string; readonly uid: number; readonly gid: number; readonly mode: string }[],
+  ): void;
+  /** Nothing for a file that is not there. */
+  read(path: string): string;
+  /** Fills a file that is there. */
+  write(path: string, bytes: string): void;
+  /** Of a directory to where nothing is. */
+  rename(from: string, to: string): void;
+}
+
 export interface Host {
   readonly files: HostFiles;
+  readonly secretFiles: SecretFiles;
   readonly units: Units;
   /** A system in the host's store, or a path that turns out to be none. What lies there does not change. */
   system(path: string): SystemObject;

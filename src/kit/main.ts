@@ -21,6 +21,7 @@ import { execute } from "./executor.ts";
 import { withFaultPoints } from "./fault-points.ts";
 import { answerOf, isAtRest } from "./follow.ts";
 import { runHealthChecks } from "./health.ts";
+import { provideSecrets } from "./secrets.ts";
 import { runRequestedHooks } from "./hooks.ts";
 import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
 import type { Host } from "./host.ts";
@@ -29,6 +30,7 @@ import { openHost } from "./quickjs-host.ts";
 import { resume } from "./resume.ts";
 import { requestRevert } from "./revert.ts";
 import { revertRun } from "./revert-run.ts";
+import { runningSystem } from "./systems.ts";
 import type { FileStatus } from "./stray-search.ts";
 import { declaredChecks, readHistories, runTimedCheck, withSince } from "./timed-check.ts";
 import { readLock, readReceipts, TransactionRecord } from "./transaction-record.ts";
@@ -65,6 +67,7 @@ const USAGE = `usage: pristine-kit COMMAND
   check-history                       what was noted
   stale < PATHS                       units with processes that use store paths
   hook < REQUEST                      run hooks that belong to no transaction
+  secrets                             decrypt those of the running system, at boot
   ephemeral                           what a reboot would erase
   place-kit PATH                      make this kit the host's
   reboot                              reboot
@@ -122,6 +125,8 @@ function main(): number {
       print({ results: runRequestedHooks(host, isGated ? gatedHooks(host, request) : request) } satisfies HookAnswer);
       return 0;
     }
+    case "secrets":
+      return secrets(host);
     case "ephemeral":
       print(findEphemeral(host, statusOf));
       return 0;
@@ -230,6 +235,14 @@ function check(host: Host, input: string): number {
   const healthy = results.every((result) => result.healthy);
   print({ healthy, results, failedUnits: failedUnits(host.units.list()) } satisfies CheckAnswer);
   return healthy ? 0 : UNHEALTHY;
+}
+
+/** For a boot: what fails is told to the journal, and the rest is there. */
+function secrets(host: Host): number {
+  const system = runningSystem(host);
+  const problems = system === undefined ? undefined : provideSecrets(host, host.system(system));
+  if (problems !== undefined) std.err.puts(`${problems}\n`);
+  return problems === undefined ? 0 : 3;
 }
 
 /** Store paths come as a JSON list on standard input. */

@@ -6,7 +6,9 @@ import { HOOK_OUTPUT_BYTES_MAX } from "../machine/hook.ts";
 import { PROGRAM_DIRECTORIES } from "../machine/programs.ts";
 import { readingOnce } from "../machine/system-object.ts";
 import type { CommandResult, HookRun, Host, HostFiles, RunOptions } from "./host.ts";
+import { QuickJsSecretFiles } from "./quickjs-secret-files.ts";
 import { SystemdUnits } from "./systemd.ts";
+import { utf8Of } from "./utf8.ts";
 
 /** `O_SYNC` of Linux on x86-64 and arm64, which QuickJS does not name. */
 const O_SYNC = 0o4010000;
@@ -39,21 +41,6 @@ function writeAll(path: string, flags: number, text: string): void {
   } finally {
     os.close(descriptor);
   }
-}
-
-/** QuickJS has no TextEncoder. */
-function utf8Of(text: string): Uint8Array {
-  const bytes: number[] = [];
-  for (const character of text) {
-    const code = character.codePointAt(0) as number;
-    if (code < 0x80) bytes.push(code);
-    else if (code < 0x800) bytes.push(0xc0 | (code >> 6), 0x80 | (code & 0x3f));
-    else if (code < 0x10000) bytes.push(0xe0 | (code >> 12), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
-    else {
-      bytes.push(0xf0 | (code >> 18), 0x80 | ((code >> 12) & 0x3f), 0x80 | ((code >> 6) & 0x3f), 0x80 | (code & 0x3f));
-    }
-  }
-  return Uint8Array.from(bytes);
 }
 
 function parentOf(path: string): string {
@@ -150,8 +137,9 @@ class QuickJsFiles implements HostFiles {
 }
 
 /** Runs a command; its output goes to unlinked files, so that a process it leaves behind cannot hold us up. */
-function run(command: readonly string[], { timeoutSeconds, heldStdin }: RunOptions): CommandResult {
-  const output = scratchFile("out");
+function run(command: readonly string[], { timeoutSeconds, heldStdin, stdoutFile }: RunOptions): CommandResult {
+  const output =
+    stdoutFile === undefined ? scratchFile("out") : check(os.open(stdoutFile, os.O_WRONLY | os.O_TRUNC), stdoutFile);
   const errors = scratchFile("err");
   const [stdin, heldEnd] = openStdin(heldStdin);
   try {
@@ -164,8 +152,9 @@ function run(command: readonly string[], { timeoutSeconds, heldStdin }: RunOptio
       env: environment(),
     });
     const code = wait(pid, timeoutSeconds);
-    return { code, stdout: contentsOf(output), stderr: contentsOf(errors) };
+    return { code, stdout: stdoutFile === undefined ? contentsOf(output) : "", stderr: contentsOf(errors) };
   } finally {
+    if (stdoutFile !== undefined) os.close(output);
     os.close(stdin);
     if (heldEnd !== undefined) os.close(heldEnd);
   }
@@ -303,6 +292,9 @@ export function openHost(scriptPath: string): Host {
   return {
     files,
     system: readingOnce(files),
+    secretFiles: new QuickJsSecretFiles((applet) =>
+      run([...(which("busybox") ?? []), ...applet], { timeoutSeconds: 10 }),
+    ),
     units: new SystemdUnits({ run, files, sleepMs }),
     kitCommand: `${kitRoot}/bin/pristine-kit`,
     kitPath: kitRoot.startsWith("/nix/store/") ? kitRoot : undefined,

@@ -64,6 +64,7 @@ declare module "quickjs:os" {
   export function open(path: string, flags: number, mode?: number): number;
   export function close(descriptor: number): number;
   export function seek(descriptor: number, offset: number, whence: number): number;
+  export function read(descriptor: number, buffer: ArrayBuffer, offset: number, length: number): number;
   export function write(descriptor: number, buffer: ArrayBuffer, offset: number, length: number): number;
   export function remove(path: string): number;
   export function rename(from: string, to: string): number;

@@ -21,6 +21,7 @@ import { disarmAll } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { pruneSecrets } from "./secrets.ts";
 import { restoreBootDefault, switchTo } from "./switch-to-configuration.ts";
 import { profileSystem, removeRoot, setRoot } from "./systems.ts";
 import { EXECUTOR_UNIT, pruneTransactions, ROLLBACK_UNIT, TransactionRecord } from "./transaction-record.ts";
@@ -127,6 +128,7 @@ function act(activation: Activation, step: StepName): void {
     case "revert-roots":
       setRoot(host, "current", record.facts.previous);
       removeRoot(host, "pending");
+      pruneSecrets(host);
       break;
     case "revert-disarm":
       disarmAll(host);

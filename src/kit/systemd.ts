@@ -102,6 +102,8 @@ export class SystemdUnits implements Units {
         ? ["--property=RestartSec=1s", "--property=StartLimitIntervalSec=0"]
         : ["--property=RestartSec=200ms", "--property=StartLimitIntervalSec=60", "--property=StartLimitBurst=8"]),
       "--property=OOMScoreAdjust=-900",
+      // What it does with secrets must not outlive it.
+      "--property=LimitCORE=0",
       // The transaction is not a part of what it switches.
       "--property=IgnoreOnIsolate=yes",
       ...EARLY.map((property) => `--property=${property}`),

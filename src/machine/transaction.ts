@@ -76,6 +76,7 @@ export type StepName =
   | "preflight"
   | "record"
   | "arm"
+  | "decrypt-secrets"
   | "plan-units"
   | "pre-activation"
   | "stop"
@@ -152,10 +153,23 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "preflight", phase: "begin", goals: TRANSACTION_GOALS, title: "check that the host can take the system" },
   { name: "record", phase: "begin", goals: KEPT, title: "record the previous and the new system on disk" },
   { name: "arm", phase: "activate", goals: KEPT, title: "arm the timer that returns to the previous system" },
+  {
+    name: "decrypt-secrets",
+    phase: "activate",
+    base: "debian",
+    goals: LIVE,
+    title: "decrypt the new system's secrets",
+  },
   { name: "plan-units", phase: "activate", base: "debian", goals: LIVE, title: "compare the units" },
   { name: "pre-activation", phase: "activate", goals: CHECKED, title: "run the hooks before the activation" },
   { name: "stop", phase: "activate", base: "debian", goals: LIVE, title: "stop units with their old definitions" },
-  { name: "flip", phase: "activate", base: "debian", goals: LIVE, title: "switch /system to the new system" },
+  {
+    name: "flip",
+    phase: "activate",
+    base: "debian",
+    goals: LIVE,
+    title: "switch /system and the secrets to the new system",
+  },
   {
     name: "tmpfiles",
     phase: "activate",
@@ -493,6 +507,8 @@ export type KitErrorCode =
   | "KIT_INHIBITED"
   /** A system lacks the program of a hook. */
   | "KIT_HOOK_MISSING"
+  /** The host cannot decrypt a secret, or something is where it is to be. */
+  | "KIT_SECRETS"
   /** No such transaction. */
   | "KIT_UNKNOWN"
   /** The transaction is not in a state that allows this. */

@@ -17,6 +17,7 @@ import { requestRevert, revert } from "../../src/kit/revert.ts";
 import { readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
 import { readDataVersions } from "../../src/kit/data-versions.ts";
 import type { Hook } from "../../src/machine/hook.ts";
+import type { SecretFile, SecretsManifest } from "../../src/machine/secrets.ts";
 import type { SystemMeta } from "../../src/machine/system-object.ts";
 import {
   isFinal,
@@ -43,22 +44,62 @@ const BAD = "/nix/store/22222222222222222222222222222222-system-h";
 
 const service = (exec: string, more = ""): string => `[Unit]\nDescription=d\n[Service]\nExecStart=${exec}\n${more}`;
 
+const HOST_KEY = "/persist/etc/ssh/ssh_host_ed25519_key";
+
+/** What stands for secrets in a system: `db`, which `same.service` reads, and `tls`, which is the same in all of them. */
+function secretsOf(base: SystemBase, id: string, db: string): Record<string, string> {
+  if (base === "nixos") return {};
+  const root = { owner: "root", group: "root", uid: 0, gid: 0, mode: "0400", reloadUnits: [] };
+  const secret = (name: string, path: string, restartUnits: readonly string[]): SecretFile => ({
+    ...root,
+    name,
+    path,
+    restartUnits,
+    sha256: `${name} ${id}`,
+  });
+  const config = { ...root, name: "conf", path: "/persist/conf", restartUnits: ["soft.service"] };
+  const manifest: SecretsManifest = {
+    version: 1,
+    id,
+    identities: ["/persist/absent", HOST_KEY],
+    secrets: [
+      secret("db", "/run/secrets/db", ["same.service", "absent.service"]),
+      secret("tls", "/run/secrets/tls", ["config.service"]),
+    ],
+    templates: [{ ...config, content: "tls=@pristine-secret:tls@;" }],
+  };
+  return {
+    "etc/pristine/secrets/manifest.json": JSON.stringify(manifest),
+    "etc/pristine/secrets/db.age": `for key: ${db}\n`,
+    "etc/pristine/secrets/tls.age": "for key: $&\n",
+  };
+}
+
 function newMachine(base: SystemBase = "debian"): FakeMachine {
   const machine = new FakeMachine();
-  machine.addSystem(OLD, {
-    "web.service": service("/bin/web --one"),
-    "soft.service": service("/bin/soft --one", "X-StopIfChanged=false\n"),
-    "config.service": service("/bin/config", "ExecReload=/bin/reload\nX-Reload-Triggers=one\n"),
-    "gone.service": service("/bin/gone"),
-    "same.service": service("/bin/same"),
-  });
-  machine.addSystem(NEW, {
-    "web.service": service("/bin/web --two"),
-    "soft.service": service("/bin/soft --two", "X-StopIfChanged=false\n"),
-    "config.service": service("/bin/config", "ExecReload=/bin/reload\nX-Reload-Triggers=two\n"),
-    "added.service": service("/bin/added"),
-    "same.service": service("/bin/same"),
-  });
+  machine.files.set(HOST_KEY, { kind: "file", text: "key" });
+  machine.addSystem(
+    OLD,
+    {
+      "web.service": service("/bin/web --one"),
+      "soft.service": service("/bin/soft --one", "X-StopIfChanged=false\n"),
+      "config.service": service("/bin/config", "ExecReload=/bin/reload\nX-Reload-Triggers=one\n"),
+      "gone.service": service("/bin/gone"),
+      "same.service": service("/bin/same"),
+    },
+    secretsOf(base, "old", "one"),
+  );
+  machine.addSystem(
+    NEW,
+    {
+      "web.service": service("/bin/web --two"),
+      "soft.service": service("/bin/soft --two", "X-StopIfChanged=false\n"),
+      "config.service": service("/bin/config", "ExecReload=/bin/reload\nX-Reload-Triggers=two\n"),
+      "added.service": service("/bin/added"),
+      "same.service": service("/bin/same"),
+    },
+    secretsOf(base, "new", "two"),
+  );
   machine.addSystem(BAD, { "web.service": service("/bin/false"), "same.service": service("/bin/same") });
   if (base === "nixos") {
     for (const path of [OLD, NEW, BAD]) machine.makeNixos(path);
@@ -161,12 +202,20 @@ function profile(machine: FakeMachine): string | undefined {
   return machine.readlink(`/nix/var/nix/profiles/${machine.readlink("/nix/var/nix/profiles/system") ?? ""}`);
 }
 
+const SECRETS_OF: Readonly<Record<string, string | undefined>> = { [OLD]: "one\n", [NEW]: "two\n" };
+
 /** The units of the running system, all with its own definitions, and no others. */
 function assertRuns(machine: FakeMachine, system: string): void {
   assert.equal(runningSystem(machine), system);
   assert.equal(machine.readlink("/run/pristine/activated") ?? machine.readlink("/run/current-system"), system);
   const wanted = machine.loaded();
   assert.equal(wanted.path, system);
+  const secret = wanted.base === "debian" ? SECRETS_OF[system] : undefined;
+  assert.equal(machine.secret("db"), secret);
+  assert.equal(machine.secret("conf"), secret && "tls=$&;");
+  assert.equal(machine.readlink("/persist/conf"), secret && "/run/secrets/conf");
+  // Who reads it has read the one that is in force.
+  if (secret !== undefined) assert.equal(machine.units.get("same.service")?.secret, secret);
   const expected = [...wanted.wanted().keys()].sort();
   const active = [...machine.units].filter(([name]) => name !== "multi-user.target");
   assert.deepEqual(
@@ -204,6 +253,8 @@ suite("a transaction goes its way", () => {
       "stop gone.service",
       "stop web.service",
       "reload config.service",
+      "stop same.service",
+      "start same.service",
       "stop soft.service",
       "start soft.service",
       "start web.service",
@@ -653,11 +704,68 @@ suite("a transaction goes its way", () => {
     assert.equal(receiptOf(machine, "t2")?.outcome, "reverted-by-reboot");
   });
 
+  const refused: Readonly<Record<string, (machine: FakeMachine) => void>> = {
+    "secret 'db': age: error: no identity": (machine) => machine.files.set(HOST_KEY, { kind: "file", text: "another" }),
+    "the host has none of its ssh keys": (machine) => machine.files.delete(HOST_KEY),
+    "failed to read header": (machine) =>
+      machine.files.set(`${NEW}/etc/pristine/secrets/tls.age`, { kind: "file", text: "damaged" }),
+    "secret '/persist/conf': something else is there": (machine) =>
+      machine.files.set("/persist/conf", { kind: "file", text: "mine" }),
+  };
+  for (const [message, spoil] of Object.entries(refused)) {
+    test(`secrets that the host cannot have are refused before anything is touched: ${message}`, () => {
+      const machine = newMachine();
+      spoil(machine);
+      assert.throws(
+        () => begin(processOn(machine), planOf(NEW)),
+        (error) => {
+          assert.ok(error instanceof KitError);
+          assert.equal(error.failure.code, "KIT_SECRETS");
+          assert.ok(error.message.includes(message.replace("age: error: ", "")), error.message);
+          return true;
+        },
+      );
+      assert.equal(machine.files.has("/nix/var/pristine/lock"), false);
+      assert.equal(machine.log.length, 0);
+    });
+  }
+
+  test("a boot provides the secrets that can be had", () => {
+    const machine = newMachine();
+    machine.files.set(`${OLD}/etc/pristine/secrets/tls.age`, { kind: "file", text: "damaged" });
+    machine.powerCut();
+    assert.equal(machine.secret("db"), "one\n");
+    assert.equal(machine.secret("tls"), undefined);
+    assert.equal(machine.secret("conf"), undefined);
+    // The next deployment makes them whole, and tells their users.
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    assertRuns(machine, NEW);
+    assert.ok(machine.log.includes("reload config.service") || machine.log.includes("start config.service"));
+  });
+
+  test("only what is in force is kept", () => {
+    const machine = newMachine();
+    const versions = (): string[] => [
+      ...new Set([...machine.files.keys()].flatMap((path) => /^\/run\/secrets\.d\/([^/]+)/.exec(path)?.[1] ?? [])),
+    ];
+    assert.deepEqual(versions(), ["old"]);
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    assert.deepEqual(versions(), ["old", "new"]);
+    confirm(processOn(machine), "t1");
+    assert.deepEqual(versions(), ["new"]);
+    begin(processOn(machine), planOf(BAD, "switch", "t2"));
+    settle(machine);
+    assert.deepEqual(versions(), ["new"]);
+  });
+
   test("dry-activate says what would be done and records nothing", () => {
     const machine = newMachine();
     const files = machine.files.size;
     const { units } = begin(processOn(machine), planOf(NEW, "dry-activate"));
     assert.deepEqual(units?.stop, ["gone.service", "web.service"]);
+    // Whether a secret differs, only decrypting tells.
     assert.deepEqual(units?.restart, ["soft.service"]);
     assert.deepEqual(units?.reload, ["config.service"]);
     assert.equal(machine.files.size, files);

@@ -9,9 +9,11 @@ import type {
   HostFiles,
   Outcome,
   RunOptions,
+  SecretFiles,
   SupervisedCommand,
   Units,
 } from "../../src/kit/host.ts";
+import { provideSecrets } from "../../src/kit/secrets.ts";
 import { BOOT_ONCE } from "../../src/machine/generation.ts";
 import { readingOnce, SystemObject, type SystemMeta, type SystemTree } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
@@ -27,6 +29,8 @@ export class Killed extends Error {
 export interface RunningUnit {
   readonly activeState: "active" | "failed";
   readonly definition: string;
+  /** What the secret `db` said then. */
+  readonly secret?: string | undefined;
 }
 
 export interface Timer {
@@ -144,6 +148,12 @@ export class FakeMachine implements MachineParts {
     return entry?.kind === "link" ? entry.target : undefined;
   }
 
+  /** What a secret says that is in force. */
+  secret(name: string): string | undefined {
+    const entry = this.files.get(`${this.readlink("/run/secrets") ?? ""}/${name}`);
+    return entry?.kind === "file" ? entry.text : undefined;
+  }
+
   setLink(path: string, target: string): void {
     this.files.set(path, { kind: "link", target });
   }
@@ -172,6 +182,7 @@ export class FakeMachine implements MachineParts {
       this.setLink(link, system);
     for (const root of ["booted", "current"]) this.setLink(`/nix/var/nix/gcroots/pristine/${root}`, system);
     this.loadedPath = system;
+    provideSecrets(processOn(this), new SystemObject(this.tree(), system));
     this.units.clear();
     this.units.set("multi-user.target", { activeState: "active", definition: "" });
     this.startUnits(["multi-user.target"]);
@@ -219,7 +230,8 @@ export class FakeMachine implements MachineParts {
       const unit = system.unit(name);
       const isBad = unit === undefined || unitValues(unit, "Service", "ExecStart").includes("/bin/false");
       this.log.push(`start ${name}`);
-      this.units.set(name, { activeState: isBad ? "failed" : "active", definition: definitionOf(unit) });
+      const activeState = isBad ? "failed" : "active";
+      this.units.set(name, { activeState, definition: definitionOf(unit), secret: this.secret("db") });
       if (isBad) ok = false;
     }
     return ok;
@@ -345,6 +357,44 @@ class FakeFiles implements HostFiles {
   }
 }
 
+class FakeSecretFiles implements SecretFiles {
+  readonly #machine: FakeMachine;
+  readonly #effect: (what: string) => void;
+
+  constructor(machine: FakeMachine, effect: (what: string) => void) {
+    this.#machine = machine;
+    this.#effect = effect;
+  }
+
+  makeDirectory(): void {
+    // Directories are implied by the files in them.
+  }
+
+  make(files: readonly { readonly path: string }[]): void {
+    for (const { path } of files) this.write(path, "");
+  }
+
+  read(path: string): string {
+    const entry = this.#machine.files.get(path);
+    return entry?.kind === "file" ? entry.text : "";
+  }
+
+  write(path: string, bytes: string): void {
+    this.#effect(`write ${path}`);
+    this.#machine.files.set(path, { kind: "file", text: bytes });
+  }
+
+  rename(from: string, to: string): void {
+    this.#effect(`rename ${from}`);
+    for (const [path, entry] of this.#machine.files) {
+      if (!path.startsWith(`${from}/`)) continue;
+      this.#machine.files.delete(path);
+      this.#machine.files.set(`${to}${path.slice(from.length)}`, entry);
+    }
+    this.#effect(`renamed ${from}`);
+  }
+}
+
 class FakeUnits implements Units {
   readonly #machine: FakeMachine;
   readonly #effect: (what: string) => void;
@@ -462,6 +512,20 @@ export interface ProcessOptions {
   readonly unit?: string;
 }
 
+/** What `age` does with files of this model: `for KEY: SECRET`, where a private key is the same word. */
+function decrypt(machine: FakeMachine, command: readonly string[], { stdoutFile = "" }: RunOptions): CommandResult {
+  const textOf = (path: string): string => {
+    const entry = machine.files.get(path);
+    return entry?.kind === "file" ? entry.text : "";
+  };
+  const keys = command.filter((_, index) => command[index - 1] === "--identity").map(textOf);
+  const [, key, secret = ""] = /^for (\S+): ([^]*)$/.exec(textOf(command.at(-1) ?? "")) ?? [];
+  if (key === undefined) return { code: 1, stdout: "", stderr: "age: error: failed to read header\n" };
+  if (!keys.includes(key)) return { code: 1, stdout: "", stderr: "age: error: no identity matched\n" };
+  if (stdoutFile !== "/dev/null") machine.files.set(stdoutFile, { kind: "file", text: secret });
+  return { code: 0, stdout: "", stderr: "" };
+}
+
 /** One process on the machine, seen as the kit sees its host. */
 export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptions = {}): Host {
   let isDead = false;
@@ -480,7 +544,7 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
   };
   const run = (command: readonly string[], options: RunOptions): CommandResult => {
     alive();
-    void options;
+    if (command[0]?.endsWith("/bin/age") === true) return decrypt(machine, command, options);
     const line = command.join(" ");
     const state = machine.isGoingDown ? "stopping" : "running";
     if (command[0] === "systemctl" && !machine.hasSystemctl)
@@ -509,6 +573,7 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
   return {
     files,
     system: readingOnce(files),
+    secretFiles: new FakeSecretFiles(machine, effect),
     units: new FakeUnits(machine, effect, unit),
     kitCommand: "kit",
     kitPath: undefined,

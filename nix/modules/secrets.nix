@@ -1,0 +1,507 @@
+# Secrets: age files in the repository, decrypted on the host by its own ssh key. Nothing here ever sees what they say.
+{
+  config,
+  lib,
+  name,
+  options,
+  pkgs,
+  secretsDirectory,
+  ...
+}:
+let
+  inherit (builtins)
+    attrNames
+    concatLists
+    elem
+    filter
+    hashFile
+    hashString
+    head
+    isList
+    map
+    match
+    pathExists
+    toJSON
+    toString
+    ;
+  inherit (lib)
+    attrValues
+    concatStringsSep
+    filterAttrs
+    hasPrefix
+    mapAttrsToList
+    mkIf
+    mkOption
+    optional
+    optionalAttrs
+    types
+    ;
+  inherit (lib.moduleErrors) suggest;
+  cfg = config.deployment;
+  inherit (cfg) secrets;
+  templates = cfg.secretTemplates;
+  users = config.users.users;
+  groups = config.users.groups;
+
+  # Where decrypted secrets are, by the version of all of them together.
+  runDirectory = "/run/secrets";
+  placeholderOf = name: "@pristine-secret:${name}@";
+  kit = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit";
+
+  placeOf = import ./definition-place.nix { inherit lib; } options.deployment.secrets;
+  templatePlaceOf = import ./definition-place.nix { inherit lib; } options.deployment.secretTemplates;
+
+  unitName = types.strMatching "[^/[:space:]]+\\.(service|socket|timer|path|target|mount)";
+  fileOptions =
+    { name, config, ... }:
+    {
+      options = {
+        path = mkOption {
+          type = types.strMatching "/.*[^/]";
+          default = "${runDirectory}/${name}";
+          defaultText = lib.literalExpression "\"${runDirectory}/<name>\"";
+          description = "Where programs find it. Anywhere but in `${runDirectory}`, this is a link to there.";
+        };
+        owner = mkOption {
+          type = types.str;
+          default = "root";
+          description = "The user who owns it.";
+        };
+        group = mkOption {
+          type = types.str;
+          default = (users.${config.owner} or { group = "root"; }).group;
+          defaultText = lib.literalExpression "the owner's group";
+          description = "Its group.";
+        };
+        mode = mkOption {
+          type = types.strMatching "0?[0-7]{3}";
+          default = "0400";
+          description = "Its mode.";
+        };
+        restartUnits = mkOption {
+          type = types.listOf unitName;
+          default = [ ];
+          example = [ "app.service" ];
+          description = "Units that are restarted when it has changed, those of them that run.";
+        };
+        reloadUnits = mkOption {
+          type = types.listOf unitName;
+          default = [ ];
+          example = [ "nginx.service" ];
+          description = "Units that are reloaded when it has changed, those of them that run.";
+        };
+      };
+    };
+
+  secret =
+    { name, ... }:
+    {
+      options = {
+        file = mkOption {
+          type = types.nullOr types.path;
+          default = null;
+          example = lib.literalExpression "./secrets/db.age";
+          description = "The age file in your repository, for the keys in `meta.secrets.recipients`. `pristine secrets edit` makes and changes it.";
+        };
+        generate = mkOption {
+          type = types.nullOr (
+            types.submodule {
+              options = {
+                length = mkOption {
+                  type = types.ints.between 8 4096;
+                  default = 32;
+                  description = "How many characters.";
+                };
+                alphabet = mkOption {
+                  type = types.strMatching "[!-~]{2,}";
+                  default = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+                  description = "The characters to choose from.";
+                };
+                command = mkOption {
+                  type = types.nullOr (types.nonEmptyListOf types.str);
+                  default = null;
+                  example = [
+                    "wg"
+                    "genkey"
+                  ];
+                  description = "A program, with its arguments, whose output is taken instead; it runs on the machine that generates.";
+                };
+              };
+            }
+          );
+          default = null;
+          example = {
+            length = 40;
+          };
+          description = "How `pristine secrets generate` makes `file` when it is not there.";
+        };
+        command = mkOption {
+          type = types.nullOr (types.nonEmptyListOf types.str);
+          default = null;
+          example = [
+            "pass"
+            "shop/db"
+          ];
+          description = "Instead of `file`: a program, with its arguments, that `pristine secrets rekey` runs on the deployer, and whose output is the secret.";
+        };
+        environment = mkOption {
+          type = types.nullOr (types.strMatching "[A-Za-z_][A-Za-z0-9_]*");
+          default = null;
+          example = "DB_PASSWORD";
+          description = "Instead of `file`: an environment variable that `pristine secrets rekey` reads.";
+        };
+        placeholder = mkOption {
+          type = types.str;
+          default = placeholderOf name;
+          readOnly = true;
+          description = "What stands for the secret in templates.";
+        };
+      };
+    };
+
+  template = {
+    options.content = mkOption {
+      type = types.lines;
+      example = lib.literalExpression ''"password = ''${config.deployment.secrets.db.placeholder}"'';
+      description = "The text, with placeholders of secrets, which the host replaces. A secret's last line break is left out.";
+    };
+  };
+
+  # Without the comment, as it is compared.
+  normalKey =
+    text:
+    let
+      parts = match "[[:space:]]*(ssh-ed25519|ssh-rsa)[[:space:]]+([A-Za-z0-9+/]+=*)([[:space:]].*)?" text;
+    in
+    if parts == null then null else "${head parts} ${builtins.elemAt parts 1}";
+  hostKey = if cfg.hostKey == null then null else normalKey cfg.hostKey;
+
+  ## The files for this host, which `pristine secrets rekey` writes
+
+  hostDirectory = secretsDirectory + "/${name}";
+  enrolledFile = hostDirectory + "/host.pub";
+  recordFile = hostDirectory + "/secrets.json";
+  hostFileOf = secretName: hostDirectory + "/${secretName}.age";
+  record =
+    if secretsDirectory != null && pathExists recordFile then builtins.fromJSON (builtins.readFile recordFile) else { };
+  # Without these files an assertion fails, which is to be what is told.
+  hasHostFile = secretName: secretsDirectory != null && pathExists (hostFileOf secretName);
+  storedFileOf =
+    secretName:
+    if hasHostFile secretName then
+      builtins.path {
+        name = "${secretName}.age";
+        path = hostFileOf secretName;
+      }
+    else
+      "/";
+  recordOf = secretName: head (filter (entry: entry.name == secretName) (record.secrets or [ ]) ++ [ null ]);
+
+  # What there is of a secret for this host; only what is `fresh` can be deployed.
+  stateOf =
+    secretName: secret:
+    let
+      entry = recordOf secretName;
+    in
+    if secret.file != null && !pathExists secret.file then
+      "without-file"
+    else if secretsDirectory == null then
+      "without-directory"
+    else if hostKey == null then
+      "without-key"
+    else if entry == null || !hasHostFile secretName then
+      "missing"
+    else if record.recipient != hostKey then
+      "other-key"
+    else if secret.file != null && entry.source != hashFile "sha256" secret.file then
+      "stale"
+    else if entry.sha256 != hashFile "sha256" (hostFileOf secretName) then
+      "changed"
+    else
+      "fresh";
+
+  rekey = "run `pristine secrets rekey ${name}'";
+  problemOfState = secretName: secret: {
+    fresh = null;
+    without-file = "has no file ${toString secret.file}: ${
+      if secret.generate != null then "run `pristine secrets generate ${secretName}'" else "make it with `pristine secrets edit ${secretName}'"
+    }";
+    without-directory = "cannot be had by a fleet that is given as a value: write it to a file";
+    without-key =
+      if cfg.hostKey == null then
+        "needs the host's ssh key, which is not enrolled: run `pristine secrets rekey --enroll ${name}', or set deployment.hostKey"
+      else
+        "needs the host's ssh key, and deployment.hostKey is neither `ssh-ed25519 …' nor `ssh-rsa …'";
+    missing = "is not encrypted for this host yet: ${rekey}";
+    other-key = "is encrypted for another ssh key than the host's: ${rekey}";
+    stale = "has changed since it was encrypted for this host: ${rekey}";
+    changed = "has a file ${toString (hostFileOf secretName)} that Pristine did not write: ${rekey}";
+  };
+
+  ## What is wrong with a declaration, in words that follow its name
+
+  reserved = [
+    "/nix"
+    "/usr"
+    "/bin"
+    "/sbin"
+    "/lib"
+    "/lib64"
+    "/proc"
+    "/sys"
+    "/dev"
+    "/system"
+    "/run/secrets"
+    "/run/secrets.d"
+    "/run/pristine"
+  ];
+  fileProblems =
+    itemName: item:
+    let
+      isDefault = item.path == "${runDirectory}/${itemName}";
+      within = filter (directory: item.path == directory || hasPrefix "${directory}/" item.path) reserved;
+      when = condition: message: if condition then [ message ] else [ ];
+    in
+    when (
+      match "[A-Za-z0-9][A-Za-z0-9._-]{0,63}" itemName == null
+    ) "has a name that is none: letters, digits, dots, dashes and underscores, at most 64"
+    ++ when (!users ? ${item.owner}) "is to belong to the user '${item.owner}', who is not declared.${suggest item.owner (attrNames users)}"
+    ++ when (!groups ? ${item.group}) "is to have the group '${item.group}', which is not declared.${suggest item.group (attrNames groups)}"
+    ++ when (!isDefault && within != [ ]) "cannot be at ${item.path}: ${head within} is not for files of yours"
+    ++ when (match ".*//.*|.*/\\.\\.?(/.*)?" item.path != null)
+      "is at ${item.path}, which has empty parts or dots: write the plain path";
+
+  given = secret: filter (key: secret.${key} != null) [ "file" "command" "environment" ];
+  secretProblems =
+    secretName: secret:
+    let
+      state = stateOf secretName secret;
+      problem = (problemOfState secretName secret).${state};
+    in
+    fileProblems secretName secret
+    ++ (
+      if given secret == [ ] then
+        [ "comes from nowhere: give it `file', `command' or `environment'" ]
+      else if builtins.length (given secret) > 1 then
+        [ "comes from ${concatStringsSep " and " (given secret)}; leave one" ]
+      else if secret.generate != null && secret.file == null then
+        [ "is to be generated, and has no `file' to be kept in" ]
+      else
+        optional (problem != null) problem
+    );
+
+  namedIn = content: map head (filter isList (builtins.split "@pristine-secret:([^@\n]*)@" content));
+  templateProblems =
+    templateName: template:
+    fileProblems templateName template
+    ++ map (unknown: "names the secret '${unknown}', which is not declared.${suggest unknown (attrNames secrets)}") (
+      filter (named: !secrets ? ${named}) (namedIn template.content)
+    );
+
+  # All of both, with what they are called in messages.
+  items =
+    mapAttrsToList (itemName: item: {
+      inherit itemName item;
+      title = "deployment.secrets.${lib.escapeNixIdentifier itemName}";
+      place = placeOf itemName;
+    }) secrets
+    ++ mapAttrsToList (itemName: item: {
+      inherit itemName item;
+      title = "deployment.secretTemplates.${lib.escapeNixIdentifier itemName}";
+      place = templatePlaceOf itemName;
+    }) templates;
+  twice =
+    what: keyOf:
+    map (
+      same:
+      "${lib.concatMapStringsSep " and " (entry: "${entry.title} (${entry.place})") same} ${what} ${keyOf (head same)}; give each another"
+    ) (filter (same: builtins.length same > 1) (attrValues (lib.groupBy keyOf items)));
+
+  messages =
+    twice "are both at" (entry: entry.item.path)
+    ++ twice "have both the name" (entry: entry.itemName)
+    ++ concatLists (
+      map (
+        entry:
+        map (problem: "${entry.title} ${problem}. It is defined in ${entry.place}.") (
+          if entry.item ? content then
+            templateProblems entry.itemName entry.item
+          else
+            secretProblems entry.itemName entry.item
+        )
+      ) items
+    );
+
+  ## What the host reads
+
+  isUsed = secrets != { } || templates != { };
+  fileData = itemName: item: {
+    name = itemName;
+    inherit (item)
+      path
+      owner
+      group
+      mode
+      restartUnits
+      reloadUnits
+      ;
+    uid = (users.${item.owner} or { uid = 0; }).uid;
+    gid = (groups.${item.group} or { gid = 0; }).gid;
+  };
+  content = {
+    version = 1;
+    identities = map (key: key.path) (
+      filter (key: elem key.type [ "ed25519" "rsa" ]) config.services.openssh.hostKeys
+    );
+    secrets = mapAttrsToList (
+      secretName: secret: fileData secretName secret
+        // optionalAttrs (hasHostFile secretName) { sha256 = hashFile "sha256" (hostFileOf secretName); }
+    ) secrets;
+    templates = mapAttrsToList (
+      templateName: template: fileData templateName template // { inherit (template) content; }
+    ) templates;
+  };
+  # A version of all of them has a directory of its own.
+  manifest = content // { id = builtins.substring 0 32 (hashString "sha256" (toJSON content)); };
+  linked = filter (entry: hasPrefix "/etc/" entry.item.path) items;
+in
+{
+  options.deployment = {
+    hostKey = mkOption {
+      type = types.nullOr types.str;
+      default = if secretsDirectory != null && pathExists enrolledFile then builtins.readFile enrolledFile else null;
+      defaultText = lib.literalExpression "what `pristine secrets rekey --enroll` has written";
+      example = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…";
+      description = "The host's public ssh key (ed25519 or rsa), for which its secrets are encrypted.";
+    };
+    secrets = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          imports = [
+            fileOptions
+            secret
+          ];
+        }
+      );
+      default = { };
+      example = lib.literalExpression ''
+        {
+          db = { file = ./secrets/db.age; owner = "app"; restartUnits = [ "app.service" ]; };
+        }
+      '';
+      description = "Secrets of the host, by name.";
+    };
+    secretTemplates = mkOption {
+      type = types.attrsOf (
+        types.submodule {
+          imports = [
+            fileOptions
+            template
+          ];
+        }
+      );
+      default = { };
+      example = lib.literalExpression ''
+        {
+          "app.conf".content = "password = ''${config.deployment.secrets.db.placeholder}";
+        }
+      '';
+      description = "Files with secrets in them, by name.";
+    };
+    secretData = mkOption {
+      type = types.unspecified;
+      internal = true;
+      readOnly = true;
+      description = "The secrets as the deployer gets them.";
+    };
+  };
+
+  config = {
+    deployment.secretData = {
+      hostKey = cfg.hostKey;
+      hostKeyPath = head (content.identities ++ [ null ]);
+      secrets = mapAttrsToList (
+        secretName: secret:
+        {
+          name = secretName;
+          inherit (secret)
+            path
+            owner
+            group
+            mode
+            restartUnits
+            reloadUnits
+            generate
+            command
+            environment
+            ;
+          place = placeOf secretName;
+          file = if secret.file == null then null else toString secret.file;
+          state = stateOf secretName secret;
+        }
+      ) secrets;
+      templates = mapAttrsToList (templateName: template: {
+        name = templateName;
+        inherit (template)
+          path
+          owner
+          group
+          mode
+          restartUnits
+          reloadUnits
+          ;
+        place = templatePlaceOf templateName;
+      }) templates;
+    };
+
+    assertions = map (message: {
+      assertion = false;
+      inherit message;
+    }) messages;
+
+    environment = mkIf isUsed {
+      systemPackages = [ (pkgs.pristine.package "age") ];
+      etc = {
+        "pristine/secrets/manifest.json".text = toJSON manifest;
+      }
+      // lib.mapAttrs' (
+        secretName: _: lib.nameValuePair "pristine/secrets/${secretName}.age" {
+          source = storedFileOf secretName;
+        }
+      ) secrets
+      // builtins.listToAttrs (
+        map (
+          entry: lib.nameValuePair (lib.removePrefix "/etc/" entry.item.path) { link = "${runDirectory}/${entry.itemName}"; }
+        ) linked
+      );
+    };
+
+    # Before everything that may use them; deployments do it themselves.
+    systemd.services.pristine-secrets = mkIf isUsed {
+      description = "Decrypt secrets";
+      wantedBy = [ "sysinit.target" ];
+      before = [
+        "sysinit.target"
+        "shutdown.target"
+      ];
+      after = [
+        "local-fs.target"
+        "systemd-tmpfiles-setup.service"
+      ];
+      conflicts = [ "shutdown.target" ];
+      unitConfig = {
+        DefaultDependencies = false;
+        RequiresMountsFor = content.identities ++ map (entry: dirOf entry.item.path) items;
+      };
+      serviceConfig = {
+        Type = "oneshot";
+        RemainAfterExit = true;
+        ExecStart = "${kit} secrets";
+        LimitCORE = 0;
+        TimeoutStartSec = 90;
+      };
+      restartIfChanged = false;
+      stopIfChanged = false;
+    };
+  };
+}

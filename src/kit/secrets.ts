@@ -1,0 +1,213 @@
+/**
+ * Secrets on the host: each version of a system's secrets is decrypted into a directory of its own in memory, and one
+ * link says which of them is in force.
+ *
+ * What is decrypted goes from `age` into its file, which has its owner and mode before it has contents; only templates
+ * pass through this program.
+ */
+
+import {
+  filesOf,
+  fillTemplate,
+  isSameFile,
+  SECRETS,
+  SECRETS_LINK,
+  secretsNamedIn,
+  type SecretFile,
+  type SecretsManifest,
+  secretsOf,
+} from "../machine/secrets.ts";
+import type { SystemObject } from "../machine/system-object.ts";
+import type { Host } from "./host.ts";
+import { KitError } from "./kit-error.ts";
+import { utf8Of } from "./utf8.ts";
+
+/** Whose directories have the versions' names. */
+const VERSIONS = "/run/secrets.d";
+/** Others may go through, and not look around. */
+const DIRECTORY_MODE = "0751";
+const DECRYPT_TIMEOUT_SECONDS = 20;
+
+/** Why a secret or template could not be made. */
+interface SecretProblem {
+  readonly name: string;
+  readonly message: string;
+}
+
+/** Refuses what could not be decrypted or placed, before anything is touched. */
+export function requireSecrets(host: Host, system: SystemObject): void {
+  const manifest = secretsOf(system);
+  if (manifest === undefined) return;
+  const problems = [
+    ...manifest.secrets.flatMap((secret) => problemOf(secret, decrypt(host, system, manifest, secret))),
+    ...[
+      SECRETS_LINK,
+      ...filesOf(manifest)
+        .filter(isLinked)
+        .map(({ path }) => path),
+    ].flatMap((path) =>
+      host.files.exists(path) && !isOurs(host, path)
+        ? [{ name: path, message: "something else is there, which would be overwritten" }]
+        : [],
+    ),
+  ];
+  if (problems.length > 0) throw new KitError("KIT_SECRETS", describe(problems), { hint: HINT });
+}
+
+const HINT =
+  "secrets are encrypted for one ssh key of the host: 'pristine secrets rekey --enroll HOST' takes the one that it has now";
+
+function describe(problems: readonly SecretProblem[]): string {
+  return problems.map(({ name, message }) => `secret '${name}': ${message}`).join("; ");
+}
+
+/** Makes the directory of a system's secrets, unless it is there and whole; throws with all that failed. */
+export function decryptSecrets(host: Host, system: SystemObject): void {
+  const problems = makeVersion(host, system, { isPartial: false });
+  if (problems.length > 0) throw new Error(describe(problems));
+}
+
+/** For a boot: each secret that can be had; answers what could not. */
+export function provideSecrets(host: Host, system: SystemObject): string | undefined {
+  const problems = makeVersion(host, system, { isPartial: true });
+  switchSecrets(host, [], system);
+  return problems.length === 0 ? undefined : describe(problems);
+}
+
+function makeVersion(
+  host: Host,
+  system: SystemObject,
+  { isPartial }: { readonly isPartial: boolean },
+): SecretProblem[] {
+  const manifest = secretsOf(system);
+  if (manifest === undefined || isWhole(host, manifest)) return [];
+  const { secretFiles } = host;
+  const directory = directoryOf(manifest);
+  const made = `${directory}.new`;
+  host.files.removeTree(made);
+  secretFiles.makeDirectory(VERSIONS, DIRECTORY_MODE);
+  secretFiles.makeDirectory(made, DIRECTORY_MODE);
+  secretFiles.make(filesOf(manifest).map((file) => ({ ...file, path: `${made}/${file.name}` })));
+  const problems = manifest.secrets.flatMap((secret) =>
+    problemOf(secret, decrypt(host, system, manifest, secret, `${made}/${secret.name}`)),
+  );
+  const failed = new Set(problems.map(({ name }) => name));
+  for (const { name, content = "" } of manifest.templates) {
+    const lacking = secretsNamedIn(content).filter((named) => failed.has(named));
+    if (lacking.length > 0) problems.push({ name, message: `it needs ${lacking.join(", ")}` });
+    else
+      secretFiles.write(
+        `${made}/${name}`,
+        fillTemplate(bytesOf(content), (named) => secretFiles.read(`${made}/${named}`)),
+      );
+  }
+  if (problems.length > 0 && !isPartial) {
+    host.files.removeTree(made);
+    return problems;
+  }
+  for (const { name } of problems) host.files.remove(`${made}/${name}`, { durable: false });
+  host.files.removeTree(directory);
+  secretFiles.rename(made, directory);
+  return problems;
+}
+
+/** A text as its bytes, each as one character, as secrets are. */
+function bytesOf(text: string): string {
+  return Array.from(utf8Of(text), (byte) => String.fromCharCode(byte)).join("");
+}
+
+function directoryOf({ id }: SecretsManifest): string {
+  return `${VERSIONS}/${id}`;
+}
+
+function isWhole(host: Host, manifest: SecretsManifest): boolean {
+  const present = new Set(host.files.list(directoryOf(manifest)));
+  return filesOf(manifest).every(({ name }) => present.has(name));
+}
+
+/** Decrypts one secret into a file that is there, or to nowhere; answers what went wrong. */
+function decrypt(
+  host: Host,
+  system: SystemObject,
+  { identities }: SecretsManifest,
+  { name }: SecretFile,
+  stdoutFile: string = "/dev/null",
+): string | undefined {
+  const age = system.resolve("/usr/bin/age").path;
+  const encrypted = system.resolve(`${SECRETS}/${name}.age`).path;
+  const present = identities.filter((identity) => host.files.exists(identity));
+  if (present.length === 0) return `the host has none of its ssh keys ${identities.join(", ")}`;
+  const command = [age, "--decrypt", ...present.flatMap((identity) => ["--identity", identity]), encrypted];
+  const { code, stderr } = host.run(command, { timeoutSeconds: DECRYPT_TIMEOUT_SECONDS, stdoutFile });
+  if (code === 0) return undefined;
+  return code === 124
+    ? "age did not end in time"
+    : (/^age: error: (.*)$/m.exec(stderr)?.[1] ?? `age ended with ${code}`);
+}
+
+function problemOf({ name }: SecretFile, message: string | undefined): SecretProblem[] {
+  return message === undefined ? [] : [{ name, message }];
+}
+
+/** Secrets and templates of a system that are not as those of the systems left behind, whose users have to know. */
+export function changedSecrets(host: Host, from: readonly SystemObject[], to: SystemObject): SecretFile[] {
+  const next = secretsOf(to);
+  if (next === undefined) return [];
+  // What was never decrypted was never in use.
+  const old = from
+    .flatMap((system) => secretsOf(system) ?? [])
+    .filter((manifest) => host.files.exists(directoryOf(manifest)));
+  const read = (manifest: SecretsManifest, name: string): string =>
+    host.secretFiles.read(`${directoryOf(manifest)}/${name}`);
+  return filesOf(next).filter(
+    (file) =>
+      old.length === 0 ||
+      old.some((manifest) => {
+        const was = filesOf(manifest).find(({ name }) => name === file.name);
+        if (was === undefined || !isSameFile(was, file)) return true;
+        return manifest.id !== next.id && read(manifest, file.name) !== read(next, file.name);
+      }),
+  );
+}
+
+/** Puts a system's secrets in force: the link, and links where it wants them elsewhere. May be repeated. */
+export function switchSecrets(host: Host, from: readonly SystemObject[], to: SystemObject): void {
+  const { files } = host;
+  const manifest = secretsOf(to);
+  const wanted = new Map(
+    filesOf(manifest)
+      .filter(isLinked)
+      .map(({ name, path }) => [path, `${SECRETS_LINK}/${name}`]),
+  );
+  const gone = from.flatMap((system) => filesOf(secretsOf(system))).filter(isLinked);
+  if (manifest !== undefined) files.replaceLink(SECRETS_LINK, directoryOf(manifest), { durable: false });
+  for (const [path, target] of wanted) {
+    if (files.readlink(path) === target) continue;
+    if (files.exists(path) && !isOurs(host, path))
+      throw new Error(`${path} is not a link to a secret: it is left as it is`);
+    files.makeDirectory(path.slice(0, path.lastIndexOf("/")));
+    files.replaceLink(path, target, { durable: false });
+  }
+  for (const { path } of gone) {
+    if (!wanted.has(path) && isOurs(host, path)) files.remove(path, { durable: false });
+  }
+  if (manifest === undefined && isOurs(host, SECRETS_LINK)) files.remove(SECRETS_LINK, { durable: false });
+}
+
+/** Removes the versions that are not in force. */
+export function pruneSecrets(host: Host): void {
+  const current = host.files.readlink(SECRETS_LINK);
+  for (const name of host.files.list(VERSIONS) ?? []) {
+    if (`${VERSIONS}/${name}` !== current) host.files.removeTree(`${VERSIONS}/${name}`);
+  }
+}
+
+/** Where a link leads to a secret; those of `/etc` are the system's. */
+function isLinked({ name, path }: SecretFile): boolean {
+  return path !== `${SECRETS_LINK}/${name}` && !path.startsWith("/etc/");
+}
+
+function isOurs(host: Host, path: string): boolean {
+  const target = host.files.readlink(path);
+  return target !== undefined && (target.startsWith(`${SECRETS_LINK}/`) || target.startsWith(`${VERSIONS}/`));
+}

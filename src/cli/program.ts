@@ -14,6 +14,7 @@ import { registerInspect } from "./commands/inspect.ts";
 import { registerLab } from "./commands/lab.ts";
 import { registerLogs } from "./commands/logs.ts";
 import { registerOption } from "./commands/option.ts";
+import { registerSecrets } from "./commands/secrets.ts";
 
 declare const PRISTINE_VERSION: string;
 
@@ -42,6 +43,7 @@ export function makeProgram(): Command {
   registerBuild(program);
   registerFlake(program);
   registerOption(program);
+  registerSecrets(program);
   registerDeploy(program);
   registerInspect(program);
   registerDiff(program);

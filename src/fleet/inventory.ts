@@ -14,6 +14,7 @@ import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
 import type { PrivilegeEscalation } from "./privilege.ts";
 import type { FailurePolicy } from "./rollout/policy.ts";
+import type { HostSecrets } from "./secrets/declared.ts";
 
 export interface SshTarget {
   /** A name or address that `ssh` understands. */
@@ -53,6 +54,8 @@ export interface HostInventory {
   readonly checkPlaces?: Readonly<Record<string, string>>;
   /** The deployer's and the host's; absent in what an earlier version wrote. */
   readonly hooks?: readonly Hook[];
+  /** Where they come from and go to; absent in what an earlier version wrote. */
+  readonly secrets?: HostSecrets;
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
 }
@@ -73,6 +76,8 @@ export interface Inventory {
   readonly rollout: DeclaredRollout;
   /** Of the fleet as a whole. */
   readonly hooks: readonly Hook[];
+  /** For whom the secrets in the repository are encrypted. */
+  readonly secrets: { readonly recipients: readonly string[] };
   readonly fleetFile: string;
   readonly hosts: readonly HostInventory[];
   /** The hosts' systems, of those that were asked for. */
@@ -91,7 +96,7 @@ export interface DerivationOutput {
 
 /** What concerns the whole fleet, and each host as `host-NAME`. */
 interface RawInventory {
-  readonly fleet: Pick<Inventory, "name" | "rollout" | "hooks">;
+  readonly fleet: Pick<Inventory, "name" | "rollout" | "hooks" | "secrets">;
   readonly [host: `host-${string}`]: RawHost;
 }
 
@@ -122,6 +127,7 @@ interface RawHost {
     readonly checkPlaces: Readonly<Record<string, string>>;
     readonly hooks: readonly Hook[];
   };
+  readonly secrets: HostSecrets;
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
   readonly warnings: readonly string[];
   /** Of hosts whose systems are wanted. */
@@ -221,6 +227,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     deployerChecks: host.deployment.deployerChecks,
     checkPlaces: host.deployment.checkPlaces,
     hooks: host.deployment.hooks,
+    secrets: host.secrets,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
   };
@@ -255,14 +262,14 @@ export function inventoryExpression(file: string, systems: SystemsWanted): strin
   return `
     let
       pristine = import (/. + ${nixString(nixDirectory())}) { };
-      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hooks hosts;
+      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hooks secrets hosts;
       isWanted = ${wanted};
       hostOf = name: {
-        inherit (hosts.\${name}) system base deployment networking;
+        inherit (hosts.\${name}) system base deployment networking secrets;
         warnings = if isWanted name then hosts.\${name}.warnings else [ ];
       } // (if isWanted name then { output = { inherit (hosts.\${name}) drvPath outputPath; }; } else { });
     in
-    { fleet = { inherit name rollout hooks; }; }
+    { fleet = { inherit name rollout hooks secrets; }; }
     // builtins.listToAttrs (map (name: { name = "${HOST}\${name}"; value = hostOf name; }) (builtins.attrNames hosts))`;
 }
 

@@ -11,7 +11,10 @@ const RETRY_MS = 2;
 
 /** Writes a text at once and in full. When nobody reads any more, the rest vanishes. */
 export function writeOutput(text: string): void {
-  const bytes = Buffer.from(byteStringOfText(text), "latin1");
+  writeOutputBytes(Buffer.from(byteStringOfText(text), "latin1"));
+}
+
+export function writeOutputBytes(bytes: Uint8Array): void {
   for (let start = 0; start < bytes.length;) {
     try {
       start += writeSync(STDOUT, bytes, start);

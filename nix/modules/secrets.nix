@@ -317,13 +317,15 @@ let
       "${lib.concatMapStringsSep " and " (entry: "${entry.title} (${entry.place})") same} ${what} ${keyOf (head same)}; give each another"
     ) (filter (same: builtins.length same > 1) (attrValues (lib.groupBy keyOf items)));
 
+  # A suggestion ends with a mark of its own.
+  sentence = problem: if lib.hasSuffix "?" problem then problem else "${lib.removeSuffix "." problem}.";
   messages =
     twice "are both at" (entry: entry.item.path)
     ++ twice "have both the name" (entry: entry.itemName)
     ++ concatLists (
       map (
         entry:
-        map (problem: "${entry.title} ${problem}. It is defined in ${entry.place}.") (
+        map (problem: "${entry.title} ${sentence problem} It is defined in ${entry.place}.") (
           if entry.item ? content then
             templateProblems entry.itemName entry.item
           else
@@ -363,7 +365,9 @@ let
   };
   # A version of all of them has a directory of its own.
   manifest = content // { id = builtins.substring 0 32 (hashString "sha256" (toJSON content)); };
-  linked = filter (entry: hasPrefix "/etc/" entry.item.path) items;
+  elsewhere = filter (entry: entry.item.path != "${runDirectory}/${entry.itemName}") items;
+  inEtc = filter (entry: hasPrefix "/etc/" entry.item.path) elsewhere;
+  outOfEtc = filter (entry: !hasPrefix "/etc/" entry.item.path) elsewhere;
 in
 {
   options.deployment = {
@@ -472,7 +476,7 @@ in
       // builtins.listToAttrs (
         map (
           entry: lib.nameValuePair (lib.removePrefix "/etc/" entry.item.path) { link = "${runDirectory}/${entry.itemName}"; }
-        ) linked
+        ) inEtc
       );
     };
 
@@ -491,7 +495,7 @@ in
       conflicts = [ "shutdown.target" ];
       unitConfig = {
         DefaultDependencies = false;
-        RequiresMountsFor = content.identities ++ map (entry: dirOf entry.item.path) items;
+        RequiresMountsFor = content.identities ++ map (entry: dirOf entry.item.path) outOfEtc;
       };
       serviceConfig = {
         Type = "oneshot";

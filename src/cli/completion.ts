@@ -8,6 +8,8 @@ import type { Argument, Command, Option } from "commander";
 /** What only the fleet knows. Asked only where it can be meant. */
 export interface FleetWords {
   readonly hosts: () => Promise<readonly { readonly name: string; readonly tags: readonly string[] }[]>;
+  /** Names of secrets that hosts have. */
+  readonly secrets: () => Promise<readonly string[]>;
   /** Names of the options of a host, whole paths. */
   readonly options: (host: string) => Promise<readonly string[]>;
 }
@@ -147,6 +149,9 @@ async function argumentValues(
       const candidates = await hostWords(fleet, { withTags: !isLab });
       return { candidates: candidates.filter((one) => !given.has(one.word)) };
     }
+    case "secret":
+    case "secrets":
+      return { candidates: (await fleet.secrets()).map((secret) => ({ word: secret })) };
     case "option":
       return optionWords(await fleet.options(operands[0] ?? ""), word);
     case "directory":

@@ -26,6 +26,7 @@ import { mapConcurrently } from "../base/concurrency.ts";
 import { rootOf } from "./deploy.ts";
 import type { HostInventory } from "./inventory.ts";
 import { requirePossible } from "./possible-checks.ts";
+import { requireSecretUnits } from "./secrets/units.ts";
 import { checkRoom, type Preflight } from "./preflight.ts";
 import { openSystemTree } from "./system-tree.ts";
 
@@ -137,7 +138,10 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   if (settled) return { ...base, state: "unchanged" };
 
   // An earlier generation has been deployed with its checks before.
-  if (source === localStore) await requirePossible(host, { system: wanted, healthChecks });
+  if (source === localStore) {
+    await requirePossible(host, { system: wanted, healthChecks });
+    requireSecretUnits(host, wanted);
+  }
   const store = await session.store(signal);
   const closure = await closureInfos(source, [root], signal);
   const present = await store.validPaths(

@@ -12,6 +12,7 @@ import {
   type SystemPackage,
   type SystemUser,
 } from "./system-object.ts";
+import { diffSecrets, type SecretChange, SECRETS, secretsOf } from "./secrets.ts";
 import { differingInhibitors, type InhibitorChange } from "./switch-inhibitors.ts";
 import { predictLockout, type LockoutWarning, type OperatorAccess } from "./lockout.ts";
 import { condenseDiff, diffLines, type DiffLine } from "./text-diff.ts";
@@ -58,6 +59,7 @@ export interface SystemDiff {
   readonly ports: readonly PortChange[];
   readonly persistence: readonly FileChange[];
   readonly firewall: "unchanged" | "enabled" | "disabled";
+  readonly secrets: readonly SecretChange[];
   readonly units: UnitPlan;
   /** What keeps the host from switching to the new system. */
   readonly inhibitors: readonly InhibitorChange[];
@@ -102,6 +104,7 @@ export function diffSystems(input: SystemDiffInput): SystemDiff {
         : after?.firewall === true
           ? "enabled"
           : "disabled",
+    secrets: isSame ? [] : diffSecrets(secretsOf(old), secretsOf(next)),
     units: withNewlyWanted(units, old, next, states),
     inhibitors: old === undefined ? [] : differingInhibitors(old, next),
     lockout: predictLockout({ old, next, units, access: input.access }),
@@ -247,7 +250,8 @@ function diffPersistence(before?: SystemMeta, after?: SystemMeta): FileChange[] 
 function diffEtc(old: SystemObject | undefined, next: SystemObject): FileChange[] {
   const changes: FileChange[] = [];
   diffDirectory(old, next, "/etc", changes);
-  return changes;
+  // These are told as secrets.
+  return changes.filter(({ path }) => !path.startsWith(`${SECRETS}/`));
 }
 
 /** Links that pull units in; where they lead changes with the unit's own file, which is shown. */

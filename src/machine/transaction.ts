@@ -168,7 +168,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
     phase: "activate",
     base: "debian",
     goals: LIVE,
-    title: "switch /system and the secrets to the new system",
+    title: "switch /system to the new system",
   },
   {
     name: "tmpfiles",

@@ -26,7 +26,7 @@ writeFileSync(
     meta.name = "shop";
     hosts.web1.deployment.tags = [ "web" "edge" ];
     hosts.web2.deployment.tags = [ "web" ];
-    hosts.db = { };
+    hosts.db.deployment.secrets = { password.environment = "PASSWORD"; key.file = ./key.age; };
   }`,
 );
 writeFileSync(join(directory, "broken/fleet.nix"), "{ hosts = ");
@@ -72,6 +72,9 @@ const LINES: Readonly<Record<string, string>> = {
   "pristine status --verb": "--verbose",
   "pristine ssh -":
     "--help --version --fleet --store --lab --lab-name --ssh-config --show-commands --json --verbose --no-cache --no-color",
+  "pristine secrets r": "rekey",
+  "pristine secrets edit ": "key password",
+  "pristine secrets rekey --en": "--enroll",
   "pristine completion ": "bash zsh fish",
   "pristine option web1 networking.firewall.allowedT":
     "networking.firewall.allowedTCPPortRanges networking.firewall.allowedTCPPorts",

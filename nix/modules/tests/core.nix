@@ -76,6 +76,58 @@ let
       in
       unitOf "br0" != unitOf "br1";
 
+    ## Secrets
+    "a host without secrets has nothing of them" =
+      let
+        plain = etc { };
+      in
+      !plain ? "pristine/secrets/manifest.json" && !plain ? "systemd/system/pristine-secrets.service";
+    "secrets are decrypted before everything else, by the host's ssh keys, and their version follows from them" =
+      let
+        module = mode: {
+          users.users.app = {
+            isSystemUser = true;
+            group = "app";
+          };
+          users.groups.app = { };
+          deployment.secrets.db = {
+            environment = "DB";
+            owner = "app";
+            path = "/etc/db";
+            inherit mode;
+            restartUnits = [ "app.service" ];
+          };
+        };
+        manifest = mode: builtins.fromJSON (text "pristine/secrets/manifest.json" (module mode));
+        secret = builtins.head (manifest "0440").secrets;
+        service = text "systemd/system/pristine-secrets.service" (module "0440");
+      in
+      has "Before=sysinit.target shutdown.target\n" service
+      && has "RequiresMountsFor=/persist/etc/ssh/ssh_host_ed25519_key\n" service
+      && (manifest "0440").identities == [ "/persist/etc/ssh/ssh_host_ed25519_key" ]
+      && (manifest "0440").id != (manifest "0400").id
+      && secret.name == "db"
+      && secret.gid == (host (module "0440")).users.groups.app.gid
+      && secret.group == "app"
+      && secret.restartUnits == [ "app.service" ]
+      && (etc (module "0440")).db.link == "/run/secrets/db";
+    "secrets that cannot be are refused" =
+      let
+        secret = extra: { deployment.secrets.x = { environment = "X"; } // extra; };
+      in
+      fails "cannot be had by a fleet that is given as a value" (secret { })
+      && fails "comes from nowhere" { deployment.secrets.x = { }; }
+      && fails "comes from command and environment" (secret { command = [ "x" ]; })
+      && fails "is to be generated, and has no `file'" (secret { generate = { }; })
+      && fails "cannot be at /run/secrets/y" (secret { path = "/run/secrets/y"; })
+      && fails "/usr is not for files of yours" (secret { path = "/usr/x"; })
+      && fails "has empty parts or dots" (secret { path = "/srv//x"; })
+      && fails "the user 'nobody2', who is not declared" (secret { owner = "nobody2"; })
+      && fails "has a name that is none" { deployment.secrets."a b".environment = "X"; }
+      && fails "names the secret 'y', which is not declared" {
+        deployment.secretTemplates.t.content = "a @pristine-secret:y@ b";
+      };
+
     ## Units
     "a service's text" =
       unit {

@@ -8,6 +8,7 @@
           value = "1.0-1";
         })
         [
+          "age"
           "base-files"
           "base-passwd"
           "bash"

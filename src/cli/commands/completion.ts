@@ -1,6 +1,7 @@
 /** `pristine completion`: completes commands, options, hosts and tags in shells. */
 
 import { Argument, type Command } from "commander";
+import type { HostInventory } from "../../fleet/inventory.ts";
 import type { FleetWords } from "../completion.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action } from "../session.ts";
@@ -64,12 +65,16 @@ function fleetWords(fleetFile: string, signal: AbortSignal): FleetWords {
       return [];
     }
   };
+  const hosts = (): Promise<readonly HostInventory[]> =>
+    orNone(async () => {
+      const { loadInventory } = await import("../../fleet/inventory.ts");
+      return (await loadInventory(fleetFile, "none", signal)).hosts;
+    });
   return {
-    hosts: () =>
-      orNone(async () => {
-        const { loadInventory } = await import("../../fleet/inventory.ts");
-        return (await loadInventory(fleetFile, "none", signal)).hosts;
-      }),
+    hosts,
+    secrets: async () => [
+      ...new Set((await hosts()).flatMap(({ secrets }) => secrets?.secrets.map(({ name }) => name) ?? [])),
+    ],
     options: (host) =>
       orNone(async () => {
         const { findOption } = await import("../../fleet/option.ts");

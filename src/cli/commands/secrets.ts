@@ -104,8 +104,8 @@ export function registerSecrets(program: Command): void {
           inventory,
           file,
           options.stdin === true
-            ? async () => await readStandardInput()
-            : async (plaintext, path) => await editInMemory(plaintext, path, editor),
+            ? { edit: readStandardInput, isReplaced: true }
+            : { edit: async (plaintext, path) => await editInMemory(plaintext, path, editor), isReplaced: false },
           sourceContext(session, options),
         );
         await showChanges(session, [change]);

@@ -200,6 +200,10 @@ export function renderDiff(
     "persist",
     diff.persistence.map((entry) => signed(entry.kind, safeText(entry.path))),
   );
+  styled(
+    "secrets",
+    diff.secrets.map((secret) => signed(secret.kind, safeText(secretText(secret)))),
+  );
   if (diff.firewall !== "unchanged") lines.push(`  firewall  ${diff.firewall}`);
   return lines;
 }
@@ -210,6 +214,16 @@ function renderList(label: string, items: readonly string[], { colors }: Termina
   if (full) return items.map((item, index) => `  ${(index === 0 ? label : "").padEnd(9)} ${item}`);
   const more = items.length > LIST_MAX ? colors.dim(` … ${items.length - LIST_MAX} more`) : "";
   return [`  ${label.padEnd(9)} ${items.slice(0, LIST_MAX).join(", ")}${more}`];
+}
+
+/** Whether its users are restarted, the host finds out when it has decrypted the secret. */
+function secretText({ details, name, reloadUnits, restartUnits }: SystemDiff["secrets"][number]): string {
+  const users = [
+    ...(restartUnits.length === 0 ? [] : [`may restart ${restartUnits.join(", ")}`]),
+    ...(reloadUnits.length === 0 ? [] : [`may reload ${reloadUnits.join(", ")}`]),
+  ];
+  const said = [...details, ...users].join("; ");
+  return said === "" ? name : `${name} (${said})`;
 }
 
 function packageText(change: SystemDiff["packages"][number]): string {

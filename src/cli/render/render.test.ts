@@ -52,6 +52,17 @@ const DIFF: SystemDiff = {
   etc: [{ kind: "changed", path: "/etc/nginx/nginx.conf" }] as SystemDiff["etc"],
   ports: [{ kind: "opened", port: 443, protocol: "tcp" }] as SystemDiff["ports"],
   persistence: [],
+  secrets: [
+    {
+      name: "db",
+      kind: "changed",
+      isTemplate: false,
+      details: ["file", "mode: 0400 → 0440"],
+      restartUnits: ["app.service", "web.service"],
+      reloadUnits: [],
+    },
+    { name: "old", kind: "removed", isTemplate: false, details: [], restartUnits: [], reloadUnits: [] },
+  ],
   firewall: "enabled",
   units: {
     ...EMPTY_UNIT_PLAN,
@@ -126,6 +137,7 @@ test("a plan is folded to what changes", () => {
   /etc      ~nginx/nginx.conf
   users     -eve uid 1001
   ports     +443/tcp
+  secrets   ~db (file; mode: 0400 → 0440; may restart app.service, web.service), -old
   firewall  enabled
   copy      1 path, 2.0 KiB
   reboot    the kernel changes

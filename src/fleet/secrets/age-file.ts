@@ -71,7 +71,7 @@ export async function decryptWith(
 
 export function damaged(place: string, reason: string): OperationError {
   return new OperationError("SECRET_DAMAGED", `${place} is no whole age file: ${reason}`, {
-    hint: "restore it from your repository's history, or set the secret anew with 'pristine secrets edit'",
+    hint: "restore it from your repository's history, or set the secret anew with 'pristine secrets edit --stdin'",
   });
 }
 

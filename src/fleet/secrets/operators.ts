@@ -45,19 +45,23 @@ function recipientsOf({ fleetFile, secrets: { recipients } }: Inventory): readon
   return recipients;
 }
 
-/** What gives a secret its new bytes, from those that it has. */
-export type Editing = (plaintext: Uint8Array, file: string) => Promise<Uint8Array>;
+export interface Editing {
+  /** Gives a secret its new bytes, from those that it has. */
+  readonly edit: (plaintext: Uint8Array, file: string) => Promise<Uint8Array>;
+  /** What it has does not matter, and need not be readable. */
+  readonly isReplaced: boolean;
+}
 
 /** Changes an operators' file, which is made when it is not there, and the files of the hosts that use it. */
 export async function editFile(
   inventory: Inventory,
   file: OperatorsFile,
-  edit: Editing,
+  { edit, isReplaced }: Editing,
   context: SourceContext,
 ): Promise<FileChange> {
   const recipients = recipientsOf(inventory);
   const isNew = !(await exists(file.path));
-  const before = isNew ? new Uint8Array() : (await readOperatorsFile(file.path, context)).plaintext;
+  const before = isNew ? new Uint8Array() : await readBefore(file.path, isReplaced, context);
   const after = await edit(before, file.path);
   if (after.length === 0) {
     throw new OperationError(
@@ -79,6 +83,16 @@ export async function editFile(
   }
   if (!isNew && Buffer.from(after).equals(before)) return { file: file.path, isChanged: false, hosts: [] };
   return await writeFile(inventory, file, { recipients, plaintext: after });
+}
+
+async function readBefore(path: string, isReplaced: boolean, context: SourceContext): Promise<Uint8Array> {
+  try {
+    return (await readOperatorsFile(path, context)).plaintext;
+  } catch (error) {
+    const isUnreadable = error instanceof OperationError && ["SECRET_DAMAGED", "SECRET_IDENTITY"].includes(error.code);
+    if (isReplaced && isUnreadable) return new Uint8Array();
+    throw error;
+  }
 }
 
 async function writeFile(

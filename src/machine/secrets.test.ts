@@ -21,7 +21,12 @@ test("secrets differ by their files, attributes and contents of templates", () =
     [conf("a @pristine-secret:db@")],
   );
   const next = manifest(
-    [file("db", { sha256: "2" }), file("new"), file("same", { sha256: "1" }), file("tls", { sha256: "1", mode: "0440" })],
+    [
+      file("db", { sha256: "2" }),
+      file("new"),
+      file("same", { sha256: "1" }),
+      file("tls", { sha256: "1", mode: "0440" }),
+    ],
     [conf("b @pristine-secret:db@")],
   );
   assert.deepEqual(
@@ -38,7 +43,10 @@ test("only users that run, and that nothing else restarts, are restarted or relo
     activeState: "active",
     subState: "running",
   });
-  const states = [...["a", "b", "c", "d"].map((name) => active(`${name}.service`)), { ...active("off.service"), activeState: "inactive" }];
+  const states = [
+    ...["a", "b", "c", "d"].map((name) => active(`${name}.service`)),
+    { ...active("off.service"), activeState: "inactive" },
+  ];
   const plan: UnitPlan = {
     ...EMPTY_UNIT_PLAN,
     stop: ["c.service"],
@@ -53,7 +61,12 @@ test("only users that run, and that nothing else restarts, are restarted or relo
     file("a", { reloadUnits: ["a.service", "d.service"] }),
     file("x", { restartUnits: ["b.service", "c.service", "off.service", "absent.service"] }),
   ];
-  const merged = withSecretUnits(plan, changed, [...states, active("absent.service")], (unit) => unit !== "absent.service");
+  const merged = withSecretUnits(
+    plan,
+    changed,
+    [...states, active("absent.service")],
+    (unit) => unit !== "absent.service",
+  );
   assert.deepEqual(merged.restart, ["a.service", "b.service"]);
   assert.deepEqual(merged.reload, ["d.service"]);
   assert.deepEqual(merged.stop, ["c.service"]);
@@ -66,11 +79,17 @@ test("only users that run, and that nothing else restarts, are restarted or relo
       "reload d.service: its secret 'a' changed",
     ],
   );
-  assert.equal(withSecretUnits(plan, [], states, () => true), plan);
+  assert.equal(
+    withSecretUnits(plan, [], states, () => true),
+    plan,
+  );
 });
 
 test("a template's placeholders become secrets, as they are", () => {
   const secrets: Readonly<Record<string, string>> = { a: "$1 $& @pristine-secret:b@\n", b: "b\r\n", c: "\n\n" };
-  const filled = fillTemplate("[@pristine-secret:a@|@pristine-secret:b@|@pristine-secret:c@]", (name) => secrets[name] ?? "");
+  const filled = fillTemplate(
+    "[@pristine-secret:a@|@pristine-secret:b@|@pristine-secret:c@]",
+    (name) => secrets[name] ?? "",
+  );
   assert.equal(filled, "[$1 $& @pristine-secret:b@|b|\n]");
 });

@@ -18,6 +18,8 @@ export interface RunOptions {
   readonly exit?: readonly (number | null)[];
   /** Called with each line it writes to standard error. */
   readonly onLine?: (line: string, kill: (signal: NodeJS.Signals) => void) => void;
+  /** What it reads; nothing when absent. */
+  readonly stdin?: string;
   /** Called once, with what ends it. */
   readonly onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
 }
@@ -61,7 +63,7 @@ export class FleetDriver {
       cwd: this.directory,
       // What deployments leave to do belongs to this fleet.
       env: { ...process.env, XDG_STATE_HOME: join(this.directory, "state") },
-      stdio: ["ignore", "pipe", "pipe"],
+      stdio: "pipe",
       timeout: COMMAND_DEADLINE_MS,
       killSignal: "SIGKILL",
     });
@@ -69,6 +71,8 @@ export class FleetDriver {
       child.kill(signal);
     };
     options.onStart?.(kill);
+    // It may end before it has read everything.
+    child.stdin.on("error", () => undefined).end(options.stdin);
     let stdout = "";
     let stderr = "";
     let pending = "";

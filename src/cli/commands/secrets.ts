@@ -1,5 +1,6 @@
 /** `pristine secrets`: the age files of a fleet, for those who change them and for its hosts. */
 
+import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { OperationError } from "../../base/errors.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
@@ -33,7 +34,6 @@ export function registerSecrets(program: Command): void {
       action(async (session, names: string[], options: { on: string[] }) => {
         const { hosts } = await open(session, names, options);
         const { renderSecrets } = await import("../render/secrets.ts");
-        const { dirname } = await import("node:path");
         if (session.options.json) {
           const listed = hosts.map(({ name, secrets: own }) => ({ host: name, ...own }));
           session.terminal.out(JSON.stringify({ hosts: listed }));
@@ -248,7 +248,6 @@ async function open(
 
 async function showChanges(session: Session, changes: readonly FileChange[]): Promise<void> {
   const { renderFileChange } = await import("../render/secrets.ts");
-  const { dirname } = await import("node:path");
   const { options, terminal } = session;
   if (options.json) terminal.out(JSON.stringify({ files: changes }));
   else if (changes.length === 0) terminal.out("every file is there");

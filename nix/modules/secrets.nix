@@ -374,7 +374,7 @@ in
     hostKey = mkOption {
       type = types.nullOr types.str;
       default = if secretsDirectory != null && pathExists enrolledFile then builtins.readFile enrolledFile else null;
-      defaultText = lib.literalExpression "what `pristine secrets rekey --enroll` has written";
+      defaultText = lib.literalExpression "the key that was enrolled";
       example = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…";
       description = "The host's public ssh key (ed25519 or rsa), for which its secrets are encrypted.";
     };

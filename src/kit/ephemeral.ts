@@ -4,6 +4,7 @@
  */
 
 import type { EphemeralAnswer } from "../machine/facts.ts";
+import { filesOf, secretsOf } from "../machine/secrets.ts";
 import { SKELETON } from "../machine/skeleton.ts";
 import { persistentPathOf, type SystemObject, type SystemMeta } from "../machine/system-object.ts";
 import { unitValues } from "../machine/unit-file.ts";
@@ -58,6 +59,8 @@ export function findEphemeral(host: Host, statusOf: StatusOf): EphemeralAnswer {
     ...persisted,
     ...homesOf(system?.meta),
     ...owned.kept,
+    // Links that are made at every boot.
+    ...filesOf(secretsOf(system)).map(({ path }) => path),
   ]);
   // What leads to something of the base's own is only a way to it.
   for (const own of OWN_PATHS) known.add(own.replace(/\/$/, ""));

@@ -105,7 +105,11 @@ export function registerSecrets(program: Command): void {
           file,
           options.stdin === true
             ? { edit: readStandardInput, isReplaced: true }
-            : { edit: async (plaintext, path) => await editInMemory(plaintext, path, editor), isReplaced: false },
+            : {
+                edit: async (plaintext, path) =>
+                  await editInMemory(plaintext, path, { editor, signal: session.signal }),
+                isReplaced: false,
+              },
           sourceContext(session, options),
         );
         await showChanges(session, [change]);

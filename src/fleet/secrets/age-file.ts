@@ -13,6 +13,17 @@ const ARMOR = "-----BEGIN AGE ENCRYPTED FILE-----";
 /** What can be decrypted with: a native identity as text, or one of ssh. */
 export type AgeIdentity = string | Identity;
 
+/** Whether a native identity is whole. The library's own words would show it. */
+export function isAgeIdentity(text: string): boolean {
+  try {
+    new Decrypter().addIdentity(text);
+    return true;
+  } catch {
+    // It is none; there is nothing more to say of it.
+    return false;
+  }
+}
+
 /** Encrypts to recipients, each as `age1…`, `ssh-ed25519 …` or `ssh-rsa …`, into text. */
 export async function encryptTo(recipients: readonly string[], plaintext: Uint8Array): Promise<string> {
   const encrypter = new Encrypter();

@@ -9,7 +9,7 @@ import { homeDirectory } from "../../system/directories.ts";
 import { readTextIfPresent } from "../../system/files.ts";
 import { findProgram, run, succeeded } from "../../system/process.ts";
 import { OPERATOR_KEY } from "../init.ts";
-import { type AgeIdentity, decryptWith, SECRET_BYTES_MAX } from "./age-file.ts";
+import { type AgeIdentity, decryptWith, isAgeIdentity, SECRET_BYTES_MAX } from "./age-file.ts";
 import { isSshPrivateKey, parseSshPrivateKey } from "./ssh-key.ts";
 import { SshIdentity } from "./ssh-stanza.ts";
 
@@ -48,9 +48,18 @@ export class Identities {
         });
       }
       tried.push(path);
-      const found = keysIn(text, path);
-      if (found === "locked") locked.push(path);
-      else keys.push(...found);
+      try {
+        const found = keysIn(text);
+        if (found === "locked") locked.push(path);
+        else keys.push(...found);
+      } catch (error) {
+        // What usually lies there need not be for this.
+        if (chosen.length === 0) continue;
+        const reason = error instanceof Error ? error.message : String(error);
+        throw new OperationError("SECRET_IDENTITY", `${path} has no key that can decrypt: ${reason}`, {
+          hint: "it must be a key of age, or one of ssh (ed25519 or rsa) that is not the public part",
+        });
+      }
     }
     return new Identities(keys, locked, tried);
   }
@@ -84,22 +93,16 @@ export class Identities {
 }
 
 /** The keys in a file, or that they need a passphrase or a plugin. */
-function keysIn(text: string, path: string): readonly AgeIdentity[] | "locked" {
-  try {
-    if (isSshPrivateKey(text)) {
-      const key = parseSshPrivateKey(text);
-      return key === "encrypted" ? "locked" : [new SshIdentity(key)];
-    }
-    const lines = text.split("\n").map((line) => line.trim());
-    const keys = lines.filter((line) => line !== "" && !line.startsWith("#"));
-    if (keys.some((line) => line.startsWith("AGE-PLUGIN-") || /^(?:age-encryption\.org\/|-----BEGIN AGE)/.test(line)))
-      return "locked";
-    if (keys.length === 0 || !keys.every((line) => line.startsWith("AGE-SECRET-KEY-"))) throw new Error("it has none");
-    return keys;
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new OperationError("SECRET_IDENTITY", `${path} has no key that can decrypt: ${reason}`, {
-      hint: "it must be a key of age, or one of ssh (ed25519 or rsa) that is not the public part",
-    });
+function keysIn(text: string): readonly AgeIdentity[] | "locked" {
+  if (isSshPrivateKey(text)) {
+    const key = parseSshPrivateKey(text);
+    return key === "encrypted" ? "locked" : [new SshIdentity(key)];
   }
+  const lines = text.split("\n").map((line) => line.trim());
+  const keys = lines.filter((line) => line !== "" && !line.startsWith("#"));
+  if (keys.some((line) => line.startsWith("AGE-PLUGIN-") || /^(?:age-encryption\.org\/|-----BEGIN AGE)/.test(line)))
+    return "locked";
+  if (keys.length === 0 || !keys.every((line) => line.startsWith("AGE-SECRET-KEY-"))) throw new Error("it has none");
+  if (!keys.every(isAgeIdentity)) throw new Error("a line of it is damaged");
+  return keys;
 }

@@ -197,7 +197,11 @@ export async function rekeyHost(
 }
 
 /** Lets a person edit in memory. */
-export async function editInMemory(plaintext: Uint8Array, file: string, editor: string): Promise<Uint8Array> {
+export async function editInMemory(
+  plaintext: Uint8Array,
+  file: string,
+  { editor, signal }: { readonly editor: string; readonly signal: AbortSignal },
+): Promise<Uint8Array> {
   using directory = MemoryDirectory.make();
   if (directory === undefined) {
     throw new OperationError(
@@ -215,6 +219,7 @@ export async function editInMemory(plaintext: Uint8Array, file: string, editor: 
     stdin: "inherit",
     output: "inherit",
     group: "shared",
+    signal,
   });
   if (!succeeded(outcome)) {
     throw new OperationError(

@@ -19,7 +19,7 @@ const scratch = mkdtempSync(join(tmpdir(), "pristine-completion-"));
 const directory = join(scratch, "fleet");
 
 mkdirSync(join(directory, "broken"), { recursive: true });
-writeStubLock(directory, { mirror: "http://127.0.0.1:1", extra: [] });
+writeStubLock(directory, { mirror: "http://127.0.0.1:1", extra: ["age"] });
 writeFileSync(
   join(directory, "fleet.nix"),
   `{

@@ -100,7 +100,9 @@ export class HostFiles {
 
   async #save(record: HostRecord): Promise<void> {
     const secrets = record.secrets.toSorted((one, other) => (one.name < other.name ? -1 : 1));
+    const before = this.#record;
     this.#record = { ...record, secrets };
+    if (JSON.stringify(this.#record) === JSON.stringify(before)) return;
     await writeFileAtomic(join(this.directory, RECORD), `${JSON.stringify(this.#record, undefined, 2)}\n`);
   }
 

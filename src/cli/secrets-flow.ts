@@ -45,7 +45,7 @@ export async function enrollHosts(
       }
       const answer = await connection.runChecked(
         { argv: ["cat", `${path}.pub`] },
-        { signal, asRoot: true, deadlineMs: KEY_DEADLINE_MS },
+        { signal, deadlineMs: KEY_DEADLINE_MS },
       );
       const key = keyOf(host.name, answer.stdout.toString("utf8"));
       const text = renderSshPublicKey(key);

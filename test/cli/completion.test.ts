@@ -71,7 +71,7 @@ const LINES: Readonly<Record<string, string>> = {
   "pristine --fleet broken/fleet.nix rollback ": "",
   "pristine status --verb": "--verbose",
   "pristine ssh -":
-    "--help --version --fleet --store --lab --lab-name --ssh-config --show-commands --json --verbose --no-cache --no-color",
+    "--help --version --fleet --store --lab --lab-name --ssh-config --sudo-password-file --show-commands --json --verbose --no-cache --no-color",
   "pristine secrets r": "rekey",
   "pristine secrets edit ": "key password",
   "pristine secrets rekey --en": "--enroll",

@@ -46,8 +46,8 @@ export class FaultDriver implements AsyncDisposable {
   readonly #fleet: FaultFleet;
   readonly #hosts: ReadonlyMap<string, StruckHost>;
   readonly #isVirtual: boolean;
-  /** Which of the undisturbed versions the hosts have. */
-  #turn: 0 | 1 = 0;
+  /** Which of the undisturbed versions each host has, once it has any: as many are struck at a time as there are pairs. */
+  readonly #turns = new Map<string, 0 | 1>();
   #strikes = 0;
 
   private constructor(fleet: FaultFleet, hosts: ReadonlyMap<string, StruckHost>, isVirtual: boolean) {
@@ -80,7 +80,7 @@ export class FaultDriver implements AsyncDisposable {
     const taken = hosts.map(async ({ name, remote }) => [name, await VirtualHost.take(remote, kernel)] as const);
     const driver = new FaultDriver(this.#fleet, new Map(await Promise.all(taken)), true);
     this.#fleet.confirmTimeoutSeconds = VIRTUAL_CONFIRM_TIMEOUT_SECONDS;
-    driver.#turn = this.#turn;
+    for (const [name, turn] of this.#turns) driver.#turns.set(name, turn);
     return driver;
   }
 
@@ -99,11 +99,11 @@ export class FaultDriver implements AsyncDisposable {
     const { fault } = pairs[0]!;
     const names = [...this.#hosts.keys()].slice(0, pairs.length);
     const struck = pairs.map((pair, index): Struck => ({ pair, host: this.#hosts.get(names[index]!)! }));
-    const versions = { old: UNDISTURBED_VERSIONS[this.#turn], new: this.#struckVersion() };
+    const version = this.#struckVersion();
     for (const { pair, host } of struck) {
       const shutOut = fault === "sshd-broken";
       const sick = pair.phase === "revert" && !shutOut;
-      this.#fleet.declare(host.name, { version: versions.new, sick, shutOut });
+      this.#fleet.declare(host.name, { version, sick, shutOut });
       await host.arm(`${pair.point} ${fault === "executor-killed" ? "kill" : "freeze"}`);
     }
     const beganAt = new Date().toISOString();
@@ -116,6 +116,7 @@ export class FaultDriver implements AsyncDisposable {
       struck.map(async (one): Promise<CaseResult> => {
         const { name } = one.host;
         const status = statuses.hosts.find(({ host }) => host === name);
+        const versions = { old: UNDISTURBED_VERSIONS[this.#turns.get(name)!], new: version };
         const serves = one.problem ?? (await servedBy(one.host.remote, status, versions));
         const outcome = outcomes.find(({ host }) => host === name);
         const receipt = receiptText(status?.facts?.lastReceipt, beganAt);
@@ -126,7 +127,6 @@ export class FaultDriver implements AsyncDisposable {
       await host.disarm();
       await host.mend(fault);
     }
-    this.#turn = this.#turn === 0 ? 1 : 0;
     const unsettled = await this.#settle(names);
     if (unsettled.size > 0) {
       // Made anew, so that what comes next is not told of this.
@@ -179,10 +179,13 @@ export class FaultDriver implements AsyncDisposable {
     return [];
   }
 
-  /** Deploys the version whose turn it is, undisturbed; says which hosts are not as declared then. */
+  /** Deploys the other undisturbed version to each of these hosts; says which are not as declared then. */
   async #settle(names: readonly string[]): Promise<Map<string, string>> {
-    const version = UNDISTURBED_VERSIONS[this.#turn];
-    for (const name of names) this.#fleet.declare(name, { version });
+    for (const name of names) {
+      const turn = this.#turns.get(name) === 0 ? 1 : 0;
+      this.#turns.set(name, turn);
+      this.#fleet.declare(name, { version: UNDISTURBED_VERSIONS[turn] });
+    }
     const outcomes = await this.#fleet.driver.deploy(["--parallel", String(names.length), ...names], {
       exit: [0, 2, 3],
     });
@@ -191,6 +194,7 @@ export class FaultDriver implements AsyncDisposable {
       names.map(async (name) => {
         const outcome = outcomes[name];
         const said = await versionsOf(this.#hosts.get(name)!.remote);
+        const version = UNDISTURBED_VERSIONS[this.#turns.get(name)!];
         if (outcome?.status === "activated" && said.every((line) => line.endsWith(` ${version}`))) return;
         const why = outcome !== undefined && "reason" in outcome ? outcome.reason : said.join(", ");
         unsettled.set(name, `the next deployment was ${outcome?.status ?? "not reported"}: ${why}`);

@@ -317,6 +317,8 @@ function parseJournal(text: string): { records: JournalRecord[]; isTorn: boolean
 }
 
 function parseRecord(line: string): JournalRecord | undefined {
+  // While a disk is full, each try may leave such a piece: failing to parse it costs far more than looking.
+  if (!line.endsWith("}")) return undefined;
   try {
     return JSON.parse(line) as JournalRecord;
   } catch {

@@ -32,6 +32,7 @@ for (const stage of chosen) {
 
 /** Without these, fast tests of what uses them are skipped. */
 const FAST_NEEDED: PackageOf = {
+  age: "age",
   bwrap: "bubblewrap",
   curl: "curl",
   gpgv: "gpgv",

@@ -11,7 +11,6 @@ import {
   type Operator,
   type TransactionGoal,
   type TransactionPlan,
-  type TransactionState,
 } from "../../../src/machine/transaction.ts";
 import type { Random } from "../../support/random.ts";
 import { nameOf, systemAt, systemNamed } from "./catalogue.ts";
@@ -269,20 +268,22 @@ export class World {
     const { id } = transaction;
     const { boots } = machine(host);
     const { confirmTimeoutSeconds, temporarySeconds } = transaction.plan;
-    const requireEnd = (afterMs: number, invariant: string, mayBe?: TransactionState): void =>
+    const requireEnd = (afterMs: number, invariant: string, mayBe = (_: TransactionRecord): boolean => false): void =>
       this.time.at(this.time.nowMs + afterMs, () => {
         const isSame = host.isUp && machine(host).boots === boots && host.running === running;
         const record = isSame ? host.record(id) : undefined;
         // Confirmed, and only not written down: a full disk keeps it from that.
         if (record?.state === "confirming" && host.bootDefault === running) return;
         this.require(
-          record === undefined || record.receipt !== undefined || isFinal(record.state) || record.state === mayBe,
+          record === undefined || record.receipt !== undefined || isFinal(record.state) || mayBe(record),
           invariant,
           () => `${host.name} still runs ${nameOf(running)}, and ${id} is ${record?.state ?? "gone"}`,
         );
       });
     const limitMs = ACTIVATION_MS + confirmTimeoutSeconds * 1000 + RETURN_MS;
-    requireEnd(limitMs, "an unconfirmed host returns within its limit", "temporary");
+    // What was confirmed to stay for a time may be on its way back by then.
+    const isTemporary = (record: TransactionRecord): boolean => record.expiryAtSeconds() !== undefined;
+    requireEnd(limitMs, "an unconfirmed host returns within its limit", isTemporary);
     if (temporarySeconds !== undefined) requireEnd(limitMs + temporarySeconds * 1000, "a temporary system ends");
   }
 

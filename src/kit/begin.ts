@@ -25,7 +25,14 @@ import {
   runningSystem,
   setRoot,
 } from "./systems.ts";
-import { isTransactionId, layBallast, readLock, takeLock, TransactionRecord } from "./transaction-record.ts";
+import {
+  isTransactionId,
+  layBallast,
+  readLock,
+  readReceipts,
+  takeLock,
+  TransactionRecord,
+} from "./transaction-record.ts";
 
 /** Journals and links need little; this much keeps the host able to write them all. */
 const FREE_BYTES_MIN = 16 * 1024 * 1024;
@@ -284,6 +291,7 @@ function writeRecord(
       bootId: host.bootId(),
       beganAtSeconds: Math.round(now / 1000),
       partial,
+      ordinal: 1 + Math.max(readReceipts(host)[0]?.ordinal ?? 0, superseded?.facts.ordinal ?? 0),
       ...(superseded === undefined ? {} : { supersedes: superseded.id }),
     },
   });

@@ -263,6 +263,7 @@ export class TransactionRecord {
       planReason: plan.reason,
       ...(plan.planHash === undefined ? {} : { planHash: plan.planHash }),
       bootId: this.#host.bootId(),
+      ...(facts.ordinal === undefined ? {} : { ordinal: facts.ordinal }),
       beganAt: this.#records[0]?.at ?? "",
       endedAt: this.#host.wallClock(),
       durations: durationsOf(this.#records),
@@ -377,7 +378,8 @@ export function readReceipts(host: Host): Receipt[] {
     const text = host.files.readFile(`${TRANSACTIONS}/${id}/receipt.json`);
     if (text !== undefined) receipts.push(JSON.parse(text) as Receipt);
   }
-  return receipts.sort((one, other) => (one.beganAt < other.beganAt ? 1 : -1));
+  const ordinalOf = ({ ordinal = 0 }: Receipt): number => ordinal;
+  return receipts.sort((one, other) => ordinalOf(other) - ordinalOf(one) || (one.beganAt < other.beganAt ? 1 : -1));
 }
 
 /** Removes the oldest finished transactions beyond the limit. */

@@ -384,6 +384,8 @@ export interface TransactionRecordFacts {
   readonly partial: readonly string[];
   /** An interrupted transaction this one took over. */
   readonly supersedes?: string;
+  /** How many transactions came before on this host, and one: their order, whatever its clock says. */
+  readonly ordinal?: number;
 }
 
 interface JournalRecordBase {
@@ -439,6 +441,8 @@ export interface Receipt {
   readonly planReason: string;
   readonly planHash?: string;
   readonly bootId: string;
+  /** The place among the host's transactions; absent in what earlier versions wrote, which came before. */
+  readonly ordinal?: number;
   readonly beganAt: string;
   readonly endedAt: string;
   /** Milliseconds per step, in the order they ran. */

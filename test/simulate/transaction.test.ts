@@ -494,6 +494,26 @@ suite("a transaction goes its way", () => {
     }
   });
 
+  test("receipts are in the order of what happened, also when the clock was set back in between", () => {
+    const machine = newMachine();
+    const deployed = (id: string, system: string, hours: number): void => {
+      const atThatTime = (host: Host): Host => ({
+        ...host,
+        wallClock: () => new Date(machine.nowMs + hours * 3_600_000).toISOString(),
+      });
+      begin(atThatTime(processOn(machine)), planOf(system, "switch", id));
+      settle(machine);
+      assert.equal(confirm(atThatTime(processOn(machine)), id)?.outcome, "confirmed");
+    };
+    deployed("t1", NEW, 30);
+    deployed("t2", OLD, 0);
+    deployed("t3", NEW, 1);
+    assert.deepEqual(
+      readReceipts(processOn(machine)).map(({ id, ordinal }) => `${id} ${ordinal}`),
+      ["t3 3", "t2 2", "t1 1"],
+    );
+  });
+
   test("boot activates nothing and moves the boot default when confirmed", () => {
     const machine = newMachine();
     begin(processOn(machine), planOf(NEW, "boot"));

@@ -334,8 +334,8 @@ async function watch<R extends HostResult | undefined>(
       if (record.kind === "state" && record.state === "reverting") returning ??= hooks.onDeployer("preRollback");
     },
     onNote: note,
-  });
-  await returning;
+    // Whatever becomes of it: what comes last must not overlap with a hook.
+  }).finally(() => returning);
   const outcome = result?.status;
   if (outcome === "rolled-back") await hooks.onDeployer("postRollback", { outcome });
   else if (outcome !== undefined && CHANGED.has(outcome)) await hooks.onDeployer("postConfirmation", { outcome });

@@ -142,7 +142,10 @@ export function laterDeployment(receipts: readonly Receipt[], rollout: Pick<Roll
   const since = TIME_OF_ID.exec(rollout.id)?.[0];
   const isLater = ({ id, outcome }: Receipt): boolean => {
     const at = TIME_OF_ID.exec(id)?.[0];
-    return outcome === "confirmed" && at !== undefined && since !== undefined && at > since;
+    if (outcome !== "confirmed" || at === undefined || since === undefined || id.startsWith(`${rollout.id}-`))
+      return false;
+    // Of two of one second nobody knows which was the later: what is confirmed stays.
+    return at >= since;
   };
   const later = receipts.find(isLater);
   return later && `${later.operator.user}@${later.operator.host} has deployed to it since (${later.planReason})`;

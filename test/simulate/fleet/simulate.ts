@@ -26,6 +26,8 @@ export interface Simulation {
 
 /** Longer than any deadline. */
 const REST_MS = 3_600_000;
+/** Once more each time. */
+const RESUME_PAUSE_MS = 60_000;
 const RESUMES_MAX = 6;
 
 const CALM: Omit<Act, "kind"> = { pauseMs: 0, byPowerCut: false };
@@ -67,6 +69,8 @@ async function play(story: Story, world: World, desks: readonly Desk[], outcomes
   for (const desk of desks) {
     desk.requireWhatBegan();
     for (let count = 0; desk.openRollouts().length > 0; count++) {
+      // A host that goes back by a reboot is away for a while; nobody asks all the time.
+      await time.sleep(count * RESUME_PAUSE_MS);
       const told = (await desk.do({ kind: "resume", ...CALM })) ?? [];
       outcomes.push(...told);
       world.require(count < RESUMES_MAX, "a rollout comes to an end", () => desk.openRollouts()[0]!.rollout.id);

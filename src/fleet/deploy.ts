@@ -314,7 +314,7 @@ async function watch<R extends HostResult | undefined>(
     return results;
   };
   let returning: Promise<void> | undefined;
-  const result = await begin({
+  const ended = begin({
     kit,
     plan,
     clock,
@@ -334,8 +334,11 @@ async function watch<R extends HostResult | undefined>(
       if (record.kind === "state" && record.state === "reverting") returning ??= hooks.onDeployer("preRollback");
     },
     onNote: note,
-    // Whatever becomes of it: what comes last must not overlap with a hook.
-  }).finally(() => returning);
+  });
+  // Whatever becomes of it: what comes last must not overlap with a hook.
+  await ended.catch(() => undefined);
+  await returning;
+  const result = await ended;
   const outcome = result?.status;
   if (outcome === "rolled-back") await hooks.onDeployer("postRollback", { outcome });
   else if (outcome !== undefined && CHANGED.has(outcome)) await hooks.onDeployer("postConfirmation", { outcome });

@@ -268,7 +268,11 @@ export class World {
     const { id } = transaction;
     const { boots } = machine(host);
     const { confirmTimeoutSeconds, temporarySeconds } = transaction.plan;
-    const requireEnd = (afterMs: number, invariant: string, mayBe = (_: TransactionRecord): boolean => false): void =>
+    const requireEnd = (
+      afterMs: number,
+      invariant: string,
+      mayBe: (record: TransactionRecord) => boolean = () => false,
+    ): void =>
       this.time.at(this.time.nowMs + afterMs, () => {
         const isSame = host.isUp && machine(host).boots === boots && host.running === running;
         const record = isSame ? host.record(id) : undefined;

@@ -124,7 +124,7 @@ in
       serviceConfig = {
         Type = "oneshot";
         RemainAfterExit = true;
-        ExecStart = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit resume";
+        ExecStart = "${import ./kit-program.nix} resume";
         TimeoutStartSec = 90;
       };
       restartIfChanged = false;

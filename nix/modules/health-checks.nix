@@ -94,8 +94,7 @@ let
   timed = filterAttrs (name: check: check.every != null && match timedName name != null) checks;
   timedName = "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}";
   unitOf = name: "pristine-check-${name}";
-  # What deployments leave on the host; one that was booted and never deployed to has none.
-  kit = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit";
+  kit = import ./kit-program.nix;
   # Over what the kit allows itself, for starting and writing down.
   graceSeconds = 30;
 

@@ -7,8 +7,8 @@
 let
   inherit (lib) mkDefault mkIf mkOption types;
   cfg = config.deployment.restrictedUser;
-  # Where the host has its kit: a link that only root can move (src/kit/gate.ts).
-  gate = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit gate";
+  # What it lets through is in src/kit/gate.ts.
+  gate = "${import ./kit-program.nix} gate";
 in
 {
   options.deployment.restrictedUser = {

@@ -21,6 +21,7 @@ import type {
 import type { Command, SshConnection } from "./ssh.ts";
 
 const FACTS_DEADLINE_MS = 45_000;
+const REBOOT_DEADLINE_MS = 30_000;
 
 /** Where a host has its kit; also a root for the collector. */
 export const INSTALLED_KIT = "/nix/var/nix/gcroots/pristine/kit";
@@ -142,6 +143,11 @@ export class HostKit {
   /** Runs hooks at a moment at which there is no transaction. */
   hook(request: HookRequest, call: KitCall): Promise<HookAnswer> {
     return this.#ask<HookAnswer>(["hook"], call, JSON.stringify(request));
+  }
+
+  /** The connection may be gone before this is answered. */
+  async reboot(call: KitCall): Promise<void> {
+    await this.#ask<object>(["reboot"], { deadlineMs: REBOOT_DEADLINE_MS, ...call });
   }
 
   ephemeral(call: KitCall): Promise<EphemeralAnswer> {

@@ -71,9 +71,7 @@ async function rebootAndWait(session: HostSession, options: RebootOptions): Prom
   let answeredMs: number | undefined;
   options.onPhase("rebooting");
   // The connection may be gone before the command has answered.
-  await session.connection
-    .run({ argv: ["systemctl", "reboot"] }, { signal, asRoot: true, deadlineMs: 20_000 })
-    .catch(ignoreConnectionLoss);
+  await kit.reboot({ signal }).catch(ignoreConnectionLoss);
   await session.connection.close();
   for (;;) {
     if (clock.nowMs() > deadlineMs + (answeredMs === undefined ? 0 : SETTLE_MS)) {

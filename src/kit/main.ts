@@ -49,7 +49,7 @@ const REBOOT_SECONDS = 20;
 const NOT_STARTED = 127;
 
 /** Commands that change what is recorded run one at a time per host. */
-const EXCLUSIVE: ReadonlySet<string> = new Set(["begin", "confirm", "revert", "revert-run", "resume"]);
+const EXCLUSIVE: ReadonlySet<string> = new Set(["begin", "confirm", "revert", "revert-run", "resume", "place-kit"]);
 /** These conclude what an earlier boot left behind, when nothing else is at work. */
 const CONCLUDING: ReadonlySet<string> = new Set(["facts", "status", "history"]);
 
@@ -135,8 +135,7 @@ function main(): number {
       print({});
       return 0;
     case "reboot":
-      print(host.run(["systemctl", "reboot"], { timeoutSeconds: REBOOT_SECONDS }));
-      return 0;
+      return reboot(host);
     case "status":
       print({ transaction: unfinished()?.status() ?? null, lock: readLock(host) ?? null });
       return 0;
@@ -243,6 +242,14 @@ function secrets(host: Host): number {
   const problems = system === undefined ? undefined : provideSecrets(host, host.system(system));
   if (problems !== undefined) std.err.puts(`${problems}\n`);
   return problems === undefined ? 0 : 3;
+}
+
+/** As an operator asks for it: what holds a reboot up is not overruled. */
+function reboot(host: Host): number {
+  const { code, stderr } = host.run(["systemctl", "reboot"], { timeoutSeconds: REBOOT_SECONDS });
+  if (code !== 0) throw new KitError("KIT_FAILED", `the host cannot be rebooted: ${stderr.trim() || `exit ${code}`}`);
+  print({});
+  return 0;
 }
 
 /** Store paths come as a JSON list on standard input. */

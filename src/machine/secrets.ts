@@ -1,7 +1,7 @@
 /** The secrets of a system, as its manifest lists them: what the planner tells of them and the kit decrypts. No plaintext. */
 
 import type { SystemObject } from "./system-object.ts";
-import type { UnitChange, UnitPlan, UnitState } from "./unit-plan.ts";
+import { activeUnits, type UnitChange, type UnitPlan, type UnitState } from "./unit-plan.ts";
 
 /** Where a system has its manifest, and the age file of each secret. */
 export const SECRETS: string = "/etc/pristine/secrets";
@@ -107,11 +107,7 @@ export function withSecretUnits(
   states: readonly UnitState[],
   isDefined: (unit: string) => boolean,
 ): UnitPlan {
-  const running = new Set(
-    states
-      .filter(({ activeState }) => ["active", "reloading", "activating"].includes(activeState))
-      .map(({ name }) => name),
-  );
+  const running = activeUnits(states);
   const restarted = new Set([...plan.stop, ...plan.start, ...plan.restart]);
   const reasons = new Map<string, UnitChange>();
   const take = (action: "restart" | "reload", busy: ReadonlySet<string>): string[] => {

@@ -16,7 +16,7 @@ import {
   type UnitComparison,
   type UnitDefinition,
 } from "./unit-file.ts";
-import type { UnitChange, UnitPlan, UnitState } from "./unit-plan.ts";
+import { activeUnits, type UnitChange, type UnitPlan, type UnitState } from "./unit-plan.ts";
 
 /** The unit files of one system. */
 export interface UnitSource {
@@ -42,8 +42,6 @@ export interface UnitDiffInput {
    */
   readonly alsoActive?: ReadonlySet<string>;
 }
-
-const ACTIVE_STATES = new Set(["active", "activating", "reloading"]);
 
 /** Never touched: sessions, what systemd makes itself, the units that carry a transaction, a check that is being run. */
 const UNTOUCHED =
@@ -115,7 +113,7 @@ class PlanBuilder {
 export function diffUnits(input: UnitDiffInput): UnitPlan {
   const { old, next, stale = new Set<string>(), alsoActive = new Set<string>() } = input;
   const plan = new PlanBuilder();
-  const active = new Set(input.states.filter((state) => ACTIVE_STATES.has(state.activeState)).map(({ name }) => name));
+  const active = activeUnits(input.states);
   const running = new Set(input.states.filter((state) => state.subState === "running").map(({ name }) => name));
   const isUnneeded = unneededIn(old, next);
 

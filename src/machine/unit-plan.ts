@@ -9,6 +9,13 @@ export interface UnitState {
   readonly subState: string;
 }
 
+const ACTIVE_STATES = new Set(["active", "activating", "reloading"]);
+
+/** The units that run, or are about to. */
+export function activeUnits(states: readonly UnitState[]): Set<string> {
+  return new Set(states.filter(({ activeState }) => ACTIVE_STATES.has(activeState)).map(({ name }) => name));
+}
+
 /** What happens to one unit, and why, for people. */
 export interface UnitChange {
   readonly unit: string;

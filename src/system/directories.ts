@@ -18,6 +18,11 @@ export function cacheDirectory(env: Environment = process.env): string {
   return `${baseDirectory(env, "XDG_CACHE_HOME", ".cache")}/pristine`;
 }
 
+/** `$XDG_CONFIG_HOME`, where other programs have theirs. */
+export function configHome(env: Environment = process.env): string {
+  return baseDirectory(env, "XDG_CONFIG_HOME", ".config");
+}
+
 /** `$XDG_STATE_HOME/pristine`: what we remember about runs. */
 export function stateDirectory(env: Environment = process.env): string {
   return `${baseDirectory(env, "XDG_STATE_HOME", ".local/state")}/pristine`;

@@ -5,7 +5,7 @@
 
 import { join } from "node:path";
 import { OperationError } from "../../base/errors.ts";
-import { homeDirectory } from "../../system/directories.ts";
+import { configHome, homeDirectory } from "../../system/directories.ts";
 import { readTextIfPresent } from "../../system/files.ts";
 import { findProgram, run, succeeded } from "../../system/process.ts";
 import { OPERATOR_KEY } from "../init.ts";
@@ -34,7 +34,7 @@ export class Identities {
       join(fleetDirectory, OPERATOR_KEY),
       join(home, ".ssh/id_ed25519"),
       join(home, ".ssh/id_rsa"),
-      join(process.env["XDG_CONFIG_HOME"] ?? join(home, ".config"), "age/keys.txt"),
+      join(configHome(), "age/keys.txt"),
     ];
     const keys: AgeIdentity[] = [];
     const locked: string[] = [];

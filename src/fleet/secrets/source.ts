@@ -1,8 +1,9 @@
 /** Where a secret's bytes come from on this machine: an operators' file, a program, a variable, or chance. */
 
-import { createHash, randomInt } from "node:crypto";
+import { randomInt } from "node:crypto";
 import { OperationError } from "../../base/errors.ts";
 import { renderArgv } from "../../base/shell-words.ts";
+import { hashBytes } from "../../format/hash.ts";
 import { readBytesIfPresent } from "../../system/files.ts";
 import { renderExit, run, succeeded } from "../../system/process.ts";
 import { SECRET_BYTES_MAX } from "./age-file.ts";
@@ -24,7 +25,7 @@ export interface SecretSource {
 }
 
 export function sha256Of(bytes: Uint8Array | string): string {
-  return createHash("sha256").update(bytes).digest("hex");
+  return hashBytes("sha256", typeof bytes === "string" ? Buffer.from(bytes) : bytes).toBase16();
 }
 
 export async function readSource(secret: DeclaredSecret, context: SourceContext): Promise<SecretSource> {

@@ -46,7 +46,7 @@ export class FaultDriver implements AsyncDisposable {
   readonly #fleet: FaultFleet;
   readonly #hosts: ReadonlyMap<string, StruckHost>;
   readonly #isVirtual: boolean;
-  /** Which of the undisturbed versions each host has, once it has any: as many are struck at a time as there are pairs. */
+  /** Which of the undisturbed versions each host has; hosts that a small group leaves out keep theirs. */
   readonly #turns = new Map<string, 0 | 1>();
   #strikes = 0;
 

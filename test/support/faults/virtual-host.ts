@@ -21,6 +21,8 @@ const REST_DEADLINE_MS = 120_000;
 const BOOT_DEADLINE_MS = 300_000;
 /** A host that loses power says nothing to who asks it. */
 const ASK_DEADLINE_MS = 60_000;
+/** No boot is over sooner. */
+const BOOTED_MS = 2_000;
 const MEMORY = "768";
 const POINT = `${FAULTS_DIRECTORY}/point`;
 const FROZEN = `${FAULTS_DIRECTORY}/frozen`;
@@ -145,8 +147,9 @@ export class VirtualHost implements StruckHost {
     throw new OperationError("LAB_HOST_SILENT", `it has not booted; last on its console: ${said}`);
   }
 
-  /** QEMU ends when the host reboots, and is started again. */
+  /** QEMU ends when the host reboots, and is started again; one that ends at once does not run here, and stays off. */
   #boot(): void {
+    const startedMs = Date.now();
     const console = openSync(this.#paths.console, "a");
     const { netns } = labPaths(this.remote.lab.lab);
     // It ends with this process.
@@ -155,7 +158,9 @@ export class VirtualHost implements StruckHost {
     closeSync(console);
     this.#machine = machine;
     machine.once("exit", () => {
-      if (this.#machine === machine) this.#boot();
+      if (this.#machine !== machine) return;
+      this.#machine = undefined;
+      if (Date.now() - startedMs >= BOOTED_MS) this.#boot();
     });
   }
 

@@ -9,8 +9,8 @@
  */
 
 import { spawnSync } from "node:child_process";
-import { globSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { globSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { LAB_PROGRAMS } from "../src/lab/requirements.ts";
 import { installPackages, missingPackages, type PackageOf } from "../src/system/debian-packages.ts";
@@ -56,6 +56,11 @@ function stageOf(path: string): Stage {
   return path.startsWith("test/machine/") ? "machine" : "fast";
 }
 
+const verdicts = mkdtempSync(join(tmpdir(), "pristine-test-"));
+process.on("exit", () => {
+  rmSync(verdicts, { recursive: true, force: true });
+});
+const verdictOf = new Map<Stage, string>();
 const skipped: string[] = [];
 let passed = true;
 
@@ -72,17 +77,27 @@ function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): void {
   console.log(`\n— ${stage} tests: ${paths.length} files`);
   // Tests of real things take turns, and in CI none of them may be missing.
   const concurrency = stage === "fast" ? availableParallelism() : 1;
-  const reporters = [reporter, "--test-reporter-destination=stdout"];
-  if (inCi && stage !== "fast") {
-    reporters.push(`--test-reporter=${join(root, "scripts/skip-reporter.ts")}`, "--test-reporter-destination=stderr");
-  }
+  const verdict = join(verdicts, stage);
+  const reporters = [
+    reporter,
+    "--test-reporter-destination=stdout",
+    `--test-reporter=${join(root, "scripts/verdict-reporter.ts")}`,
+    `--test-reporter-destination=${verdict}`,
+  ];
   const argv = ["--disable-warning=ExperimentalWarning", "--test", `--test-concurrency=${concurrency}`];
   const result = spawnSync(process.execPath, [...argv, ...reporters, ...options, ...paths], {
     cwd: root,
     stdio: "inherit",
     // No process is to outlive the tests: those of the resident evaluator ask for one.
-    env: { PRISTINE_RESIDENT: "off", ...process.env, ...env },
+    env: {
+      PRISTINE_RESIDENT: "off",
+      PRISTINE_ALLOW_NO_SKIPS: String(inCi && stage !== "fast"),
+      ...process.env,
+      ...env,
+    },
   });
+  const found = readFileSync(verdict, "utf8");
+  if (found !== "") verdictOf.set(stage, found);
   passed = result.status === 0 && passed;
 }
 
@@ -132,5 +147,7 @@ if (needsMachine) {
     runStage("machine", env);
   }
 }
+// Said once more at the end: a stage's own account of its failures is far up by then.
+for (const [stage, found] of verdictOf) console.log(`\n— ${stage} tests\n${found}`);
 for (const reason of skipped) console.log(`SKIPPED ${reason}`);
 process.exitCode = passed && !(inCi && skipped.length > 0) ? 0 : 1;

@@ -1,7 +1,7 @@
 /**
- * `npm test`: everything; `npm run test:fast`: what needs neither root nor the network.
+ * `npm test`: everything; `npm run test:fast`: what needs neither root nor the network, nor starts the whole program.
  *
- *     npm test -- --stage=oracle          only the fast, oracle or machine tests
+ *     npm test -- --stage=oracle          only the fast, program, oracle or machine tests
  *     npm test -- --test-name-pattern=…   any option of node --test
  *
  * The whole run also needs Debian packages, which it installs when it may, and a real Nix, which it makes. What cannot
@@ -17,7 +17,7 @@ import { installPackages, missingPackages, type PackageOf } from "../src/system/
 import { isRoot } from "../src/system/identity.ts";
 import { setUpOracle } from "./oracle.ts";
 
-const STAGES = ["fast", "oracle", "machine"] as const;
+const STAGES = ["fast", "program", "oracle", "machine"] as const;
 type Stage = (typeof STAGES)[number];
 
 const root = join(import.meta.dirname, "..");
@@ -30,7 +30,7 @@ for (const stage of chosen) {
   if (!STAGES.includes(stage as Stage)) throw new Error(`there is no stage '${stage}': ${STAGES.join(", ")}`);
 }
 
-/** Without these, fast tests of what uses them are skipped. */
+/** Without these, fast tests and those of the program skip what uses them. */
 const FAST_NEEDED: PackageOf = {
   age: "age",
   bwrap: "bubblewrap",
@@ -52,6 +52,7 @@ const NEEDED: PackageOf = {
 const files = globSync(["src/**/*.test.ts", "test/**/*.test.ts"], { cwd: root }).sort();
 
 function stageOf(path: string): Stage {
+  if (/^test\/(cli|hostile|library)\//.test(path)) return "program";
   if (path.startsWith("test/oracle/")) return "oracle";
   return path.startsWith("test/machine/") ? "machine" : "fast";
 }
@@ -76,7 +77,8 @@ function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): void {
   const paths = files.filter((path) => stageOf(path) === stage || again.test(path));
   console.log(`\n— ${stage} tests: ${paths.length} files`);
   // Tests of real things take turns, and in CI none of them may be missing.
-  const concurrency = stage === "fast" ? availableParallelism() : 1;
+  const isReal = stage === "oracle" || stage === "machine";
+  const concurrency = isReal ? 1 : availableParallelism();
   const verdict = join(verdicts, stage);
   const reporters = [
     reporter,
@@ -91,7 +93,7 @@ function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): void {
     // No process is to outlive the tests: those of the resident evaluator ask for one.
     env: {
       PRISTINE_RESIDENT: "off",
-      PRISTINE_ALLOW_NO_SKIPS: String(inCi && stage !== "fast"),
+      PRISTINE_ALLOW_NO_SKIPS: String(inCi && isReal),
       ...process.env,
       ...env,
     },
@@ -138,6 +140,7 @@ if (!needsMachine && missing.length > 0) {
   console.log(`some tests are skipped; to run them: apt-get install --no-install-recommends ${missing.join(" ")}`);
 }
 runStage("fast");
+runStage("program");
 if (needsMachine) {
   if (missing.length > 0) skipped.push(`oracle and machine tests: install ${missing.join(" ")}`);
   else if (!isRoot()) skipped.push("oracle and machine tests: they need root");

@@ -90,10 +90,12 @@ async function assertAsDeclared(): Promise<void> {
 }
 
 /** A host that does not answer is as good as one that is not ready. */
-async function waitFor(what: string, isSo: () => Promise<boolean>): Promise<void> {
+async function waitForReturn(host: RemoteHost, reason: NonNullable<Receipt["reason"]>["kind"]): Promise<void> {
   const deadline = Date.now() + 90_000;
-  while (!(await isSo().catch(() => false))) {
-    assert.ok(Date.now() < deadline, `waited for ${what}`);
+  for (;;) {
+    const seen = await host.receipts().catch((error: unknown) => String(error));
+    if (typeof seen !== "string" && seen[0]?.reason?.kind === reason) return;
+    assert.ok(Date.now() < deadline, `the host does not return: ${JSON.stringify(seen)}`);
     await sleep(1);
   }
 }
@@ -420,10 +422,7 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
       },
     });
     await isKilled;
-    await waitFor("the host to return by itself", async () => {
-      const [receipt] = await web1.receipts();
-      return receipt?.reason?.kind === "deadline";
-    });
+    await waitForReturn(web1, "deadline");
     await assertReturned(web1, before, "deadline", "reverted-by-reboot");
 
     const outcomes = await fleet.deploy(["--goal", "reboot", "web1"]);

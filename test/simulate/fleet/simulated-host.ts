@@ -290,9 +290,12 @@ export class SimulatedHost {
   }
 
   async begin(plan: TransactionPlan): Promise<BeginAnswer> {
-    const answer = await this.#locked(LOCK_WAIT_MS, () => this.#start(undefined, (host) => begin(host, plan)));
-    this.#observer.began(this, plan);
-    return answer;
+    try {
+      return await this.#locked(LOCK_WAIT_MS, () => this.#start(undefined, (host) => begin(host, plan)));
+    } finally {
+      // It may have been recorded, and go on, without an answer.
+      this.#observer.began(this, plan);
+    }
   }
 
   confirm(id: string): Promise<Receipt | TransactionStatus> {

@@ -64,7 +64,13 @@ function compare(): void {
 
 async function rollOut(count: number): Promise<void> {
   const names = Array.from({ length: count }, (_, index) => `host${index}`);
-  const hosts = names.map((name, index) => ({ ...CALM_HOST, name, confirmTimeoutSeconds: 60, wave: index % 4 }));
+  const hosts = names.map((name, index) => ({
+    ...CALM_HOST,
+    name,
+    confirmTimeoutSeconds: 60,
+    wave: index % 4,
+    isLookedAt: false,
+  }));
   const story: Story = { seed: 1, hosts, desks: [] };
   const time = new VirtualTime();
   const world = new World(story, time, new Random(1), undefined);
@@ -74,6 +80,7 @@ async function rollOut(count: number): Promise<void> {
     system: systemNamed("v1"),
     others: new Map(),
     hosts: names,
+    hooks: [],
     policy: {
       waves: [],
       canaries: 1,

@@ -12,7 +12,13 @@ import { exitCodeOfOutcomes, type HostOutcome, isAsWanted, NOT_REACHED } from ".
 import { readPlanFile } from "../fleet/plan-file.ts";
 import { preflightHosts } from "../fleet/preflight.ts";
 import { PendingHosts } from "../fleet/rollout/pending.ts";
-import { openJournal, openRolloutsOf, pruneRollouts, type RolloutState } from "../fleet/rollout/rollout-journal.ts";
+import {
+  openJournal,
+  openRolloutsOf,
+  owedIn,
+  pruneRollouts,
+  type RolloutState,
+} from "../fleet/rollout/rollout-journal.ts";
 import { fleetHooksOf } from "../fleet/rollout/rollout-hooks.ts";
 import { type ApprovedPlan, isWithoutSystem, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
 import { dropUnwanted, keepWanted } from "../fleet/rollout/wanted.ts";
@@ -122,7 +128,7 @@ async function tellFleet(hooks: HooksOf, outcomes: readonly HostOutcome[]): Prom
 /** Hosts that another rollout had begun when it was interrupted, and that nobody has dealt with since. */
 async function owedBy({ fleet }: RolloutRecord): Promise<ReadonlySet<string>> {
   const interrupted = (await openRolloutsOf(fleet)).filter(({ isRunning }) => !isRunning);
-  return new Set(interrupted.flatMap(({ begun, outcomes }) => [...begun].filter((name) => !outcomes.has(name))));
+  return owedIn(interrupted);
 }
 
 /** The first interrupt ends what has not begun; what has begun is reported; a second one stops watching. */

@@ -309,7 +309,15 @@ async function watch<R extends HostResult | undefined>(
   const { clock, abandon } = options;
   const checkHealth = async (withinMs: number): Promise<HealthResult[]> => {
     const onCommand = (argv: readonly string[]): void => options.hooks.onCommand?.(plan.host, "deployer", argv);
-    const results = await runDeployerChecks(checks, { clock, signal: abandon, withinMs, settles: true, onCommand });
+    const { run } = options.hooks;
+    const results = await runDeployerChecks(checks, {
+      clock,
+      signal: abandon,
+      withinMs,
+      settles: true,
+      onCommand,
+      run,
+    });
     for (const result of results) note(describeResult(result));
     return results;
   };

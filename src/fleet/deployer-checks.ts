@@ -24,6 +24,8 @@ export interface DeployerChecksOptions {
   readonly settles: boolean;
   /** Told of each command before it runs. */
   readonly onCommand?: ((argv: readonly string[]) => void) | undefined;
+  /** How commands are run, when not as processes. */
+  readonly run?: typeof run | undefined;
 }
 
 /** Runs checks at the same time; one result each, in order. Rejects only when it is aborted. */
@@ -49,19 +51,21 @@ async function runDeployerCheck(check: DeployerCheck, options: DeployerChecksOpt
     if (leftMs <= 0) break;
     const timeoutMs = Math.round(Math.min(check.timeoutSeconds * 1000, leftMs));
     if (check.kind === "command") options.onCommand?.(check.command);
-    last = await attempt(check, { timeoutMs, signal });
+    last = await attempt(check, { timeoutMs, signal, run: options.run ?? run });
     attempts++;
     if (last.healthy) break;
   }
   return { name: check.name, from: "deployer", ...last, attempts, milliseconds: Math.round(clock.nowMs() - beganMs) };
 }
 
+type Run = typeof run;
+
 interface Bounds {
   readonly timeoutMs: number;
   readonly signal: AbortSignal;
 }
 
-async function attempt(check: DeployerCheck, bounds: Bounds): Promise<Attempt> {
+async function attempt(check: DeployerCheck, { run, ...bounds }: Bounds & { readonly run: Run }): Promise<Attempt> {
   switch (check.kind) {
     case "http": {
       const { url, method, requestHeaders } = check;
@@ -80,7 +84,7 @@ async function attempt(check: DeployerCheck, bounds: Bounds): Promise<Attempt> {
     case "dns":
       return judgeAddresses(check, await addressesOf(check.query, { ...bounds, server: check.server }));
     case "command":
-      return await commandAttempt(check.command, bounds);
+      return await commandAttempt(check.command, bounds, run);
   }
 }
 
@@ -88,7 +92,7 @@ async function attempt(check: DeployerCheck, bounds: Bounds): Promise<Attempt> {
 const GRACE_MS = 500;
 const OUTPUT_BYTES_MAX = 8 * 1024 * 1024;
 
-async function commandAttempt(command: readonly string[], { timeoutMs, signal }: Bounds): Promise<Attempt> {
+async function commandAttempt(command: readonly string[], { timeoutMs, signal }: Bounds, run: Run): Promise<Attempt> {
   const options = { deadlineMs: timeoutMs, graceMs: GRACE_MS, outputSizeMax: OUTPUT_BYTES_MAX, signal };
   try {
     const { code, timedOut, stdout, stderr } = await run(command, options);

@@ -28,6 +28,8 @@ export interface HookDisplay {
   readonly onCommand?: ((subject: string, on: Hook["on"], argv: readonly string[]) => void) | undefined;
   /** A line that a hook wrote. */
   output(subject: string, line: string): void;
+  /** How programs are run here, when not as processes. */
+  readonly run?: typeof run | undefined;
 }
 
 export interface HooksOf {
@@ -160,7 +162,7 @@ async function runHere(of: HooksOf, hook: Hook, moment: HookMoment, call: HookCa
     return { name: hook.name, moment, isOk, milliseconds, message, output: hookOutput(tail) };
   };
   try {
-    const status = await run(hook.command, {
+    const status = await (display.run ?? run)(hook.command, {
       cwd: display.directory,
       extraEnv: hookEnvironment(hook, moment, { ...of.facts, PRISTINE_OUTCOME: call.outcome }),
       mergeStderr: true,

@@ -99,6 +99,11 @@ export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
   return openOf(await rolloutsOf(fleet));
 }
 
+/** Hosts that interrupted rollouts may have left between their hooks. */
+export function owedIn(interrupted: readonly RolloutState[]): Set<string> {
+  return new Set(interrupted.flatMap(({ begun, outcomes }) => [...begun].filter((name) => !outcomes.has(name))));
+}
+
 /** Of all rollouts of a fleet; nothing is left to do for hosts that are gone. */
 export function openOf(
   newestFirst: readonly RolloutState[],

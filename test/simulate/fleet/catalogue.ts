@@ -12,8 +12,9 @@ import { FakeMachine } from "../../support/fake-machine.ts";
  * - `no-entry`: who is connected stays so, and nobody comes in any more.
  * - `cut`: it ends every connection, and lets nobody in.
  * - `no-systemctl`: its `systemctl` does not start.
+ * - `unseen`: it does not serve anybody, which nothing on the host tells.
  */
-export type Trait = "good" | "broken-unit" | "sick" | "no-entry" | "cut" | "no-systemctl";
+export type Trait = "good" | "broken-unit" | "sick" | "no-entry" | "cut" | "no-systemctl" | "unseen";
 
 export interface CatalogueSystem {
   /** The full store path. */
@@ -26,7 +27,7 @@ export interface CatalogueSystem {
 
 const DIGEST_LETTERS = "0123456789abcdfghijklmnpqrsvwxyz";
 const VERSIONS = 6;
-const TRAITS: readonly Trait[] = ["good", "broken-unit", "sick", "no-entry", "cut", "no-systemctl"];
+const TRAITS: readonly Trait[] = ["good", "broken-unit", "sick", "no-entry", "cut", "no-systemctl", "unseen"];
 /** How large each object is on the way. */
 const OBJECT_BYTES = 3000;
 /** What every system refers to, so that only the first copy sends it. */

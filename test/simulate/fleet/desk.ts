@@ -9,30 +9,32 @@ import { mapConcurrently } from "../../../src/base/concurrency.ts";
 import { OperationError } from "../../../src/base/errors.ts";
 import { deployFleet, type DeployObserver } from "../../../src/fleet/deploy.ts";
 import type { HostOutcome } from "../../../src/fleet/outcome.ts";
+import type { HookDisplay } from "../../../src/fleet/hooks.ts";
 import { type HostPlan, planHash } from "../../../src/fleet/plan.ts";
 import { convergeHosts } from "../../../src/fleet/rollout/converge.ts";
 import { PendingHosts, type PendingFiles } from "../../../src/fleet/rollout/pending.ts";
 import {
   encodeEvent,
   openOf,
+  owedIn,
   parseRollout,
   type RolloutEvent,
   type RolloutState,
 } from "../../../src/fleet/rollout/rollout-journal.ts";
 import { approvedPlan, refusal, type RolloutRecord } from "../../../src/fleet/rollout/rollout-record.ts";
+import type { ProcessOutcome, RunOptions } from "../../../src/system/process.ts";
 import type { HealthCheck } from "../../../src/machine/health-check.ts";
 import { DeployerProcess, Gone } from "./deployer-process.ts";
 import type { Safeguard } from "./safeguards.ts";
+import { HOOK_MS } from "./simulated-host.ts";
 import { LOCAL_STORE, SimulatedSession } from "./simulated-session.ts";
-import type { Act, Order } from "./story.ts";
+import { type Act, DRAIN, type Order } from "./story.ts";
 import type { World } from "./world.ts";
 
 const FLEET = "shop";
 const HEALTH_CHECKS: readonly HealthCheck[] = [
   { name: "well", kind: "command", command: ["check-health"], timeoutSeconds: 5, retries: 1, intervalSeconds: 1 },
 ];
-
-const NO_HOOKS = { directory: ".", output: (): void => undefined };
 
 /** A file, and how much of it a power cut cannot take. */
 interface DeskFile {
@@ -48,6 +50,7 @@ export class Desk {
   /** Rollouts that a living process is at work on. */
   readonly #atWork = new Map<string, DeployerProcess>();
   wallOffsetMs = 0;
+  readonly #drained = new Set<string>();
   #process: DeployerProcess | undefined;
 
   constructor(name: string, world: World, without: Safeguard | undefined) {
@@ -76,6 +79,17 @@ export class Desk {
         this.#world.require(isTold, "a deployer remembers what it began", () => `${this.name} knows nothing of ${id}`);
       }
     }
+  }
+
+  drain(host: string, moment: string): void {
+    if (moment === "finally") this.#drained.delete(host);
+    else this.#drained.add(host);
+  }
+
+  /** Nobody is left out who was taken out. */
+  requireNobodyDrained(): void {
+    const isNobody = this.#drained.size === 0;
+    this.#world.require(isNobody, "what was drained is put back", () => [...this.#drained].join(" "));
   }
 
   openRollouts(): RolloutState[] {
@@ -188,6 +202,11 @@ class Work {
   readonly #process: DeployerProcess;
   readonly #options: WorkOptions;
   readonly #sessions: ReadonlyMap<string, SimulatedSession>;
+  readonly #display: HookDisplay = {
+    directory: ".",
+    output: () => undefined,
+    run: async (argv, options) => await this.#run(argv, options),
+  };
   #events = 0;
 
   constructor(desk: Desk, world: World, process: DeployerProcess, options: WorkOptions) {
@@ -221,9 +240,9 @@ class Work {
   }
 
   async #plan(name: string, order: Order): Promise<HostPlan> {
-    const host = this.#world.inventoryOf(name);
+    const host = { ...this.#world.inventoryOf(name), hooks: order.hooks };
     const system = (order.others.get(name) ?? order.system).path;
-    const base = { host, system, healthChecks: HEALTH_CHECKS, hooks: [] };
+    const base = { host, system, healthChecks: HEALTH_CHECKS, hooks: order.hooks.filter(({ on }) => on === "host") };
     try {
       const facts = await (
         await this.#sessions.get(name)!.kit(this.#options.cancel)
@@ -267,6 +286,10 @@ class Work {
     const { cancel, abandon } = this.#options;
     const write = this.#desk.open(rollout.id, this.#process);
     const watch = this.#world.watch(rollout, before);
+    const owed =
+      before === undefined
+        ? owedIn(this.#desk.openRollouts().filter(({ isRunning }) => !isRunning))
+        : new Set<string>();
     const append = (event: RolloutEvent): void => {
       this.#process.requireAlive();
       const { killedAt } = this.#options;
@@ -286,7 +309,8 @@ class Work {
       onOutcome: (host, outcome) => pending.note(rollout, host, outcome),
       cancel,
       abandon,
-      hooks: NO_HOOKS,
+      hooks: this.#display,
+      owed,
       observer: this.#observerOf((outcome) => watch.finished(outcome)),
     });
     this.#process.requireAlive();
@@ -309,7 +333,7 @@ class Work {
           return this.#refused(hosts);
         },
         observerOf: (part) => this.#observerOf((outcome) => this.#world.told(part, outcome)),
-        hooks: NO_HOOKS,
+        hooks: this.#display,
         onDropped: (host, why) => this.#world.trace(this.#desk.name, `${host}: ${why}`),
         clock: this.#process.clock,
         localStore: LOCAL_STORE,
@@ -317,6 +341,20 @@ class Work {
         abandon,
       },
     );
+  }
+
+  /** Programs on the operator's machine are what they are called. */
+  async #run([program = "", host = ""]: readonly string[], options: RunOptions = {}): Promise<ProcessOutcome> {
+    const { deadlineMs = Infinity, extraEnv, signal } = options;
+    const { time } = this.#world;
+    this.#process.requireAlive();
+    if (extraEnv?.["PRISTINE_HOOK"] === DRAIN.name)
+      this.#desk.drain(extraEnv["PRISTINE_HOST"]!, extraEnv["PRISTINE_MOMENT"]!);
+    const timedOut = program === "hangs";
+    await this.#process.wait(time.sleep(timedOut ? deadlineMs : HOOK_MS), signal == null ? {} : { signal });
+    const isOk = program === "is-served" ? this.#sessions.get(host)!.isServed() : program !== "fails";
+    const nothing = Buffer.alloc(0);
+    return { code: isOk ? 0 : 1, signal: undefined, timedOut, stdout: nothing, stderr: nothing };
   }
 
   #die(): never {
@@ -332,7 +370,8 @@ class Work {
     };
     return {
       phase: (host, text, options) => {
-        if (options?.minor !== true) say(`${host}: ${text}`);
+        // Hooks on the deployer are timed by a real clock.
+        if (options?.minor !== true) say(`${host}: ${text.replace(/ after [\d.]+ s/, "")}`);
       },
       wave: (index, hosts) => say(`wave ${index + 1}: ${hosts.join(" ")}`),
       pause: (seconds) => say(`pauses ${seconds} s`),

@@ -77,6 +77,7 @@ async function play(story: Story, world: World, desks: readonly Desk[], outcomes
       if (count >= RESUMES_MAX) return;
     }
     outcomes.push(...((await desk.do({ kind: "converge", ...CALM })) ?? []));
+    desk.requireNobodyDrained();
   }
   // What was temporary has ended.
   await time.sleep(REST_MS);
@@ -131,6 +132,7 @@ async function requireRepeatable(story: Story, world: World, desk: Desk): Promis
     system: systemNamed("v5"),
     others: new Map(),
     hosts: story.hosts.map(({ name }) => name),
+    hooks: [],
     policy: {
       waves: [],
       canaries: 0,

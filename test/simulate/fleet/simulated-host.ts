@@ -14,11 +14,13 @@ import { openUnfinished, peekUnfinished } from "../../../src/kit/conclude.ts";
 import { confirm } from "../../../src/kit/confirm.ts";
 import { execute } from "../../../src/kit/executor.ts";
 import type { Host } from "../../../src/kit/host.ts";
+import { runRequestedHooks } from "../../../src/kit/hooks.ts";
 import { KitError } from "../../../src/kit/kit-error.ts";
 import { resume } from "../../../src/kit/resume.ts";
 import { requestRevert } from "../../../src/kit/revert.ts";
 import { revertRun } from "../../../src/kit/revert-run.ts";
 import { readReceipts, TransactionRecord } from "../../../src/kit/transaction-record.ts";
+import type { HookAnswer, HookRequest } from "../../../src/machine/hook.ts";
 import type { HostFacts } from "../../../src/machine/facts.ts";
 import {
   isFinal,
@@ -59,6 +61,8 @@ const QUERY_LOCK_WAIT_MS = 2_000;
 const EXECUTOR_DEATHS_MAX = 8;
 /** What a power cut may take of a file that was not synced. */
 const UNSYNCED_MS = 5_000;
+/** How long a hook takes. */
+export const HOOK_MS = 500;
 /** How long stopping everything takes before a reboot. */
 const SHUTDOWN_MS_MAX = 5_000;
 
@@ -289,6 +293,10 @@ export class SimulatedHost {
     return await this.#queried("history", (host) => ({ receipts: readReceipts(host) }));
   }
 
+  async hook(request: HookRequest): Promise<HookAnswer> {
+    return await this.#start(undefined, (host) => ({ results: runRequestedHooks(host, request) }));
+  }
+
   async begin(plan: TransactionPlan): Promise<BeginAnswer> {
     try {
       return await this.#locked(LOCK_WAIT_MS, () => this.#start(undefined, (host) => begin(host, plan)));
@@ -468,6 +476,11 @@ export class SimulatedHost {
       // All of it is there as long as the process runs: nothing is collected here.
       system: (path) => (this.#hasWhole(path) ? definitionsOf(path) : host.system(path)),
       files: this.#without === "recorded-path" ? withoutRecordedPath(host.files, machine) : host.files,
+      runHook: ([program = ""], options) => {
+        host.runHook([program], options);
+        machine.nowMs += program === "hangs" ? options.timeoutSeconds * 1000 : HOOK_MS;
+        return { code: { fails: 1, hangs: 124 }[program] ?? 0, output: "" };
+      },
       which: (program) => (program === "nix-store" ? [program] : undefined),
       wallClock: () => new Date(EPOCH_MS + presentMs() + this.wallOffsetMs).toISOString(),
       run: (command, options) => {

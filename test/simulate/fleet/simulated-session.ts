@@ -8,12 +8,13 @@ import { type KitCall, KitError } from "../../../src/fleet/host-kit.ts";
 import type { DeploySession } from "../../../src/fleet/deploy.ts";
 import { answerOf, isAtRest } from "../../../src/kit/follow.ts";
 import { KitError as KitRefusal } from "../../../src/kit/kit-error.ts";
+import type { HookAnswer, HookRequest } from "../../../src/machine/hook.ts";
 import type { HistoryAnswer } from "../../../src/machine/facts.ts";
 import type { JournalAnswer } from "../../../src/machine/transaction.ts";
 import type { AddProgress, ReadStore, StoreItem, WriteStore } from "../../../src/store/store.ts";
 import { Killed } from "../../support/fake-machine.ts";
 import type { Random } from "../../support/random.ts";
-import { INFOS } from "./catalogue.ts";
+import { INFOS, systemAt } from "./catalogue.ts";
 import type { DeployerProcess } from "./deployer-process.ts";
 import type { Safeguard } from "./safeguards.ts";
 import { Ended, type SimulatedHost } from "./simulated-host.ts";
@@ -101,6 +102,11 @@ export class SimulatedSession implements DeploySession {
 
   async disconnect(): Promise<void> {
     this.#shared = undefined;
+  }
+
+  /** Whether somebody who comes from here is served. */
+  isServed(): boolean {
+    return this.#link.isUp(this.nowMs) && this.host.letsIn("new") && systemAt(this.host.running)?.trait !== "unseen";
   }
 
   isStoreFull(): boolean {
@@ -220,6 +226,9 @@ class SimulatedKit implements ActivationKit {
 
   revert: ActivationKit["revert"] = (id, call, reason) =>
     this.#session.exchange(call, DEADLINE_MS.other, () => this.#host.revert(id, reason));
+
+  hook = (request: HookRequest, call: KitCall): Promise<HookAnswer> =>
+    this.#session.exchange(call, DEADLINE_MS.other, () => this.#host.hook(request));
 
   history = (call: { readonly signal: AbortSignal }): Promise<HistoryAnswer> =>
     this.#session.exchange(call, DEADLINE_MS.other, () => this.#host.history());

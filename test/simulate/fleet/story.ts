@@ -1,6 +1,7 @@
 /** What happens in a simulation: everything that chance decides is decided here, from the seed. */
 
 import type { FailurePolicy, RolloutPolicy } from "../../../src/fleet/rollout/policy.ts";
+import type { Hook, HookMoment } from "../../../src/machine/hook.ts";
 import type { TransactionGoal } from "../../../src/machine/transaction.ts";
 import { Random } from "../../support/random.ts";
 import { SYSTEMS, type CatalogueSystem, type Trait } from "./catalogue.ts";
@@ -33,6 +34,8 @@ export interface HostStory {
   readonly clockJumps: readonly ClockJump[];
   readonly confirmTimeoutSeconds: number;
   readonly wave: number;
+  /** Whether the deployer looks at what it serves before it is confirmed. */
+  readonly isLookedAt: boolean;
 }
 
 /** What an operator does, and what becomes of it meanwhile. */
@@ -57,6 +60,7 @@ export interface Order {
   /** Some hosts get another one. */
   readonly others: ReadonlyMap<string, CatalogueSystem>;
   readonly hosts: readonly string[];
+  readonly hooks: readonly Hook[];
   readonly policy: RolloutPolicy;
 }
 
@@ -67,6 +71,7 @@ export function storyOf(seed: number): Story {
   const count = random.oneOf([1, 1, 2, 2, 3, 4]);
   const hosts = Array.from({ length: count }, (_, index) => hostStory(random, `h${index + 1}`));
   const names = hosts.map(({ name }) => name);
+  const fleet: Fleet = { names, drains: random.chance(0.3) };
   const isCalm = random.chance(0.05);
   const desks = random.chance(0.35) ? ["ann", "ben"] : ["ann"];
   return {
@@ -74,7 +79,7 @@ export function storyOf(seed: number): Story {
     hosts: isCalm ? hosts.map(calm) : hosts,
     desks: desks.map((name) => ({
       name,
-      acts: actsOf(random, names, isCalm),
+      acts: actsOf(random, fleet, isCalm),
       clockJumps: !isCalm && random.chance(0.15) ? [clockJump(random)] : [],
     })),
   };
@@ -92,6 +97,13 @@ export const CALM_HOST: Pick<HostStory, "fate" | "link" | "powerCutsAtMs" | "clo
   powerCutsAtMs: [],
   clockJumps: [],
 };
+
+/** What every order is about. */
+interface Fleet {
+  readonly names: readonly string[];
+  /** Whether it has hooks. */
+  readonly drains: boolean;
+}
 
 function calm(host: HostStory): HostStory {
   return { ...host, ...CALM_HOST };
@@ -130,6 +142,7 @@ function hostStory(random: Random, name: string): HostStory {
     clockJumps: random.chance(0.2) ? [clockJump(random)] : [],
     confirmTimeoutSeconds: random.oneOf([10, 30, 60, 120]),
     wave: random.upTo(3),
+    isLookedAt: random.chance(0.3),
   };
 }
 
@@ -137,11 +150,11 @@ function clockJump(random: Random): ClockJump {
   return { atMs: random.upTo(300_000), byMs: (random.next() - 0.5) * 2 * 86_400_000 };
 }
 
-function actsOf(random: Random, names: readonly string[], isCalm: boolean): Act[] {
-  const first: Act = { kind: "deploy", order: orderOf(random, names), ...fateOf(random, isCalm) };
+function actsOf(random: Random, fleet: Fleet, isCalm: boolean): Act[] {
+  const first: Act = { kind: "deploy", order: orderOf(random, fleet), ...fateOf(random, isCalm) };
   const more = Array.from({ length: random.upTo(3) }, (): Act => {
     const kind = random.oneOf(["resume", "resume", "converge", "deploy"] as const);
-    return { kind, ...(kind === "deploy" ? { order: orderOf(random, names) } : {}), ...fateOf(random, isCalm) };
+    return { kind, ...(kind === "deploy" ? { order: orderOf(random, fleet) } : {}), ...fateOf(random, isCalm) };
   });
   return [first, ...more];
 }
@@ -163,7 +176,44 @@ function fateOf(random: Random, isCalm: boolean): Omit<Act, "kind" | "order"> {
   };
 }
 
-function orderOf(random: Random, names: readonly string[]): Order {
+/** Takes a host out before it is touched, and puts it back in whatever became of it. */
+export const DRAIN: Hook = {
+  name: "drain",
+  on: "deployer",
+  when: ["preActivation", "finally"],
+  command: ["done"],
+  timeoutSeconds: 5,
+  environment: {},
+  onFailure: "abort",
+};
+
+const MOMENTS: readonly HookMoment[] = [
+  "preCopy",
+  "postCopy",
+  "preActivation",
+  "postActivation",
+  "preConfirmation",
+  "postConfirmation",
+  "preRollback",
+  "postRollback",
+  "preReboot",
+  "postReboot",
+  "finally",
+];
+
+function hookOf(random: Random, index: number): Hook {
+  return {
+    name: `hook${index}`,
+    on: random.oneOf(["deployer", "host"]),
+    when: [random.oneOf(MOMENTS), random.oneOf(MOMENTS)],
+    command: [random.oneOf(["done", "done", "done", "fails", "hangs"])],
+    timeoutSeconds: random.oneOf([1, 5, 20]),
+    environment: {},
+    onFailure: random.oneOf(["abort", "warn"]),
+  };
+}
+
+function orderOf(random: Random, { names, drains }: Fleet): Order {
   const traits: readonly Trait[] = [
     "good",
     "good",
@@ -174,6 +224,7 @@ function orderOf(random: Random, names: readonly string[]): Order {
     "no-entry",
     "cut",
     "no-systemctl",
+    "unseen",
   ];
   const systemOf = (trait: Trait): CatalogueSystem =>
     random.oneOf(SYSTEMS.filter((system) => system.trait === trait && !system.name.startsWith("v0")));
@@ -199,6 +250,7 @@ function orderOf(random: Random, names: readonly string[]): Order {
     // What a host is told to boot next is not tried before.
     others: new Map(goal === "boot" ? [] : others),
     hosts: isSubset ? [random.oneOf(names)] : names,
+    hooks: drains ? [DRAIN, ...Array.from({ length: random.upTo(3) }, (_, i) => hookOf(random, i))] : [],
     policy: {
       waves: random.chance(0.3) ? [[random.oneOf(names)]] : [],
       canaries: random.upTo(2),

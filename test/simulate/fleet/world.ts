@@ -6,6 +6,8 @@ import { hasFailed } from "../../../src/fleet/rollout/rollout.ts";
 import type { RolloutEvent, RolloutState } from "../../../src/fleet/rollout/rollout-journal.ts";
 import { type RolloutRecord, transactionId } from "../../../src/fleet/rollout/rollout-record.ts";
 import type { TransactionRecord } from "../../../src/kit/transaction-record.ts";
+import type { DeployerCheck } from "../../../src/machine/health-check.ts";
+import { aborts, type Hook, type HookMoment } from "../../../src/machine/hook.ts";
 import {
   isFinal,
   type Operator,
@@ -121,7 +123,7 @@ export class World {
   }
 
   inventoryOf(name: string): HostInventory {
-    const { wave, confirmTimeoutSeconds } = this.#byName.get(name)!.story;
+    const { wave, confirmTimeoutSeconds, isLookedAt } = this.#byName.get(name)!.story;
     return {
       name,
       base: "debian",
@@ -133,9 +135,16 @@ export class World {
       keepGenerations: 3,
       preflight: { freeBytesMin: 0, freeInodesMin: 0, clockSkewSecondsMax: 60 },
       healthChecks: [],
+      deployerChecks: isLookedAt ? [servedCheck(name)] : [],
       primaryAddress: undefined,
       warnings: [],
     };
+  }
+
+  /** What nothing on the host tells is wrong only for who looks. */
+  #isWell(host: string, system: string): boolean {
+    const trait = systemAt(system)?.trait;
+    return trait === "good" || (trait === "unseen" && !this.#byName.get(host)!.story.isLookedAt);
   }
 
   newRollout(desk: string, at: Date): { id: string; operator: Operator } {
@@ -235,10 +244,9 @@ export class World {
         `${host.name} boots ${nameOf(bootDefault)}; ${transaction?.id ?? "no transaction"} is ${transaction?.state ?? "there"}`,
     );
     if (transaction !== undefined) memory.moved.add(transaction.id);
-    const { trait } = systemAt(bootDefault)!;
     const isLive = transaction !== undefined && KEPT_LIVE.has(transaction.plan.goal);
     this.require(
-      !isLive || trait === "good",
+      !isLive || this.#isWell(host.name, bootDefault),
       "what is confirmed is well and lets us in",
       () => `${host.name} keeps ${nameOf(bootDefault)}`,
     );
@@ -387,9 +395,16 @@ export class World {
       () => `${outcome.host} is told to be ${outcome.status}, but ${truth()}`,
     );
     if (["activated", "tested", "temporary"].includes(outcome.status)) {
-      const system = rollout.hosts.find((one) => one.host.name === outcome.host)?.system;
+      const { system, host: inventory } = rollout.hosts.find((one) => one.host.name === outcome.host)!;
+      const objecting = (inventory.hooks ?? []).filter((hook) => objects(hook, rollout.goal));
       this.require(
-        systemAt(system)?.trait === "good",
+        objecting.length === 0,
+        "what a hook objects to is not kept",
+        () =>
+          `${host.name} is told to be ${outcome.status} although ${objecting.map(({ name }) => name).join(" ")} failed`,
+      );
+      this.require(
+        system !== undefined && this.#isWell(host.name, system),
         "what is told to be well is well",
         () => `${host.name} is told to be ${outcome.status} on ${nameOf(system)}`,
       );
@@ -422,6 +437,20 @@ export class World {
     }
     this.#claims = this.#claims.filter((claim) => !isDue(claim));
   }
+}
+
+function servedCheck(host: string): DeployerCheck {
+  const command = ["is-served", host];
+  return { name: "served", kind: "command", command, timeoutSeconds: 5, retries: 2, intervalSeconds: 1 };
+}
+
+/** Whether a hook fails at a moment before the confirmation, and ends what it fails at. */
+function objects(hook: Hook, goal: TransactionGoal): boolean {
+  const isCalled = (moment: HookMoment): boolean =>
+    aborts(hook, moment) &&
+    (goal === "reboot" || !moment.endsWith("Reboot")) &&
+    (goal !== "boot" || !moment.endsWith("Activation"));
+  return hook.command[0] !== "done" && hook.when.some(isCalled);
 }
 
 function machine(host: SimulatedHost): SimulatedHost["machine"] {

@@ -90,13 +90,13 @@ export async function runRollout(
 ): Promise<HostOutcome[]> {
   const changes = rollout.goal !== "dry-activate";
   if (changes) await keepWanted(rollout, store, session.signal);
-  const owed = before === undefined ? await owedBy(rollout) : new Set<string>();
+  const owed = before?.owed ?? owedIn(await openRolloutsOf(rollout.fleet));
   const { progress } = session;
   const display = hookDisplay(session);
   const hooks = fleetHooksOf(rollout, { display, note: (text) => progress.update(rollout.fleet, text) });
   await runDeployerHooks(hooks, "preRollout", { signal: session.signal });
   using journal = changes ? await openJournal(rollout.fleet, rollout.id) : undefined;
-  if (before === undefined) journal?.append({ kind: "begun", rollout });
+  if (before === undefined) journal?.append({ kind: "begun", rollout, owed: [...owed] });
   const pending = new PendingHosts(rollout.fleet, systemClock);
   const outcomes = await deployFleet(rollout, sessions, {
     clock: systemClock,
@@ -123,12 +123,6 @@ async function tellFleet(hooks: HooksOf, outcomes: readonly HostOutcome[]): Prom
   const failed = outcomes.filter((outcome) => !isAsWanted(outcome)).map(({ host }) => host);
   const facts = { ...hooks.facts, PRISTINE_FAILED: failed.join(" ") };
   await runDeployerHooks({ ...hooks, facts }, "postRollout", { outcome: failed.length === 0 ? "as-wanted" : "failed" });
-}
-
-/** Hosts that another rollout had begun when it was interrupted, and that nobody has dealt with since. */
-async function owedBy({ fleet }: RolloutRecord): Promise<ReadonlySet<string>> {
-  const interrupted = (await openRolloutsOf(fleet)).filter(({ isRunning }) => !isRunning);
-  return owedIn(interrupted);
 }
 
 /** The first interrupt ends what has not begun; what has begun is reported; a second one stops watching. */

@@ -8,7 +8,14 @@ import { after, test } from "node:test";
 import type { HostOutcome } from "../outcome.ts";
 import { readPlanFile, writePlanFile } from "../plan-file.ts";
 import { PendingHosts } from "./pending.ts";
-import { openJournal, pruneRollouts, rolloutsOf } from "./rollout-journal.ts";
+import {
+  openJournal,
+  openRolloutsOf,
+  owedIn,
+  pruneRollouts,
+  type RolloutEvent,
+  rolloutsOf,
+} from "./rollout-journal.ts";
 import type { ApprovedHost, RolloutRecord } from "./rollout-record.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "pristine-rollout-"));
@@ -63,6 +70,20 @@ test("an interrupted rollout is told from its journal, also when the last line w
   const [ended] = await rolloutsOf("shop");
   assert.deepEqual([[...ended!.outcomes.keys()], ended!.isEnded], [["a", "b"], true]);
   assert.deepEqual(await rolloutsOf("other"), []);
+});
+
+test("what an interrupted rollout owes a host's hooks, the next one owes that is interrupted before it comes there", async () => {
+  const begin = async (id: string, event: RolloutEvent): Promise<void> => {
+    const owed = [...owedIn(await openRolloutsOf("owing"))];
+    using journal = await openJournal("owing", id);
+    journal.append({ kind: "begun", rollout: { ...ROLLOUT, id, fleet: "owing" }, owed });
+    journal.append(event);
+  };
+  await begin("20261128T120000-x", { kind: "host", host: "b" });
+  await begin("20261128T120100-x", { kind: "outcome", outcome: outcomeOf("a") });
+  assert.deepEqual([...owedIn(await openRolloutsOf("owing"))], ["b"]);
+  await begin("20261128T120200-x", { kind: "outcome", outcome: outcomeOf("b") });
+  assert.deepEqual([...owedIn(await openRolloutsOf("owing"))], []);
 });
 
 test("old rollouts are removed once nothing of them is left to do", async () => {

@@ -13,7 +13,8 @@ import type { HostOutcome } from "../outcome.ts";
 import type { RolloutRecord } from "./rollout-record.ts";
 
 export type RolloutEvent =
-  | { readonly kind: "begun"; readonly rollout: RolloutRecord }
+  /** `owed`: hosts that earlier rollouts may have left between their hooks. */
+  | { readonly kind: "begun"; readonly rollout: RolloutRecord; readonly owed?: readonly string[] }
   /** From here on something may have happened on the host. */
   | { readonly kind: "host"; readonly host: string }
   /** Without its timeline. A later one for the same host takes its place. */
@@ -27,6 +28,8 @@ export interface RolloutState {
   readonly beganAt: string;
   /** Hosts that were begun, with or without an outcome. */
   readonly begun: ReadonlySet<string>;
+  /** Hosts that earlier rollouts may have left between their hooks, when those were interrupted. */
+  readonly owed: ReadonlySet<string>;
   readonly outcomes: ReadonlyMap<string, HostOutcome>;
   readonly isEnded: boolean;
   /** Whether a process is at work on it. */
@@ -99,9 +102,12 @@ export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
   return openOf(await rolloutsOf(fleet));
 }
 
-/** Hosts that interrupted rollouts may have left between their hooks. */
-export function owedIn(interrupted: readonly RolloutState[]): Set<string> {
-  return new Set(interrupted.flatMap(({ begun, outcomes }) => [...begun].filter((name) => !outcomes.has(name))));
+/** Hosts that interrupted ones of these rollouts may have left between their hooks. */
+export function owedIn(open: readonly RolloutState[]): Set<string> {
+  const interrupted = open.filter(({ isRunning }) => !isRunning);
+  return new Set(
+    interrupted.flatMap(({ begun, owed, outcomes }) => [...begun, ...owed].filter((name) => !outcomes.has(name))),
+  );
 }
 
 /** Of all rollouts of a fleet; nothing is left to do for hosts that are gone. */
@@ -144,20 +150,20 @@ async function readState(path: string): Promise<RolloutState | undefined> {
 
 /** What a journal tells; undefined without a first line. */
 export function parseRollout(text: string): Omit<RolloutState, "isRunning"> | undefined {
-  let first: { readonly rollout: RolloutRecord; readonly at: string } | undefined;
+  let first: (Extract<RolloutEvent, { readonly kind: "begun" }> & { readonly at: string }) | undefined;
   const begun = new Set<string>();
   const outcomes = new Map<string, HostOutcome>();
   let isEnded = false;
   for (const line of text.split("\n")) {
     const event = parseEvent(line);
     if (event === undefined) continue;
-    if (event.kind === "begun") first ??= { rollout: event.rollout, at: event.at };
+    if (event.kind === "begun") first ??= event;
     else if (event.kind === "host") begun.add(event.host);
     else if (event.kind === "outcome") outcomes.set(event.outcome.host, event.outcome);
     isEnded = event.kind === "ended";
   }
   if (first?.rollout.version !== 1) return undefined;
-  return { rollout: first.rollout, beganAt: first.at, begun, outcomes, isEnded };
+  return { rollout: first.rollout, beganAt: first.at, begun, owed: new Set(first.owed), outcomes, isEnded };
 }
 
 function parseEvent(line: string): (RolloutEvent & { readonly at: string }) | undefined {

@@ -286,10 +286,7 @@ class Work {
     const { cancel, abandon } = this.#options;
     const write = this.#desk.open(rollout.id, this.#process);
     const watch = this.#world.watch(rollout, before);
-    const owed =
-      before === undefined
-        ? owedIn(this.#desk.openRollouts().filter(({ isRunning }) => !isRunning))
-        : new Set<string>();
+    const owed = before?.owed ?? owedIn(this.#desk.openRollouts());
     const append = (event: RolloutEvent): void => {
       this.#process.requireAlive();
       const { killedAt } = this.#options;
@@ -299,7 +296,7 @@ class Work {
       watch.journalled(event);
       if (isLast) this.#die();
     };
-    if (before === undefined) append({ kind: "begun", rollout });
+    if (before === undefined) append({ kind: "begun", rollout, owed: [...owed] });
     const pending = this.#desk.pendingOf(this.#process);
     const outcomes = await deployFleet(rollout, this.#sessions, {
       clock: this.#process.clock,

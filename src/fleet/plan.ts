@@ -255,9 +255,9 @@ export async function systemObject(
 }
 
 /** What the host would refuse: there is no use in copying to it first. */
-function inhibition({ base, path }: SystemObject, diff: SystemDiff): OperationError | undefined {
+function inhibition({ path }: SystemObject, diff: SystemDiff): OperationError | undefined {
   if (diff.inhibitors.length === 0) return undefined;
-  const { message, hint } = describeInhibition(diff.inhibitors, base);
+  const { message, hint } = describeInhibition(diff.inhibitors);
   return new OperationError("SWITCH_INHIBITED", `${message}, says ${path}/switch-inhibitors`, {
     hint: `${hint}; --ignore-inhibitors switches all the same`,
   });

@@ -252,7 +252,7 @@ function requireNoInhibitor(host: Host, path: string, previous: string): void {
   const system = host.system(path);
   const differing = differingInhibitors(host.system(previous), system);
   if (differing.length === 0) return;
-  const { message, hint } = describeInhibition(differing, system.base);
+  const { message, hint } = describeInhibition(differing);
   throw new KitError("KIT_INHIBITED", message, { hint });
 }
 
@@ -272,7 +272,7 @@ function writeRecord(
 ): TransactionRecord {
   layBallast(host);
   noteDataVersions(host, previous, { isConfirmed: false });
-  if (superseded?.plan.goal === "reboot") removeBootOnce(host);
+  if (superseded?.plan.goal === "reboot") removeBootOnce(host, superseded.base);
   if (superseded?.base === "nixos") restoreBootDefault(host, superseded);
   const record = TransactionRecord.create(host, plan);
   // What an interrupted confirmation may have changed: the running system keeps a root of its own.
@@ -291,6 +291,7 @@ function writeRecord(
       bootId: host.bootId(),
       beganAtSeconds: Math.round(now / 1000),
       partial,
+      newestGeneration: readGenerations(host).at(-1)?.number ?? 0,
       ordinal: 1 + Math.max(readReceipts(host)[0]?.ordinal ?? 0, superseded?.facts.ordinal ?? 0),
       ...(superseded === undefined ? {} : { supersedes: superseded.id }),
     },

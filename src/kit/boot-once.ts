@@ -1,11 +1,13 @@
 /**
- * Booting a system one time. Stage 1 forgets the entry before it boots what it names, so that whatever goes wrong then,
- * the boot after it is the boot default's.
+ * Booting a system one time. Stage 1, or the boot loader of a NixOS host, forgets the entry before it boots what it names,
+ * so that whatever goes wrong then, the boot after it is the boot default's.
  */
 
 import { BOOT_ONCE } from "../machine/generation.ts";
+import type { SystemBase } from "../machine/system-object.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { forgetOneShot, hasOneShot, removeWatch, requireOneShot, setOneShot } from "./one-shot.ts";
 import { bootedSystem, profileSystem } from "./systems.ts";
 import type { TransactionRecord } from "./transaction-record.ts";
 
@@ -20,28 +22,29 @@ export function requireBootOnce(host: Host, system: string): void {
     });
   }
   const wanted = host.system(system);
-  if (wanted.base === "nixos") {
-    throw new KitError("KIT_STATE", "a NixOS host is not booted once: that needs stage 1 of Pristine's", {
-      hint: "deploy with --goal boot, and run 'pristine reboot'",
-    });
-  }
-  if (!wanted.has(RESUME_UNIT)) {
+  if (wanted.base === "nixos") requireOneShot(host);
+  else if (!wanted.has(RESUME_UNIT)) {
     throw new KitError("KIT_SYSTEM_INVALID", `${system} has no pristine-resume.service to watch over its first boot`, {
       hint: "deploy with --goal boot, and reboot the host",
     });
   }
 }
 
-export function setBootOnce(host: Host, system: string): void {
-  host.files.writeDurably(BOOT_ONCE, `${system}\n`);
+export function setBootOnce(host: Host, { base, plan }: TransactionRecord): void {
+  if (base === "nixos") setOneShot(host, plan.system);
+  else host.files.writeDurably(BOOT_ONCE, `${plan.system}\n`);
 }
 
-export function willBootOnce(host: Host): boolean {
-  return host.files.exists(BOOT_ONCE);
+export function willBootOnce(host: Host, base: SystemBase): boolean {
+  return base === "nixos" ? hasOneShot(host) : host.files.exists(BOOT_ONCE);
 }
 
-export function removeBootOnce(host: Host): void {
-  host.files.remove(BOOT_ONCE, { durable: true });
+/** Nothing is booted once any more, nor watched over. */
+export function removeBootOnce(host: Host, base: SystemBase): void {
+  if (base === "nixos") {
+    forgetOneShot(host);
+    removeWatch(host);
+  } else host.files.remove(BOOT_ONCE, { durable: true });
 }
 
 /** Whether this is the one boot of a transaction's new system. */

@@ -7,7 +7,7 @@ import type { UnitState } from "../machine/unit-plan.ts";
 import { failedUnits } from "./activation.ts";
 import { readDataVersions } from "./data-versions.ts";
 import type { Host } from "./host.ts";
-import { diskOf, memoryOf } from "./measures.ts";
+import { diskOf, memoryOf, uptimeSeconds } from "./measures.ts";
 import { activatedSystem, bootedSystem, profileSystem, readGenerations, runningSystem } from "./systems.ts";
 import { readLock, readReceipts, type TransactionRecord } from "./transaction-record.ts";
 
@@ -45,15 +45,6 @@ export function collectFacts(host: Host, unfinished: TransactionRecord | undefin
     drift: driftOf(host, systems, units, unfinished),
     dataVersions: readDataVersions(host),
   };
-}
-
-/** Since the first process started: a container's kernel has run for longer. */
-function uptimeSeconds(host: Host): number {
-  const stat = textAt(host, "/proc/1/stat") ?? "";
-  // The name in brackets may hold spaces; the start time is the 20th field after it, in hundredths of a second.
-  const startedAt = Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]);
-  const now = Number((textAt(host, "/proc/uptime") ?? "").split(" ")[0]);
-  return Math.max(0, Math.round(now - startedAt / 100));
 }
 
 function textAt(host: Host, path: string): string | undefined {

@@ -69,8 +69,7 @@ export function openUnfinished(host: Host, repeated?: string): TransactionRecord
     const mayStart = record.state === "recorded" && record.id === repeated;
     return !mayStart && isBack(host, record) && wasConcluded(host, record) ? undefined : record;
   } else {
-    if (record.plan.goal === "reboot") removeBootOnce(host);
-    if (record.base === "nixos") restoreBootDefault(host, record);
+    forgetBootOfNew(host, record);
     removeRoot(host, "pending");
     // The power cut was the return.
     runHookStep(host, record, "post-rollback", { outcome: "reverted-by-reboot" });
@@ -85,11 +84,24 @@ export function openUnfinished(host: Host, repeated?: string): TransactionRecord
   return undefined;
 }
 
+/** Nothing is left that boots the new system. A menu that cannot be tidied does not keep a host from what comes next. */
+function forgetBootOfNew(host: Host, record: TransactionRecord): void {
+  if (record.plan.goal === "reboot") removeBootOnce(host, record.base);
+  if (record.base !== "nixos") return;
+  try {
+    restoreBootDefault(host, record);
+  } catch (error) {
+    // What was booted shows what the boot default is.
+    if (bootedSystem(host) !== record.facts.profile) throw error;
+    record.append({ kind: "note", message: error instanceof Error ? error.message : String(error) });
+  }
+}
+
 /** Whether nobody will end it although nothing of it is left: a full disk kept it from going on, or from being written down. */
 function isBack(host: Host, record: TransactionRecord): boolean {
   const { facts, plan } = record;
   // What is booted next, or was booted, is back by a boot.
-  if (plan.goal === "reboot" && (facts.bootId !== host.bootId() || willBootOnce(host))) return false;
+  if (plan.goal === "reboot" && (facts.bootId !== host.bootId() || willBootOnce(host, record.base))) return false;
   if (isAtWork(host) || isTimed(host)) return false;
   return activatedSystem(host) === facts.previous && runningSystem(host) === facts.previous;
 }
@@ -100,6 +112,7 @@ function wasConcluded(host: Host, record: TransactionRecord): boolean {
   const before = record.failedBefore();
   try {
     const failed = failedUnits(host.units.list()).filter((unit) => !before.includes(unit));
+    forgetBootOfNew(host, record);
     removeRoot(host, "pending");
     record.conclude(failed.length === 0 ? "reverted" : "revert-failed", { reason, failedUnits: failed });
     return true;

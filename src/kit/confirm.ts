@@ -3,6 +3,7 @@
 import { generationsToRemove } from "../machine/generation.ts";
 import { stepsOf, type Receipt, type StepName, type TransactionGoal } from "../machine/transaction.ts";
 import { failedUnits } from "./activation.ts";
+import { removeBootOnce } from "./boot-once.ts";
 import { noteDataVersions } from "./data-versions.ts";
 import { armExpiry, disarmAll, disarmDeadlines } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
@@ -45,12 +46,12 @@ export function confirm(host: Host, id: string): Receipt | undefined {
 
 /** Whether the boot default has moved: from then on there is only the way forward. */
 export function isCommitted(host: Host, record: TransactionRecord): boolean {
-  const { plan, facts, base, state } = record;
+  const { plan, base, state } = record;
   const movesDefault = stepsOf("confirm", plan.goal, base).includes("confirm-profile");
   if (state !== "confirming" || !movesDefault || profileSystem(host) !== plan.system) return false;
   if (base !== "nixos" || record.hasEnded("confirm-boot-loader")) return true;
   // The boot loader has a word in it: what it has booted since tells which.
-  return facts.bootId !== host.bootId() && bootedSystem(host) === plan.system;
+  return record.bootIdOf("confirming") !== host.bootId() && bootedSystem(host) === plan.system;
 }
 
 /** How hooks are told of a confirmation that does not make the system the boot default. */
@@ -81,12 +82,14 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
   const { plan, facts, bootId } = record;
   switch (step) {
     case "confirm-boot-loader":
-      installBootLoader(host, plan.system);
+      // What was switched to has passed the system's own checks then; else they come now.
+      installBootLoader(host, plan.system, { isForced: plan.goal === "switch" || plan.ignoreInhibitors === true });
       break;
     case "confirm-roots":
       setRoot(host, "previous", facts.previous);
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
+      if (plan.goal === "reboot") removeBootOnce(host, record.base);
       pruneSecrets(host);
       // At the goal boot its services have not run yet.
       if (plan.goal !== "boot") noteDataVersions(host, plan.system, { isConfirmed: true });

@@ -102,7 +102,8 @@ function act(activation: Activation, step: StepName): void {
     case "boot-once":
       // Nothing is stopped here: the way back needs to know only what had failed before.
       record.append({ kind: "active-units", units: [], failed: failedUnits(host.units.list()) });
-      setBootOnce(host, record.plan.system);
+      // Cut off by a boot, it may have led to that already.
+      if (!isBootedOnce(host, record)) setBootOnce(host, record);
       break;
     case "reboot":
       record.setState("checking");

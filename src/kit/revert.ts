@@ -117,7 +117,7 @@ function act(activation: Activation, step: StepName): void {
       restoreBootDefault(host, record);
       break;
     case "revert-boot-once":
-      removeBootOnce(host);
+      removeBootOnce(host, record.base);
       break;
     case "pre-rollback":
       runHookStep(host, record, step);

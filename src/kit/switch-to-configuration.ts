@@ -7,7 +7,7 @@ import { bootDefaults } from "../machine/boot-default.ts";
 import { activationTimeoutSeconds, failedUnits, logsOf, type Activation } from "./activation.ts";
 import type { Host } from "./host.ts";
 import { KitError, StepFailure } from "./kit-error.ts";
-import { pointProfile } from "./systems.ts";
+import { activatedSystem, pointProfile, profileSystem, readGenerations, removeGeneration } from "./systems.ts";
 import type { TransactionRecord } from "./transaction-record.ts";
 
 /** Held by the script, whoever runs it. */
@@ -18,6 +18,11 @@ const BOOT_TIMEOUT_SECONDS = 300;
 const LINES_MAX = 60;
 
 const UNITS_FAILED = 4;
+/** A script that dies ends with the number of whatever error came last, which may be any of these too. */
+const DIED =
+  /^(?:This is not a NixOS installation|Could not (?:open|acquire) lock|Pre-switch checks failed|Failed to install bootloader|Unable to |Error: )/;
+/** Said by the activation script, or of it: units that failed after it have the last word in the exit code. */
+const ACTIVATION_FAILED = /^(?:Activation script snippet '.*' failed|Failed to run activate script)/;
 const MEANINGS: ReadonlyMap<number, string> = new Map([
   [2, "its activation script failed"],
   [3, "systemd could not read its units"],
@@ -66,8 +71,14 @@ export function switchTo({ host, record, direction, to }: Activation): void {
   const isForced = direction === "back" || record.plan.ignoreInhibitors === true;
   const { code, lines } = runScript(host, to.path, "test", { timeoutSeconds, isForced });
   for (const line of lines) record.append({ kind: "note", message: line });
-  if (code === 0) return;
-  if (code === UNITS_FAILED) {
+  const running = activatedSystem(host);
+  if (code === 0 && running === to.path) return;
+  if (code === 0) {
+    const message = `switch-to-configuration test ended well, but /run/current-system is ${running ?? "absent"}`;
+    throw new StepFailure(step, "step-failed", message, lines.slice(-15));
+  }
+  const isActivated = running === to.path && !lines.some((line) => ACTIVATION_FAILED.test(line));
+  if (code === UNITS_FAILED && isActivated) {
     const before = new Set(record.failedBefore());
     const failed = failedUnits(host.units.list()).filter((unit) => !before.has(unit));
     if (failed.length === 0) return;
@@ -77,8 +88,8 @@ export function switchTo({ host, record, direction, to }: Activation): void {
 }
 
 /** Lets the boot loader boot a system, which the profile names already; what its configuration says then counts. */
-export function installBootLoader(host: Host, system: string): void {
-  const { code, lines } = runScript(host, system, "boot", { timeoutSeconds: BOOT_TIMEOUT_SECONDS, isForced: true });
+export function installBootLoader(host: Host, system: string, { isForced }: Pick<ScriptOptions, "isForced">): void {
+  const { code, lines } = runScript(host, system, "boot", { timeoutSeconds: BOOT_TIMEOUT_SECONDS, isForced });
   if (code !== 0) throw new Error(messageOf("boot", code, lines));
   // Some scripts do nothing for the system that runs already, and end well.
   const booted = bootDefaults(host.files);
@@ -87,15 +98,21 @@ export function installBootLoader(host: Host, system: string): void {
   throw new KitError("KIT_FAILED", message, { hint: "deploy with --goal boot, and run 'pristine reboot'" });
 }
 
-/** The boot default that a confirmation may have moved is what it was. */
+/** The boot default that a confirmation may have moved is what it was, and the menu has no entry of the new system. */
 export function restoreBootDefault(host: Host, record: TransactionRecord): void {
-  const { profile } = record.facts;
-  if (!record.hasBegun("confirm-profile") || profile === null) return;
-  pointProfile(host, profile);
-  installBootLoader(host, profile);
+  const { profile, newestGeneration } = record.facts;
+  const mayDiffer = record.hasBegun("confirm-profile") || record.hasBegun("boot-once");
+  if (!mayDiffer || profile === null || record.hasEnded("revert-boot-loader")) return;
+  if (profileSystem(host) !== profile) pointProfile(host, profile);
+  for (const { number, path } of readGenerations(host)) {
+    if (path === record.plan.system && path !== profile && number > (newestGeneration ?? number))
+      removeGeneration(host, number);
+  }
+  installBootLoader(host, profile, { isForced: true });
 }
 
 function messageOf(action: string, code: number, lines: readonly string[]): string {
-  const meaning = MEANINGS.get(code) ?? lines.at(-1) ?? "it says nothing";
+  const said = lines.findLast((line) => DIED.test(line) || ACTIVATION_FAILED.test(line));
+  const meaning = said ?? MEANINGS.get(code) ?? lines.at(-1) ?? "it says nothing";
   return `switch-to-configuration ${action} ended with ${code}: ${meaning}`;
 }

@@ -93,14 +93,19 @@ export function readGenerations(host: Host): Generation[] {
   return generations.sort((one, other) => one.number - other.number);
 }
 
+/** Makes `path` the newest generation, unless it is that or the boot default already; its number. */
+export function addGeneration(host: Host, path: string): number {
+  const { number } = numberForPath(readGenerations(host), path);
+  const link = `${PROFILE_DIRECTORY}/${generationLinkName(number)}`;
+  host.files.makeDirectory(PROFILE_DIRECTORY);
+  if (host.files.readlink(link) !== path) host.files.replaceLink(link, path, { durable: true });
+  return number;
+}
+
 /** Makes `path` the boot default under a number of its own; the rename of the profile is the moment it counts. */
 export function moveProfile(host: Host, path: string): number {
-  const { number } = numberForPath(readGenerations(host), path);
+  const number = addGeneration(host, path);
   const name = generationLinkName(number);
-  host.files.makeDirectory(PROFILE_DIRECTORY);
-  if (host.files.readlink(`${PROFILE_DIRECTORY}/${name}`) !== path) {
-    host.files.replaceLink(`${PROFILE_DIRECTORY}/${name}`, path, { durable: true });
-  }
   if (host.files.readlink(PROFILE) !== name) host.files.replaceLink(PROFILE, name, { durable: true });
   return number;
 }

@@ -116,6 +116,11 @@ export class TransactionRecord {
     return this.#lastState()?.state ?? "recorded";
   }
 
+  /** The boot in which it came to a state last. */
+  bootIdOf(state: TransactionState): string | undefined {
+    return this.#records.findLast((record) => record.kind === "state" && record.state === state)?.bootId;
+  }
+
   /** Why it goes or went back. */
   get reason(): RevertReason | undefined {
     const found = this.#records.findLast((record) => record.kind === "state" && record.reason !== undefined);

@@ -3,19 +3,38 @@
 import type { SystemTree } from "./system-object.ts";
 
 /** Where boot loaders keep their configuration: the boot partition, or an EFI partition of its own. */
-const PLACES = ["/boot", "/boot/efi", "/efi"];
+export const BOOT_PLACES = ["/boot", "/boot/efi", "/efi"] as const;
 const INIT = /\binit=(\/nix\/store\/[^/\s]+)\/init\b/;
 const GRUB_DEFAULT_IS_FIRST = /^\s*set default=["']?0["']?\s*$/m;
+
+/** The boot loaders whose configuration can be read. */
+export type BootLoader = "systemd-boot" | "GRUB" | "extlinux";
+
+const ENTRIES: Readonly<Record<BootLoader, (files: SystemTree, place: string) => string | undefined>> = {
+  "systemd-boot": systemdBootEntry,
+  GRUB: grubEntry,
+  extlinux: extlinuxEntry,
+};
 
 /**
  * The systems that boot loaders boot by default: one, or more when an earlier boot loader has left its files; none when
  * that cannot be read, as of a unified kernel image or of another default than the first entry.
  */
 export function bootDefaults(files: SystemTree): string[] {
-  return PLACES.flatMap((place) => {
-    const entries = [systemdBootEntry(files, place), grubEntry(files, place), extlinuxEntry(files, place)];
-    return entries.flatMap((entry) => INIT.exec(entry ?? "")?.[1] ?? []);
-  });
+  return BOOT_PLACES.flatMap((place) =>
+    Object.values(ENTRIES).flatMap((entry) => bootedBy(entry(files, place) ?? "") ?? []),
+  );
+}
+
+/** What one boot loader boots by default; undefined when it is not there, or that cannot be read. */
+export function bootDefaultOf(loader: BootLoader, files: SystemTree): string | undefined {
+  const entry = BOOT_PLACES.map((place) => ENTRIES[loader](files, place)).find((text) => text !== undefined);
+  return bootedBy(entry ?? "");
+}
+
+/** The system that is booted by the first entry in a text. */
+export function bootedBy(text: string): string | undefined {
+  return INIT.exec(text)?.[1];
 }
 
 function systemdBootEntry(files: SystemTree, place: string): string | undefined {

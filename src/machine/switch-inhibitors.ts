@@ -1,6 +1,6 @@
 /** `switch-inhibitors` of a system: what cannot change under a running host, as a JSON record of names and values. */
 
-import type { SystemBase, SystemObject } from "./system-object.ts";
+import type { SystemObject } from "./system-object.ts";
 
 /** An inhibitor that differs, which makes a switch refuse; absent where a system has none of that name. */
 export interface InhibitorChange {
@@ -28,14 +28,13 @@ export function describeInhibitor({ name, before = "absent", after = "absent" }:
 }
 
 /** Why a host does not switch, and how it gets there all the same. */
-export function describeInhibition(
-  changes: readonly InhibitorChange[],
-  base: SystemBase | undefined,
-): { readonly message: string; readonly hint: string } {
-  const reboot = base === "nixos" ? "" : "--goal reboot, or with ";
+export function describeInhibition(changes: readonly InhibitorChange[]): {
+  readonly message: string;
+  readonly hint: string;
+} {
   return {
     message: `this change needs a reboot: ${changes.map(describeInhibitor).join(", ")}`,
-    hint: `deploy with ${reboot}--goal boot and reboot the host later`,
+    hint: `deploy with --goal reboot, or with --goal boot and reboot the host later`,
   };
 }
 

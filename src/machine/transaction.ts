@@ -186,12 +186,11 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   {
     name: "boot-once",
     phase: "activate",
-    base: "debian",
     goals: REBOOT,
     title: "let the next boot, and only that, be the new system's",
   },
-  { name: "reboot", phase: "activate", base: "debian", goals: REBOOT, title: "reboot" },
-  { name: "boot", phase: "activate", base: "debian", goals: REBOOT, title: "wait until the boot has finished" },
+  { name: "reboot", phase: "activate", goals: REBOOT, title: "reboot" },
+  { name: "boot", phase: "activate", goals: REBOOT, title: "wait until the boot has finished" },
   {
     name: "switch-to-configuration",
     phase: "activate",
@@ -252,19 +251,17 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
     title: "mark the previous system as fully activated",
   },
   {
-    name: "revert-boot-once",
-    phase: "revert",
-    base: "debian",
-    goals: REBOOT,
-    title: "let the next boot be the boot default's",
-  },
-  { name: "revert-reboot", phase: "revert", base: "debian", goals: REBOOT, title: "leave the new system by a reboot" },
-  {
     name: "revert-switch-to-configuration",
     phase: "revert",
     base: "nixos",
     goals: LIVE,
     title: "let the recorded previous system switch to itself",
+  },
+  {
+    name: "revert-boot-once",
+    phase: "revert",
+    goals: REBOOT,
+    title: "let the next boot be the boot default's",
   },
   {
     name: "revert-boot-loader",
@@ -273,6 +270,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
     goals: DEFAULT,
     title: "let the boot loader boot what it did before",
   },
+  { name: "revert-reboot", phase: "revert", goals: REBOOT, title: "leave the new system by a reboot" },
   { name: "revert-roots", phase: "revert", goals: KEPT, title: "let go of the new system" },
   { name: "post-rollback", phase: "revert", goals: KEPT, title: "run the hooks after the return" },
   { name: "revert-receipt", phase: "revert", goals: KEPT, title: "write the receipt" },
@@ -382,6 +380,8 @@ export interface TransactionRecordFacts {
   readonly beganAtSeconds: number;
   /** Systems besides the previous one that an interrupted switch may have left partly active. */
   readonly partial: readonly string[];
+  /** The newest generation then, which need not be the boot default's; absent in what earlier versions wrote. */
+  readonly newestGeneration?: number;
   /** An interrupted transaction this one took over. */
   readonly supersedes?: string;
   /** How many transactions came before on this host, and one: their order, whatever its clock says. */

@@ -6,6 +6,7 @@
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
 import { begin } from "../../src/kit/begin.ts";
+import { willBootOnce } from "../../src/kit/boot-once.ts";
 import { isAtWork, openUnfinished } from "../../src/kit/conclude.ts";
 import { confirm } from "../../src/kit/confirm.ts";
 import { execute } from "../../src/kit/executor.ts";
@@ -36,6 +37,7 @@ import {
   Killed,
   processOn,
   type ProcessOptions,
+  type ScriptAnswer,
 } from "../support/fake-machine.ts";
 
 const OLD = "/nix/store/00000000000000000000000000000000-system-h";
@@ -103,14 +105,116 @@ function newMachine(base: SystemBase = "debian"): FakeMachine {
   machine.addSystem(BAD, { "web.service": service("/bin/false"), "same.service": service("/bin/same") });
   if (base === "nixos") {
     for (const path of [OLD, NEW, BAD]) machine.makeNixos(path);
-    machine.setLink(BOOT_LOADER, OLD);
   }
   machine.setLink("/nix/var/nix/profiles/system-1-link", OLD);
   machine.setLink("/nix/var/nix/profiles/system", "system-1-link");
+  if (base === "nixos") machine.installGrub(OLD);
   machine.boot();
   machine.log.length = 0;
   return machine;
 }
+
+const setFile = (path: string, text: string) => (machine: FakeMachine) => {
+  machine.files.set(path, { kind: "file", text });
+};
+
+/** What keeps a host of NixOS from booting a system once, and how it says so. */
+const SPOILT: readonly (readonly [title: string, spoil: (machine: FakeMachine) => void, message: string])[] = [
+  [
+    "whose boot loader cannot be read",
+    (machine) => machine.files.delete("/boot/grub/grub.cfg"),
+    `no configuration of systemd-boot or GRUB says that ${OLD} is its default`,
+  ],
+  [
+    "whose boot loader boots something else",
+    (machine) => {
+      machine.installGrub(BAD);
+    },
+    `no configuration of systemd-boot or GRUB says that ${OLD} is its default`,
+  ],
+  [
+    "whose GRUB does not look for it",
+    setFile("/boot/grub/grub.cfg", `set default=0\nmenuentry "NixOS" {\n  linux /kernel init=${OLD}/init\n}\n`),
+    "/boot/grub/grub.cfg does not look at 'next_entry'",
+  ],
+  [
+    "whose GRUB cannot write",
+    setFile("/proc/self/mountinfo", "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 0:9 / /boot rw - btrfs /dev/sda2 rw\n"),
+    "GRUB cannot forget an entry on btrfs, where /boot is",
+  ],
+  [
+    "whose GRUB cannot write to its device",
+    setFile("/sys/dev/block/8:1/dm/name", "boot"),
+    "GRUB cannot forget an entry on a mapped device or a RAID, where /boot is",
+  ],
+  [
+    "that makes /etc anew at each boot",
+    (machine) => {
+      machine.etcBornAtSeconds = machine.nowMs / 1000 - 2;
+    },
+    "nothing in /etc shows that it outlives a reboot",
+  ],
+  [
+    "on a file system that does not say when /etc was made",
+    (machine) => {
+      machine.etcBornAtSeconds = 0;
+    },
+    "nothing in /etc shows that it outlives a reboot",
+  ],
+  [
+    "whose clock was set",
+    (machine) => {
+      machine.bootedAtMs = 0;
+    },
+    "its clock was set since it has booted, so that nothing shows whether /etc outlives a reboot",
+  ],
+];
+
+/** How scripts of NixOS end, the older ones of Perl and the newer ones of Rust, and what that comes to. */
+const SCRIPTS: readonly (readonly [title: string, answer: ScriptAnswer, message: string | undefined])[] = [
+  ["ends well", { code: 0, lines: [], isSwitched: true }, undefined],
+  ["fails for units that had failed before", { code: 4, lines: ["warning: x failed"], isSwitched: true }, undefined],
+  [
+    "ends well without having done anything",
+    { code: 0, lines: [], isSwitched: false },
+    `switch-to-configuration test ended well, but /run/current-system is ${OLD}`,
+  ],
+  [
+    "dies with the number that failed units have",
+    { code: 4, lines: ["Could not acquire lock - Interrupted system call"], isSwitched: false },
+    "switch-to-configuration test ended with 4: Could not acquire lock - Interrupted system call",
+  ],
+  [
+    "dies with the number that a failed activation has",
+    { code: 2, lines: ["This is not a NixOS installation!"], isSwitched: false },
+    "switch-to-configuration test ended with 2: This is not a NixOS installation!",
+  ],
+  [
+    "cannot have its lock, in Rust",
+    { code: 11, lines: ["Could not acquire lock"], isSwitched: false },
+    "switch-to-configuration test ended with 11: Could not acquire lock",
+  ],
+  [
+    "is stopped by the system's own checks",
+    { code: 1, lines: ["x must be y", "Pre-switch checks failed"], isSwitched: false },
+    "switch-to-configuration test ended with 1: Pre-switch checks failed",
+  ],
+  [
+    "activates in part, which failed units then cover",
+    { code: 4, lines: ["Failed to run activate script", "restarting x"], isSwitched: true },
+    "switch-to-configuration test ended with 4: Failed to run activate script",
+  ],
+  [
+    "activates in part, as the activation script says",
+    { code: 4, lines: ["Activation script snippet 'users' failed (1)", "warning: x"], isSwitched: true },
+    "switch-to-configuration test ended with 4: Activation script snippet 'users' failed (1)",
+  ],
+  [
+    "asks for a reboot",
+    { code: 100, lines: ["Warning: the new NixOS configuration has an ‘init’"], isSwitched: false },
+    "switch-to-configuration test ended with 100: the running system's init cannot take it: deploy it with --goal boot, and reboot",
+  ],
+];
 
 /** One at each moment of a transaction. */
 const HOOKS: readonly Hook[] = (
@@ -298,6 +402,7 @@ suite("a transaction goes its way", () => {
   test("a confirmation that the boot loader does not follow is refused, and the host returns", () => {
     const machine = newMachine("nixos");
     // Nobody writes it: the scripts are of those that do nothing for the system that runs.
+    machine.files.delete("/boot/grub/grub.cfg");
     const text = `DEFAULT nixos-default\nLABEL nixos-default\n  APPEND init=${OLD}/init\n`;
     machine.files.set("/boot/extlinux/extlinux.conf", { kind: "file", text });
     begin(processOn(machine), planOf(NEW));
@@ -591,6 +696,93 @@ suite("a transaction goes its way", () => {
       assertRuns(machine, OLD);
     }
   });
+
+  test("a reboot of NixOS's leaves no generation and no entry of what it returned from", () => {
+    const machine = newMachine("nixos");
+    begin(processOn(machine), planOf(BAD, "reboot"));
+    settle(machine);
+    assertRuns(machine, OLD);
+    openUnfinished(processOn(machine));
+    assert.equal(receiptOf(machine)?.outcome, "reverted-by-reboot");
+    assert.equal(receiptOf(machine)?.reason?.kind, "units-failed");
+    assert.equal(machine.readlink("/nix/var/nix/profiles/system-2-link"), undefined);
+    const menu = machine.files.get("/boot/grub/grub.cfg");
+    assert.ok(menu?.kind === "file" && !menu.text.includes(BAD));
+    assertCanDeploy(machine);
+  });
+
+  test("a confirmation after a reboot that the boot loader does not follow leads back by another reboot", () => {
+    const machine = newMachine("nixos");
+    begin(processOn(machine), planOf(NEW, "reboot"));
+    settle(machine);
+    assertRuns(machine, NEW);
+    machine.brokenBootLoaders.add(NEW);
+    assert.throws(() => confirm(processOn(machine), "t1"), { message: /boot ended with 1: Failed to install boot/ });
+    passTime(machine);
+    assertRuns(machine, OLD);
+    assert.equal(profile(machine), OLD);
+    openUnfinished(processOn(machine));
+    assert.equal(receiptOf(machine)?.outcome, "reverted-by-reboot");
+    machine.brokenBootLoaders.clear();
+    assertCanDeploy(machine);
+  });
+
+  for (const [title, spoil, message] of SPOILT) {
+    test(`no host of NixOS boots once ${title}`, () => {
+      const machine = newMachine("nixos");
+      spoil(machine);
+      assert.throws(() => begin(processOn(machine), planOf(NEW, "reboot")), {
+        failure: {
+          code: "KIT_STATE",
+          message: `this host cannot boot a system once: ${message}`,
+          hint: "deploy with --goal boot, and run 'pristine reboot'",
+        },
+      });
+      assert.equal(machine.files.has("/nix/var/pristine/lock"), false);
+    });
+  }
+
+  test("systemd-boot is asked for the entry of one boot by its name", () => {
+    const machine = newMachine("nixos");
+    machine.useSystemdBoot();
+    begin(processOn(machine), planOf(NEW, "reboot"));
+    settle(machine);
+    assertRuns(machine, NEW);
+    assert.deepEqual(
+      machine.log.filter((line) => line.startsWith("bootctl ")),
+      ["bootctl set-oneshot nixos-generation-2.conf"],
+    );
+    assert.equal(confirm(processOn(machine), "t1")?.outcome, "confirmed");
+    machine.powerCut();
+    assertRuns(machine, NEW);
+    const returning = newMachine("nixos");
+    returning.useSystemdBoot();
+    begin(processOn(returning), planOf(NEW, "reboot"));
+    const onEffect = (what: string): void => {
+      if (what === "reboot") throw new Killed("just before it");
+    };
+    attempt(() => {
+      execute(processOn(returning, { onEffect }), "t1");
+    });
+    requestRevert(processOn(returning), "t1");
+    settle(returning);
+    assert.ok(returning.log.includes("bootctl set-oneshot "));
+    returning.powerCut();
+    assertRuns(returning, OLD);
+  });
+
+  for (const [title, answer, message] of SCRIPTS) {
+    test(`a script that ${title}`, () => {
+      const machine = newMachine("nixos");
+      machine.scriptAnswer = answer;
+      begin(processOn(machine), planOf(NEW));
+      settle(machine);
+      machine.scriptAnswer = undefined;
+      if (message === undefined) return assert.equal(confirm(processOn(machine), "t1")?.outcome, "confirmed");
+      assert.equal(receiptOf(machine)?.reason?.message, message);
+      assertRuns(machine, OLD);
+    });
+  }
 
   test("no reboot is begun that could not be watched, or that is none", () => {
     const machine = newMachine();
@@ -921,8 +1113,8 @@ function temporary(): FakeMachine {
 }
 
 /** A host that has gone down for the reboot, and comes up. */
-const booting = (): FakeMachine => {
-  const machine = begun("reboot");
+const booting = (base: SystemBase): FakeMachine => {
+  const machine = begun("reboot", base);
   execute(processOn(machine), "t1");
   machine.powerCut();
   return machine;
@@ -953,6 +1145,7 @@ const WAYS: readonly Pick<Phase, "base" | "goal">[] = [
   { base: "debian", goal: "temporary" },
   { base: "debian", goal: "reboot" },
   { base: "nixos", goal: "switch" },
+  { base: "nixos", goal: "reboot" },
 ];
 
 /** Up to its confirmation a temporary system is as any other. */
@@ -988,7 +1181,7 @@ const PHASES: readonly Phase[] = WAYS.flatMap(({ base, goal }): Phase[] => {
             goal,
             name: "resume" as const,
             steps: activateSteps.slice(inFirstBoot.length + 1),
-            prepare: booting,
+            prepare: () => booting(base),
             run: (machine: FakeMachine, options: ProcessOptions) => {
               machine.processes.clear();
               runUnit(machine, "pristine-resume.service", options, (host) => {
@@ -1195,7 +1388,7 @@ for (const phase of PHASES) {
           phase.run(machine, killAt(cut));
           machine.powerCut();
           machine.powerCut();
-          assertRuns(machine, profile(machine) ?? "");
+          assertRuns(machine, machine.readlink(BOOT_LOADER) ?? profile(machine) ?? "");
           if (phase.name !== "confirm") assert.equal(profile(machine), OLD, "it was booted once at most");
           assert.equal(openUnfinished(processOn(machine)), undefined);
           assertCanDeploy(machine);
@@ -1295,4 +1488,7 @@ function assertCanDeploy(machine: FakeMachine): void {
   assert.equal(machine.files.has("/nix/var/pristine/lock"), false);
   const outcomes = readReceipts(processOn(machine)).map((receipt) => receipt.outcome);
   assert.ok(outcomes.includes("confirmed"));
+  const isLeft = (path: string): boolean =>
+    path.startsWith("/etc/systemd/") || willBootOnce(host, "debian") || willBootOnce(host, "nixos");
+  assert.deepEqual([...machine.files.keys()].filter(isLeft), [], "of a boot that was to come once nothing is left");
 }

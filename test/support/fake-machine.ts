@@ -14,6 +14,7 @@ import type {
   Units,
 } from "../../src/kit/host.ts";
 import { provideSecrets } from "../../src/kit/secrets.ts";
+import { LOCK } from "../../src/kit/transaction-record.ts";
 import { BOOT_ONCE } from "../../src/machine/generation.ts";
 import { readingOnce, SystemObject, type SystemMeta, type SystemTree } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
@@ -46,10 +47,32 @@ export function definitionOf(unit: UnitDefinition | undefined): string {
   return JSON.stringify([...(unit?.sections ?? [])].map(([section, keys]) => [section, [...keys]]));
 }
 
+const GRUB_HEADER = `if [ "\${next_entry}" ]; then
+  set default="\${next_entry}"
+  set next_entry=
+  save_env next_entry
+else
+  set default=0
+fi
+`;
 const FINE: Outcome = { ok: true, message: "" };
 /** What the boot loader of a machine that has one boots. */
 export const BOOT_LOADER = "/persist/boot/default";
-const PERSISTENT = /^\/(?:nix|persist)\//;
+const PERSISTENT = /^\/(?:nix|persist|boot|etc\/systemd|sys\/firmware)\//;
+const GRUB_CONFIG = "/boot/grub/grub.cfg";
+const GRUB_ENVIRONMENT = "/boot/grub/grubenv";
+const LOADER_CONF = "/boot/loader/loader.conf";
+const VENDOR = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+const LOADER_INFO = `/sys/firmware/efi/efivars/LoaderInfo-${VENDOR}`;
+const ONE_SHOT = `/sys/firmware/efi/efivars/LoaderEntryOneShot-${VENDOR}`;
+const WATCH = "/etc/systemd/system.attached/sysinit.target.wants/pristine-resume.service";
+
+/** How NixOS's script ends when it is told to, the first time that it is run. */
+export interface ScriptAnswer {
+  readonly code: number;
+  readonly lines: readonly string[];
+  readonly isSwitched: boolean;
+}
 
 /** What a machine consists of; two machines may share a part. */
 export interface MachineParts {
@@ -78,6 +101,12 @@ export class FakeMachine implements MachineParts {
   readonly log: string[] = [];
   /** Systems whose `systemctl` does not start. */
   readonly withoutSystemctl: Set<string> = new Set();
+  /** Systems whose script cannot install the boot loader. */
+  readonly brokenBootLoaders: Set<string> = new Set();
+  scriptAnswer: ScriptAnswer | undefined;
+  etcBornAtSeconds = 0.5;
+  /** By the clock that it had then. */
+  bootedAtMs = 0;
   nowMs = 100_000;
   /** It was told to reboot. */
   isGoingDown = false;
@@ -128,9 +157,65 @@ export class FakeMachine implements MachineParts {
     this.files.set(`${path}/bin/switch-to-configuration`, { kind: "file", text: "x" });
   }
 
+  /** Writes GRUB's menu as NixOS does: the default first, then all generations. */
+  installGrub(byDefault: string): void {
+    const entry = (title: string, system: string): string =>
+      `menuentry "${title}" --class nixos {\n  linux /kernel init=${system}/init\n}\n`;
+    const all = [...this.files].flatMap(([path, link]) => {
+      const number = /^\/nix\/var\/nix\/profiles\/system-(\d+)-link$/.exec(path)?.[1];
+      return number === undefined || link.kind !== "link" ? [] : entry(`NixOS - Configuration ${number}`, link.target);
+    });
+    const menu = `${entry("NixOS - Default", byDefault)}submenu "NixOS - All configurations" {\n${all.join("")}}\n`;
+    this.files.set(GRUB_CONFIG, { kind: "file", text: `${GRUB_HEADER}${menu}` });
+    this.setLink(BOOT_LOADER, byDefault);
+  }
+
+  /** Writes the entries of systemd-boot, as NixOS does. */
+  installSystemdBoot(byDefault: string): void {
+    for (const [path, link] of this.files) {
+      const number = /^\/nix\/var\/nix\/profiles\/system-(\d+)-link$/.exec(path)?.[1];
+      if (number === undefined || link.kind !== "link") continue;
+      const name = `nixos-generation-${number}.conf`;
+      this.files.set(`/boot/loader/entries/${name}`, { kind: "file", text: `options init=${link.target}/init\n` });
+      if (link.target === byDefault) this.files.set(LOADER_CONF, { kind: "file", text: `default ${name}\n` });
+    }
+    this.setLink(BOOT_LOADER, byDefault);
+  }
+
+  /** From now on its boot loader is that. */
+  useSystemdBoot(): void {
+    this.files.delete(GRUB_CONFIG);
+    this.files.set(LOADER_INFO, { kind: "file", text: "\u0006\0\0\0s\0y\0s\0t\0e\0m\0d\0-\0b\0o\0o\0t\0" });
+    this.installSystemdBoot(this.readlink(BOOT_LOADER) ?? "");
+  }
+
+  /** What systemd-boot boots once, which it forgets. */
+  #bootedBySystemdBoot(): string | undefined {
+    const entry = this.#textOf(ONE_SHOT);
+    this.files.delete(ONE_SHOT);
+    return /init=(\S+)\/init/.exec(this.#textOf(`/boot/loader/entries/${entry}`))?.[1];
+  }
+
+  /** What GRUB boots, which forgets the entry of one boot. */
+  #bootedByGrub(): string | undefined {
+    const menu = this.#textOf(GRUB_CONFIG);
+    const titles = /^next_entry=(.*)$/m.exec(this.#textOf(GRUB_ENVIRONMENT))?.[1]?.split(">");
+    this.files.delete(GRUB_ENVIRONMENT);
+    const [, chosen = ""] = menu.split(`menuentry "${titles?.at(-1) ?? "NixOS - Default"}"`);
+    return /init=(\S+)\/init/.exec(chosen)?.[1];
+  }
+
+  #textOf(path: string): string {
+    const entry = this.files.get(path);
+    return entry?.kind === "file" ? entry.text : "";
+  }
+
   /** What NixOS's script does; its exit code. */
   switchToConfiguration(path: string, action: string): number {
-    if (action === "boot") this.setLink(BOOT_LOADER, path);
+    if (action === "boot" && this.brokenBootLoaders.has(path)) return 1;
+    if (action === "boot" && this.files.has(GRUB_CONFIG)) this.installGrub(path);
+    else if (action === "boot" && this.files.has(LOADER_INFO)) this.installSystemdBoot(path);
+    else if (action === "boot") this.setLink(BOOT_LOADER, path);
     if (action !== "test") return 0;
     const before = this.loaded();
     const next = new SystemObject(this.tree(), path);
@@ -172,7 +257,8 @@ export class FakeMachine implements MachineParts {
     const bootDefault = profile === undefined ? undefined : this.readlink(`/nix/var/nix/profiles/${profile}`);
     const once = this.files.get(BOOT_ONCE);
     this.files.delete(BOOT_ONCE);
-    const system = once?.kind === "file" ? once.text.trim() : (this.readlink(BOOT_LOADER) ?? bootDefault);
+    const byLoader = this.#bootedBySystemdBoot() ?? this.#bootedByGrub() ?? this.readlink(BOOT_LOADER);
+    const system = once?.kind === "file" ? once.text.trim() : (byLoader ?? bootDefault);
     if (system === undefined) throw new Error("the host does not boot: the profile names no system");
     const tree = this.tree();
     if (!tree.exists(`${system}/usr`)) throw new Error(`the host does not boot: ${system} is gone`);
@@ -181,12 +267,18 @@ export class FakeMachine implements MachineParts {
     for (const link of ["/run/booted-system", "/run/current-system", ...(isNixos ? [] : ["/run/pristine/activated"])])
       this.setLink(link, system);
     for (const root of ["booted", "current"]) this.setLink(`/nix/var/nix/gcroots/pristine/${root}`, system);
+    this.bootedAtMs = this.nowMs;
     this.loadedPath = system;
     provideSecrets(processOn(this), new SystemObject(this.tree(), system));
     this.units.clear();
     this.units.set("multi-user.target", { activeState: "active", definition: "" });
     this.startUnits(["multi-user.target"]);
-    if (once !== undefined) this.processes.set("pristine-resume.service", ["kit", "resume"]);
+    this.files.set("/proc/self/mountinfo", { kind: "file", text: "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n" });
+    this.files.set("/proc/1/stat", { kind: "file", text: `1 (systemd) S${" 0".repeat(30)}` });
+    this.files.set("/proc/uptime", { kind: "file", text: "4.00 4.00" });
+    const watch = this.#textOf("/etc/systemd/system.attached/pristine-resume.service");
+    const isWatched = this.files.has(WATCH) && watch.includes(`=init=${system}/init\n`) && this.files.has(LOCK);
+    if (once !== undefined || isWatched) this.processes.set("pristine-resume.service", ["kit", "resume"]);
   }
 
   /** Everything in memory is gone, and the host boots again. */
@@ -352,8 +444,8 @@ class FakeFiles implements HostFiles {
     this.#effect(`synced ${path}`);
   }
 
-  modifiedAt(): string {
-    return new Date(0).toISOString();
+  modifiedAt(path: string): string {
+    return new Date(path === "/run/booted-system" ? this.#machine.bootedAtMs : 0).toISOString();
   }
 }
 
@@ -550,13 +642,27 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
     if (command[0] === "systemctl" && !machine.hasSystemctl)
       return { code: 127, stdout: "", stderr: "cannot open shared object file" };
     if (line === "systemctl is-system-running") return { code: 0, stdout: `${state}\n`, stderr: "" };
+    if (line === "stat --format=%W /etc/systemd")
+      return { code: 0, stdout: `${machine.etcBornAtSeconds}\n`, stderr: "" };
+    if (line.startsWith("bootctl set-oneshot")) {
+      effect("bootctl");
+      machine.log.push(line);
+      if (command[2] === "") machine.files.delete(ONE_SHOT);
+      else machine.files.set(ONE_SHOT, { kind: "file", text: command[2] ?? "" });
+      effect("bootctl done");
+    }
     if (line === "uname -m") return { code: 0, stdout: "x86_64\n", stderr: "" };
     if (command.at(-2)?.endsWith("/bin/switch-to-configuration") === true) {
       const path = (command.at(-2) as string).slice(0, -"/bin/switch-to-configuration".length);
       effect(`switch-to-configuration ${command.at(-1)}`);
-      const code = machine.switchToConfiguration(path, command.at(-1) ?? "");
+      const answer = machine.scriptAnswer;
+      if (answer !== undefined) machine.scriptAnswer = undefined;
+      const isDone = answer?.isSwitched !== false;
+      const done = isDone ? machine.switchToConfiguration(path, command.at(-1) ?? "") : 0;
+      const code = answer?.code ?? done;
       effect(`switch-to-configuration ${command.at(-1)} done`);
-      return { code, stdout: "", stderr: "" };
+      const lines = answer?.lines ?? (code === 1 ? ["Failed to install bootloader"] : []);
+      return { code, stdout: "", stderr: lines.join("\n") };
     }
     if (line === "systemctl reboot" || line === "reboot -f") {
       effect("reboot");

@@ -199,5 +199,5 @@ deployments("a host shaped like NixOS", undefined, missing);
 
 const script = nixpkgs === undefined ? undefined : join(nixpkgs, NIXOS_SCRIPT);
 const withoutScript =
-  script === undefined ? "NIXPKGS_SRC names no copy of nixpkgs" : !existsSync(script) && `${script} does not exist`;
+  script === undefined ? "NIXPKGS_SRC is not set" : !existsSync(script) && `${script} does not exist`;
 deployments("a host with NixOS's own switch-to-configuration", script, missing || withoutScript);

@@ -5,6 +5,7 @@ let
     attrNames
     attrValues
     concatMap
+    elem
     filter
     head
     isAttrs
@@ -22,6 +23,7 @@ let
 
   makePackages = import ./debian;
   moduleList = import ./modules/module-list.nix;
+  adopt = import ./adopt { inherit lib; };
   architectures = import ./debian/architectures.nix;
 
   # What a NixOS system is made of is not ours to change, and its secrets need a unit in it that decrypts them at boot.
@@ -98,25 +100,33 @@ let
     fleet:
     let
       where = describe fleet;
-      value = if isAttrs fleet && !lib.isStringLike fleet then fleet else import fleet;
+      value = if isAttrs fleet && !lib.isStringLike fleet then fleet else adoptedFile fleet (import fleet);
       result = if isFunction value then value { inherit lib; } else value;
       checked = checkKeys where [
         "meta"
         "defaults"
         "tags"
+        "adopt"
         "hosts"
       ] result;
       meta = checked.meta or { };
       tags = checked.tags or { };
-      hosts = checked.hosts or (throw "${where} declares no hosts: add `hosts.NAME = { … };'");
+      own =
+        checked.hosts
+          or (if checked ? adopt then { } else throw "${where} declares no hosts: add `hosts.NAME = { … };'");
+      adopted = adopt {
+        inherit where own;
+        entries = checked.adopt or [ ];
+      };
+      hosts = own // adopted.modules;
       badNames = filter (name: match "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?" name == null) (attrNames hosts);
     in
     if !isAttrs result then
       throw "${where} is a value of type ${typeOf result}; a fleet is an attribute set with `meta', `defaults', `tags' and `hosts'."
     else if !isAttrs meta then
       throw "`meta' of ${where} is a value of type ${typeOf meta}; it must be an attribute set such as { name = \"shop\"; }."
-    else if !isAttrs hosts then
-      throw "`hosts' of ${where} is a value of type ${typeOf hosts}; it must be an attribute set with a module for each host."
+    else if !isAttrs own then
+      throw "`hosts' of ${where} is a value of type ${typeOf own}; it must be an attribute set with a module for each host."
     else if !isAttrs tags then
       throw "`tags' of ${where} is a value of type ${typeOf tags}; it must be an attribute set with a module for each tag."
     else if badNames != [ ] then
@@ -125,8 +135,25 @@ let
       {
         meta = checkMeta where meta;
         defaults = checked.defaults or { };
-        inherit tags hosts;
+        inherit tags own adopted;
       };
+
+  # Files of other tools that stand for a whole fleet.
+  adoptedFile =
+    file: value:
+    let
+      fleets = {
+        "hive.nix" = {
+          meta.name = "hive";
+          adopt = [ { colmena = file; } ];
+        };
+        "flake.nix" = {
+          meta.name = "flake";
+          adopt = [ { flake = file; } ];
+        };
+      };
+    in
+    fleets.${baseNameOf (toString file)} or value;
 
   checkMeta =
     where: given:
@@ -275,7 +302,7 @@ let
       inherit (read) meta;
 
       hosts = mapAttrs (
-        name: module:
+        name: modules:
         let
           evalWithTags =
             tags:
@@ -291,7 +318,7 @@ let
                 (lib.setDefaultModuleLocation "${toString fleetFile} (defaults)" read.defaults)
               ]
               ++ map (tag: lib.setDefaultModuleLocation "${toString fleetFile} (tag ${tag})" read.tags.${tag}) tags
-              ++ [ (lib.setDefaultModuleLocation "${toString fleetFile} (host ${name})" module) ];
+              ++ modules;
             };
           untagged = evalWithTags [ ];
           # Tags decide about modules, so they are asked of the host without those.
@@ -304,7 +331,10 @@ let
           tagged
         else
           throw "The host '${name}' would have the tags ${lib.concatStringsSep ", " tagged.config.deployment.tags} by the modules of its tags ${lib.concatStringsSep ", " tags}: a module below `tags' cannot change deployment.tags."
-      ) read.hosts;
+      ) (mapAttrs ownModules read.own // read.adopted.modules);
+      ownModules = name: module: [
+        (lib.setDefaultModuleLocation "${toString fleetFile} (host ${name})" module)
+      ];
 
       isValue = isAttrs fleet && !lib.isStringLike fleet;
       fleetFile = if isValue then "<fleet>" else fleet;
@@ -321,6 +351,8 @@ let
     in
     {
       inherit meta hosts inventoryOf;
+      adopted = read.adopted.report;
+      adoptedModules = read.adopted.modules;
       inventory = {
         inherit (meta) name rollout secrets;
         hooks = fleetHooks "`meta' of ${describe fleet}" (meta.hooks or { });
@@ -360,6 +392,7 @@ let
             user
             port
             privilegeEscalation
+            sshOptions
             ;
           hosts = addressesOf deployment.target;
         };
@@ -423,7 +456,7 @@ let
         let
           inherit (host.config.deployment) target;
         in
-        map (address: "${address}${optionalString (target.port != 22) " on port ${toString target.port}"}") (
+        map (address: "${address}${optionalString (!elem target.port [ null 22 ]) " on port ${toString target.port}"}") (
           addressesOf target
         );
       primaryOf =
@@ -529,13 +562,15 @@ rec {
       packagesFor = packagesFromIndex index;
       evaluated = evalWith { inherit fleet packagesFor; };
       used = groupBy (host: host.config.system.architecture) (attrValues evaluated.hosts);
+      # A system that another tool made has no packages of Debian's.
+      isOwn = host: !(evaluated.adoptedModules ? ${host.name});
     in
     mapAttrs (
       architecture: hosts:
       lib.uniqueStrings (
         (packagesFor architecture).pristine.toolNames
         ++ concatMap (host: host.config.system.packageNames) (
-          hosts ++ [ (bootstrapWith { inherit packagesFor architecture; }) ]
+          filter isOwn hosts ++ [ (bootstrapWith { inherit packagesFor architecture; }) ]
         )
       )
     ) used;

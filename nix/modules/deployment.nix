@@ -31,14 +31,23 @@ in
         description = "Names and addresses of a host that has several: they are tried in this order, after `host` where that is set.";
       };
       user = mkOption {
-        type = types.strMatching "[a-zA-Z_][a-zA-Z0-9_.-]*";
+        type = types.nullOr (types.strMatching "[a-zA-Z_][a-zA-Z0-9_.-]*");
         default = "root";
-        description = "The user to log in as.";
+        description = "The user to log in as; null for the one that ssh itself takes.";
       };
       port = mkOption {
-        type = types.ints.between 1 65535;
+        type = types.nullOr (types.ints.between 1 65535);
         default = 22;
-        description = "The port of the host's ssh server.";
+        description = "The port of the host's ssh server; null for the one that ssh itself takes.";
+      };
+      sshOptions = mkOption {
+        type = types.listOf types.str;
+        default = [ ];
+        example = [
+          "-o"
+          "ProxyJump=gate.example.org"
+        ];
+        description = "Further arguments of ssh. Most of them are better kept in your `~/.ssh/config`.";
       };
       privilegeEscalation = mkOption {
         type = types.either (types.enum [

@@ -1,6 +1,7 @@
 /** The commands and global options of the `pristine` program; each command's work is loaded when it runs. */
 
 import { Command } from "commander";
+import { registerAdopt } from "./commands/adopt.ts";
 import { registerBuild } from "./commands/build.ts";
 import { registerCache } from "./commands/cache.ts";
 import { registerDemo } from "./commands/demo.ts";
@@ -23,7 +24,7 @@ export function makeProgram(): Command {
   const program = new Command("pristine")
     .description("Deploys machines as pure functions: declare hosts in the Nix language, and they become exactly that.")
     .version(typeof PRISTINE_VERSION === "string" ? PRISTINE_VERSION : "source", "--version", "print the version")
-    .option("--fleet <file>", "the fleet file", "fleet.nix")
+    .option("--fleet <file>", "the fleet file (default: fleet.nix, else flake.nix or hive.nix)")
     .option("--store <uri>", "the local store: auto, local, local?root=DIRECTORY", "auto")
     .option("--lab", "act on the hosts of the fleet's local lab instead of the real ones", false)
     .option("--lab-name <name>", "the same for a lab of another name")
@@ -43,6 +44,7 @@ export function makeProgram(): Command {
   registerBuild(program);
   registerFlake(program);
   registerOption(program);
+  registerAdopt(program);
   registerSecrets(program);
   registerDeploy(program);
   registerInspect(program);

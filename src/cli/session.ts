@@ -33,12 +33,22 @@ export interface Session {
   readonly sudoPassword: SudoPassword;
 }
 
+/** The fleet file, and what of other tools can take its place, in the order in which they are looked for. */
+const FLEET_FILES = ["fleet.nix", "flake.nix", "hive.nix"] as const;
+
+async function fleetFileHere(): Promise<string> {
+  const { exists } = await import("../system/files.ts");
+  for (const name of FLEET_FILES) if (await exists(name)) return name;
+  return FLEET_FILES[0];
+}
+
 /** Runs a command's action: sets up the session, reports errors, and sets the exit status that the action returns. */
 export function action<Args extends unknown[]>(
   run: (session: Session, ...args: Args) => Promise<number>,
 ): (this: Command, ...args: [...Args, ...unknown[]]) => Promise<void> {
   return async function (this: Command, ...args) {
-    const options = this.optsWithGlobals<GlobalOptions>();
+    const given = this.optsWithGlobals<Omit<GlobalOptions, "fleet"> & { readonly fleet?: string }>();
+    const options = { ...given, fleet: given.fleet ?? (await fleetFileHere()) };
     if (!options.cache) Object.assign(process.env, { PRISTINE_CACHE: "off", PRISTINE_RESIDENT: "off" });
     const terminal = processTerminal({ color: options.color ? undefined : false });
     const progress = new Progress(terminal);

@@ -23,6 +23,8 @@ export interface SshTarget {
   readonly others?: readonly string[] | undefined;
   readonly user?: string | undefined;
   readonly port?: number | undefined;
+  /** Further arguments of `ssh`. */
+  readonly sshOptions?: readonly string[];
   /** How `user` becomes root when it is not; sudo by default. */
   readonly privilegeEscalation?: PrivilegeEscalation | undefined;
 }
@@ -114,6 +116,7 @@ interface RawHost {
       readonly hosts: readonly [string, ...string[]];
       readonly user: string | null;
       readonly port: number | null;
+      readonly sshOptions: readonly string[];
       readonly privilegeEscalation: PrivilegeEscalation;
     };
     readonly tags: readonly string[];
@@ -213,6 +216,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
       others,
       user: target.user ?? undefined,
       port: target.port ?? undefined,
+      ...(target.sshOptions.length === 0 ? {} : { sshOptions: target.sshOptions }),
       privilegeEscalation: target.privilegeEscalation,
     },
     confirmTimeoutSeconds: host.deployment.confirmTimeout,

@@ -51,7 +51,7 @@ test("arguments arrive as they are, whatever the host's shell would make of them
 
 test("a fresh connection shares nothing with those that are open", async () => {
   const connection = new SshConnection(
-    { host: "web", user: "root", port: 2222 },
+    { host: "web", user: "root", port: 2222, sshOptions: ["-J", "gate"] },
     { configFile: "/c", identityFile: "/k" },
   );
   const asked = async (fresh: boolean): Promise<string[]> =>
@@ -62,7 +62,7 @@ test("a fresh connection shares nothing with those that are open", async () => {
   for (const argv of [shared, fresh]) {
     assert.equal(argv.slice(0, 3).join(" "), "-F /c -oBatchMode=yes", "nothing asks on a terminal");
     assert.equal(argv.slice(-3).join(" "), "-- web args", "a host that looks like an option is none");
-    assert.match(argv.join(" "), /-oIdentityFile=\/k -l root -p 2222/);
+    assert.match(argv.join(" "), /-oIdentityFile=\/k -l root -p 2222 -J gate --/);
   }
 });
 

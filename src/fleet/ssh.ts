@@ -223,7 +223,7 @@ export class SshConnection {
     command: readonly string[],
     options: { readonly fresh: boolean; readonly extra?: readonly string[] },
   ): Promise<string[]> {
-    const { user, port } = this.target;
+    const { user, port, sshOptions = [] } = this.target;
     const config = this.#options.configFile === undefined ? [] : ["-F", this.#options.configFile];
     const identity = this.#options.identityFile === undefined ? [] : [`-oIdentityFile=${this.#options.identityFile}`];
     if (user !== undefined) identity.push("-l", user);
@@ -241,6 +241,7 @@ export class SshConnection {
       "-oServerAliveCountMax=3",
       ...multiplex,
       ...identity,
+      ...sshOptions,
       ...(options.extra ?? []),
       "--",
       address,

@@ -499,6 +499,7 @@ let
         hosts = [ ];
         user = "root";
         port = 22;
+        sshOptions = [ ];
         privilegeEscalation = "sudo";
       }
       && deployment.confirmTimeout == 60

@@ -1,0 +1,79 @@
+/**
+ * The systems of adopted hosts are those that the tools themselves would build: their own Nix code, from where
+ * `PRISTINE_COLMENA_SRC` says, and ours are evaluated by a real Nix and by ours, and come to the same derivations.
+ */
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { after, suite, test } from "node:test";
+import { oracleCommand } from "../../scripts/oracle.ts";
+import { evaluate } from "../../src/realise/evaluate.ts";
+
+const ROOT = join(import.meta.dirname, "../..");
+const FLEETS = join(import.meta.dirname, "adopt");
+const nixDir = mkdtempSync(join(tmpdir(), "pristine-oracle-nix-"));
+after(() => {
+  spawnSync("chmod", ["-R", "u+w", nixDir]);
+  rmSync(nixDir, { recursive: true, force: true });
+});
+
+interface Parity {
+  readonly what: string;
+  /** Names where the tool's own code lies. */
+  readonly variable: string;
+  /** The tool's own evaluation, as an attribute set with a derivation path per host. */
+  readonly theirs: (source: string) => string;
+  /** The entry of `adopt` for the same. */
+  readonly entry: (source: string) => string;
+}
+
+const hive = (source: string, file: string): string =>
+  `builtins.mapAttrs (_: system: system.drvPath) (import (${source} + "/src/nix/hive/eval.nix") { rawHive = import ${FLEETS}/${file}; }).toplevel`;
+
+const PARITIES: readonly Parity[] = [
+  {
+    what: "a hive",
+    variable: "PRISTINE_COLMENA_SRC",
+    theirs: (source) => hive(source, "hive.nix"),
+    entry: () => `{ colmena = ${FLEETS}/hive.nix; }`,
+  },
+  {
+    what: "a hive with keys, by Colmena's own units",
+    variable: "PRISTINE_COLMENA_SRC",
+    theirs: (source) => hive(source, "hive-with-keys.nix"),
+    entry: (source) => `{ colmena = ${FLEETS}/hive-with-keys.nix; source = ${source}; }`,
+  },
+];
+
+/** What a real Nix makes of an expression. */
+function byNix(expression: string, bind: readonly string[]): Promise<unknown> {
+  const words = ["nix-instantiate", "--eval", "--strict", "--json", "--read-write-mode", "-E", expression];
+  const { argv, env } = oracleCommand(words, { nixDir, bind });
+  const { status, stdout, stderr } = spawnSync(argv[0]!, argv.slice(1), { env, encoding: "utf8", timeout: 120_000 });
+  assert.equal(status, 0, stderr);
+  return Promise.resolve(JSON.parse(stdout));
+}
+
+async function byUs(expression: string): Promise<unknown> {
+  const request = { expression, baseDir: FLEETS, output: "json", strict: true } as const;
+  return JSON.parse((await evaluate(request, AbortSignal.timeout(120_000))).text) as unknown;
+}
+
+suite("adopted systems are the tools' own", () => {
+  for (const { what, variable, theirs, entry } of PARITIES) {
+    const source = process.env[variable];
+    test(what, { skip: source === undefined && `${variable} is not set` }, async () => {
+      assert.ok(source !== undefined);
+      const bind = [source, process.env["NIXPKGS_LIB"]].filter((path) => path !== undefined);
+      const wanted = await byNix(theirs(source), bind);
+      assert.ok(Object.keys(wanted as object).length > 1);
+      const fleet = `({ meta.name = "parity"; adopt = [ ${entry(source)} ]; })`;
+      const ours = `builtins.mapAttrs (_: host: host.system.drvPath) ((import ${ROOT}/nix { }).evalFleet ${fleet}).hosts`;
+      assert.deepEqual(await byNix(ours, bind), wanted);
+      assert.deepEqual(await byUs(ours), wanted);
+    });
+  }
+});

@@ -1,0 +1,4 @@
+{ pkgs, ... }:
+{
+  environment.etc.platform = pkgs.stdenv.hostPlatform.system;
+}

@@ -26,10 +26,12 @@ let
   adopt = import ./adopt { inherit lib; };
   architectures = import ./debian/architectures.nix;
 
-  # What a NixOS system is made of is not ours to change, and its secrets need a unit in it that decrypts them at boot.
-  requireNoSecrets =
+  # What a NixOS system is made of is not ours to change; its secrets need a unit in it that decrypts them at boot.
+  requireNothingInside =
     name: deployment: system:
-    if deployment.secrets == { } && deployment.secretTemplates == { } then
+    if deployment.sshMesh != { } then
+      throw "The host '${name}' has deployment.sshMesh, which only hosts of the Debian base can have so far, and it has a NixOS system (deployment.system). Leave it out of the mesh, and of where the mesh is declared."
+    else if deployment.secrets == { } && deployment.secretTemplates == { } then
       system
     else
       throw "The host '${name}' has deployment.secrets, which only hosts of the Debian base can have so far, and it has a NixOS system (deployment.system). Let that system decrypt them itself, by agenix or sops-nix for instance.";
@@ -42,14 +44,14 @@ let
       packagesFor,
       meta,
       hosts ? { },
-      secretsDirectory ? null,
+      fleetDirectory ? null,
     }:
     let
       evaluated = builtins.addErrorContext "while evaluating the host '${name}':" (
         lib.evalModules {
           class = "pristine";
           specialArgs = {
-            inherit name hosts secretsDirectory;
+            inherit name hosts fleetDirectory;
             fleet = meta;
             utils = import ./modules/systemd/escape.nix { inherit lib; };
             modulesPath = toString ./modules;
@@ -76,7 +78,7 @@ let
       inherit (evaluated) config options;
       system = builtins.addErrorContext "while evaluating the host '${name}':" (
         if evaluated.config.deployment.system != null then
-          requireNoSecrets name evaluated.config.deployment evaluated.config.deployment.system
+          requireNothingInside name evaluated.config.deployment evaluated.config.deployment.system
         else
           evaluated.config.system.build.toplevel
       );
@@ -312,7 +314,7 @@ let
                 hosts
                 meta
                 packagesFor
-                secretsDirectory
+                fleetDirectory
                 ;
               modules = [
                 (lib.setDefaultModuleLocation "${toString fleetFile} (defaults)" read.defaults)
@@ -338,8 +340,8 @@ let
 
       isValue = isAttrs fleet && !lib.isStringLike fleet;
       fleetFile = if isValue then "<fleet>" else fleet;
-      # Beside the fleet file: what `pristine secrets rekey` writes.
-      secretsDirectory = if isValue then null else dirOf fleet + "/pristine.secrets.d";
+      # Where `pristine secrets rekey` and `pristine mesh collect` write.
+      fleetDirectory = if isValue then null else dirOf fleet;
 
       # What is wrong with a host's inventory says whose it is, wherever it is looked at.
       inventoryOf = mapAttrs (
@@ -398,6 +400,7 @@ let
         };
       };
       secrets = deployment.secretData;
+      sshMesh = deployment.sshMeshData;
       networking = {
         inherit (networking) hostName;
         primaryAddress = networking.primaryAddress or null;

@@ -21,6 +21,7 @@
   ./security/wrappers.nix
   ./services/nginx.nix
   ./services/openssh.nix
+  ./ssh-mesh.nix
   ./system.nix
   ./systemd.nix
   ./time-and-locale.nix

@@ -1,11 +1,11 @@
 # Secrets: age files in the repository, decrypted on the host by its own ssh key. Nothing here ever sees what they say.
 {
   config,
+  fleetDirectory,
   lib,
   name,
   options,
   pkgs,
-  secretsDirectory,
   ...
 }:
 let
@@ -75,6 +75,7 @@ let
 
   ## The files for this host, which `pristine secrets rekey` writes
 
+  secretsDirectory = if fleetDirectory == null then null else fleetDirectory + "/pristine.secrets.d";
   hostDirectory = secretsDirectory + "/${name}";
   enrolledFile = hostDirectory + "/host.pub";
   recordFile = hostDirectory + "/secrets.json";

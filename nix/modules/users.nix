@@ -228,7 +228,8 @@ let
     map (lib.removeSuffix "\n") user.openssh.authorizedKeys.keys
     ++ concatMap (
       file: filter (line: line != "" && !lib.hasPrefix "#" line) (lib.splitString "\n" (builtins.readFile file))
-    ) user.openssh.authorizedKeys.keyFiles;
+    ) user.openssh.authorizedKeys.keyFiles
+    ++ config.deployment.sshMeshKeys.${user.name} or [ ];
   withKeys = filter (user: keysOf user != [ ]) users;
 
   clashes =

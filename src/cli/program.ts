@@ -14,6 +14,7 @@ import { registerInit } from "./commands/init.ts";
 import { registerInspect } from "./commands/inspect.ts";
 import { registerLab } from "./commands/lab.ts";
 import { registerLogs } from "./commands/logs.ts";
+import { registerMesh } from "./commands/mesh.ts";
 import { registerOption } from "./commands/option.ts";
 import { registerSecrets } from "./commands/secrets.ts";
 
@@ -46,6 +47,7 @@ export function makeProgram(): Command {
   registerOption(program);
   registerAdopt(program);
   registerSecrets(program);
+  registerMesh(program);
   registerDeploy(program);
   registerInspect(program);
   registerDiff(program);

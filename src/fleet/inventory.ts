@@ -13,6 +13,7 @@ import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
 import type { PrivilegeEscalation } from "./privilege.ts";
+import type { MeshUser } from "./mesh.ts";
 import type { FailurePolicy } from "./rollout/policy.ts";
 import type { HostSecrets } from "./secrets/declared.ts";
 
@@ -58,6 +59,8 @@ export interface HostInventory {
   readonly hooks?: readonly Hook[];
   /** Where they come from and go to; absent in what an earlier version wrote. */
   readonly secrets?: HostSecrets;
+  /** Users in meshes; absent in what an earlier version wrote. */
+  readonly sshMesh?: readonly MeshUser[];
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
 }
@@ -131,6 +134,7 @@ interface RawHost {
     readonly hooks: readonly Hook[];
   };
   readonly secrets: HostSecrets;
+  readonly sshMesh: readonly MeshUser[];
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
   readonly warnings: readonly string[];
   /** Of hosts whose systems are wanted. */
@@ -232,6 +236,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     checkPlaces: host.deployment.checkPlaces,
     hooks: host.deployment.hooks,
     secrets: host.secrets,
+    sshMesh: host.sshMesh,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
   };
@@ -269,7 +274,7 @@ export function inventoryExpression(file: string, systems: SystemsWanted): strin
       inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hooks secrets hosts;
       isWanted = ${wanted};
       hostOf = name: {
-        inherit (hosts.\${name}) system base deployment networking secrets;
+        inherit (hosts.\${name}) system base deployment networking secrets sshMesh;
         warnings = if isWanted name then hosts.\${name}.warnings else [ ];
       } // (if isWanted name then { output = { inherit (hosts.\${name}) drvPath outputPath; }; } else { });
     in

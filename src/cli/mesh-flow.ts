@@ -1,0 +1,94 @@
+/** What the `mesh` commands do with a fleet: list its members, and collect their public keys. */
+
+import { collectKey, writeMeshKeys } from "../fleet/mesh.ts";
+import type { HostInventory } from "../fleet/inventory.ts";
+import { parseSshPublicKey, renderSshPublicKey, sshFingerprint, type SshPublicKey } from "../fleet/secrets/ssh-key.ts";
+import { type FleetContext, withSessions } from "./fleet-context.ts";
+import { safeText } from "./render/safe-text.ts";
+import { renderTable } from "./render/table.ts";
+import type { Terminal } from "./render/terminal.ts";
+import { enrollHost } from "./secrets-flow.ts";
+import type { Session } from "./session.ts";
+
+interface MeshMember {
+  readonly mesh: string;
+  readonly host: string;
+  readonly user: string;
+  /** `null` while none was collected. */
+  readonly key: string | null;
+}
+
+interface CollectedHost {
+  readonly host: string;
+  readonly users: readonly { readonly name: string; readonly key: string; readonly isNew: boolean }[];
+}
+
+export function listMembers(hosts: readonly HostInventory[]): MeshMember[] {
+  const members = hosts.flatMap(({ name: host, sshMesh = [] }) =>
+    sshMesh.flatMap(({ key, meshes, name: user }) => meshes.map((mesh) => ({ mesh, host, user, key }))),
+  );
+  return members.sort((one, other) => (one.mesh < other.mesh ? -1 : one.mesh > other.mesh ? 1 : 0));
+}
+
+export function renderMembers(members: readonly MeshMember[], terminal: Terminal): string[] {
+  if (members.length === 0) return ["no host is in a mesh"];
+  const { yellow } = terminal.colors;
+  const rows = members.map(({ host, key, mesh, user }) => [
+    safeText(mesh),
+    host,
+    safeText(user),
+    key === null ? yellow("not collected yet") : fingerprintOf(key),
+  ]);
+  return renderTable(["MESH", "HOST", "USER", "KEY"], rows);
+}
+
+/** Makes what is missing, one host after another, and writes down each host's keys at once. */
+export async function collectMesh(
+  session: Session,
+  context: FleetContext,
+  { isNew, yes }: { readonly isNew: boolean; readonly yes: boolean },
+): Promise<CollectedHost[]> {
+  const { fleetFile, signal } = session;
+  const members = context.hosts.filter(({ sshMesh = [] }) => sshMesh.length > 0);
+  // Of those that are in none any more, nothing is kept.
+  for (const host of context.hosts) if (!members.includes(host)) await writeMeshKeys(fleetFile, host.name, new Map());
+  return await withSessions(session, { ...context, hosts: members }, async (sessions) => {
+    const collected: CollectedHost[] = [];
+    for (const { connection, host } of sessions.values()) {
+      await enrollHost(session, { connection, host }, { yes, question: `Let the others know ${host.name} by it?` });
+      const keys = new Map<string, SshPublicKey>();
+      const users = [];
+      for (const user of host.sshMesh ?? []) {
+        const key = await collectKey(connection, user, { isNew, signal });
+        keys.set(user.name, key);
+        const text = renderSshPublicKey(key);
+        users.push({ name: user.name, key: text, isNew: text !== user.key });
+      }
+      await writeMeshKeys(fleetFile, host.name, keys);
+      collected.push({ host: host.name, users });
+    }
+    return collected;
+  });
+}
+
+export function renderCollected(collected: readonly CollectedHost[]): string[] {
+  if (collected.length === 0) return ["no host is in a mesh"];
+  const lines = collected.flatMap(({ host, users }) =>
+    users.map(
+      ({ isNew, key, name }) =>
+        `${host}: ${safeText(name)} has the key ${fingerprintOf(key)}${isNew ? ", which is new" : ""}`,
+    ),
+  );
+  return collected.some(({ users }) => users.some(({ isNew }) => isNew))
+    ? [...lines, "they open what is declared from the next 'pristine deploy' on"]
+    : lines;
+}
+
+function fingerprintOf(key: string): string {
+  try {
+    return sshFingerprint(parseSshPublicKey(key));
+  } catch {
+    // A file that somebody has changed is shown as it is.
+    return safeText(key);
+  }
+}

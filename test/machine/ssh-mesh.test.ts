@@ -1,0 +1,106 @@
+/** Users who reach each other's hosts over ssh, on real hosts: those who are declared, by keys that stay where they were made. */
+
+import assert from "node:assert/strict";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { labDown } from "../../src/lab/lab.ts";
+import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
+import { makeShop, type Shop } from "../support/shop.ts";
+import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { labsMissing } from "../support/test-system.ts";
+
+const SUBNET = `10.80.${20 + (process.pid % 200)}`;
+
+const FLEET = `{
+  meta = { name = "${TEST_LAB_NAME}"; base = "debian"; };
+  defaults = {
+    networking.useDHCP = false;
+    users.users.root.openssh.authorizedKeys.keyFiles = [ ./keys/operator.pub ];
+    users.users.backup.isNormalUser = true;
+    users.users.mara.isNormalUser = true;
+    deployment.sshMesh.backup = { hosts = [ "one" "two" ]; users = [ "backup" ]; };
+  };
+  hosts = builtins.mapAttrs (name: number: {
+    networking.interfaces.host0.ipv4.addresses = [ { address = "${SUBNET}.\${number}"; prefixLength = 24; } ];
+  }) { one = "11"; two = "12"; three = "13"; };
+}
+`;
+
+let shop: Shop;
+let fleet: FleetDriver;
+let one: RemoteHost;
+let two: RemoteHost;
+let three: RemoteHost;
+
+/** What ssh from one user to another ends in: the name of who is there, or why not. */
+async function reach(from: RemoteHost, user: string, to: string): Promise<string> {
+  const said = await from.sh(`runuser -u ${user} -- ssh -oBatchMode=yes ${to} 'id -un; hostname' 2>&1 || true`);
+  return said.split("\n").slice(-2).join(" ");
+}
+
+async function deploy(): Promise<void> {
+  for (const outcome of Object.values(await fleet.deploy()))
+    assert.equal(outcome.status, "activated", JSON.stringify(outcome));
+}
+
+const keyFiles = (host: string): string[] => readdirSync(join(shop.directory, "pristine.mesh.d", host));
+const publicKey = (host: string): string =>
+  readFileSync(join(shop.directory, "pristine.mesh.d", host, "backup.pub"), "utf8");
+
+suite("ssh between hosts", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 60_000 }, () => {
+  before(async () => {
+    await removeStaleLabs();
+    shop = makeShop({ edit: (directory) => writeFileSync(join(directory, "fleet.nix"), FLEET) });
+    fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
+    await fleet.run(["lab", "up"]);
+    [one, two, three] = await Promise.all([fleet.host("one"), fleet.host("two"), fleet.host("three")]);
+  });
+  after(async () => {
+    await labDown(TEST_LAB_NAME);
+    shop[Symbol.dispose]();
+  });
+
+  test("nothing is deployed before keys are known; they are made on their hosts, and only public parts leave", async () => {
+    const refused = await fleet.run(["deploy", "--lab", "--yes"], { exit: [1] });
+    assert.match(refused.stderr, /run `pristine mesh collect one'/);
+    const collected = await fleet.run(["mesh", "collect", "--lab", "--yes"]);
+    assert.match(collected.stdout, /^one: backup has the key SHA256:\S+, which is new$/m);
+    assert.deepEqual([keyFiles("one"), keyFiles("two")], [["backup.pub"], ["backup.pub"]]);
+    const again = await fleet.run(["mesh", "collect", "--lab"]);
+    assert.doesNotMatch(again.stdout, /new/, "the same keys, and nothing to ask");
+    await deploy();
+    assert.equal(await one.sh("stat -c '%a %U' /persist/etc/ssh/mesh/backup.*"), "400 backup");
+  });
+
+  test("the named user gets from each host to the other; others, and other hosts, do not", async () => {
+    assert.equal(await reach(one, "backup", "two"), "backup two");
+    assert.equal(await reach(two, "backup", `${SUBNET}.11`), "backup one");
+    assert.match(await reach(one, "mara", "backup@two"), /Permission denied/);
+    assert.match(await reach(one, "backup", "root@two"), /Permission denied/);
+    assert.match(await reach(one, "backup", "mara@two"), /Permission denied/);
+    assert.match(await reach(three, "backup", `-oStrictHostKeyChecking=accept-new ${SUBNET}.11`), /Permission denied/);
+  });
+
+  test("a new key takes the place of the old one, and a boot with an empty root keeps it", async () => {
+    const before = publicKey("one");
+    await fleet.run(["mesh", "rotate", "one", "--lab"]);
+    assert.notEqual(publicKey("one"), before);
+    await deploy();
+    await fleet.run(["lab", "power", "cut", "one"]);
+    await fleet.run(["lab", "power", "on", "one"]);
+    await one.sh("systemctl is-system-running --wait");
+    assert.equal(await reach(one, "backup", "two"), "backup two");
+    const [, base64 = ""] = before.split(" ");
+    assert.equal(await two.sh(`grep -c ${base64.slice(-40).trim()} /etc/ssh/authorized_keys.d/backup || true`), "0");
+  });
+
+  test("who is taken out is let in no more", async () => {
+    fleet.edit("fleet.nix", '[ "one" "two" ]', '[ "one" ]');
+    await deploy();
+    assert.match(await reach(one, "backup", "-oStrictHostKeyChecking=accept-new two"), /Permission denied/);
+    assert.equal(await two.sh("ls /etc/ssh/ssh_known_hosts /etc/ssh/authorized_keys.d/backup 2>/dev/null || true"), "");
+    await fleet.run(["mesh", "collect", "--lab"]);
+    assert.deepEqual(keyFiles("two"), []);
+  });
+});

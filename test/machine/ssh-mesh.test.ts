@@ -40,7 +40,7 @@ async function reach(from: RemoteHost, user: string, to: string): Promise<string
 }
 
 async function deploy(): Promise<void> {
-  for (const outcome of Object.values(await fleet.deploy()))
+  for (const outcome of Object.values(await fleet.deploy(["one", "two"])))
     assert.equal(outcome.status, "activated", JSON.stringify(outcome));
 }
 
@@ -62,7 +62,7 @@ suite("ssh between hosts", { skip: await labsMissing(), concurrency: 1, timeout:
   });
 
   test("nothing is deployed before keys are known; they are made on their hosts, and only public parts leave", async () => {
-    const refused = await fleet.run(["deploy", "--lab", "--yes"], { exit: [1] });
+    const refused = await fleet.run(["deploy", "one", "two", "--lab", "--yes"], { exit: [1] });
     assert.match(refused.stderr, /run `pristine mesh collect one'/);
     const collected = await fleet.run(["mesh", "collect", "--lab", "--yes"]);
     assert.match(collected.stdout, /^one: backup has the key SHA256:\S+, which is new$/m);
@@ -79,7 +79,10 @@ suite("ssh between hosts", { skip: await labsMissing(), concurrency: 1, timeout:
     assert.match(await reach(one, "mara", "backup@two"), /Permission denied/);
     assert.match(await reach(one, "backup", "root@two"), /Permission denied/);
     assert.match(await reach(one, "backup", "mara@two"), /Permission denied/);
-    assert.match(await reach(three, "backup", `-oStrictHostKeyChecking=accept-new ${SUBNET}.11`), /Permission denied/);
+    assert.match(
+      await reach(three, "root", `-oStrictHostKeyChecking=accept-new backup@${SUBNET}.11`),
+      /Permission denied/,
+    );
   });
 
   test("a new key takes the place of the old one, and a boot with an empty root keeps it", async () => {
@@ -98,7 +101,9 @@ suite("ssh between hosts", { skip: await labsMissing(), concurrency: 1, timeout:
   test("who is taken out is let in no more", async () => {
     fleet.edit("fleet.nix", '[ "one" "two" ]', '[ "one" ]');
     await deploy();
-    assert.match(await reach(one, "backup", "-oStrictHostKeyChecking=accept-new two"), /Permission denied/);
+    const keys = "$(printf -- '-i %s ' /persist/etc/ssh/mesh/backup.*)";
+    const tried = await reach(one, "backup", `${keys} -oStrictHostKeyChecking=accept-new ${SUBNET}.12`);
+    assert.match(tried, /Permission denied/);
     assert.equal(await two.sh("ls /etc/ssh/ssh_known_hosts /etc/ssh/authorized_keys.d/backup 2>/dev/null || true"), "");
     await fleet.run(["mesh", "collect", "--lab"]);
     assert.deepEqual(keyFiles("two"), []);

@@ -18,8 +18,10 @@ import type { EphemeralAnswer } from "../../src/machine/facts.ts";
 import type { Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME, TEST_SUBNET } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
+
+const TEST_SUBNET = takeTestSubnet();
 
 const GENERATIONS_MAX = 3;
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);

@@ -8,7 +8,7 @@ import { matrixPairs, type DrivenPair, type Fault } from "../support/faults/case
 import { FaultDriver } from "../support/faults/drive.ts";
 import { FaultFleet } from "../support/faults/fleet.ts";
 import { virtualHostsMissing } from "../support/faults/virtual-kernel.ts";
-import { removeStaleLabs, TEST_LAB_NAME, TEST_SUBNET } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
 const STEPS: readonly StepName[] = ["flip", "confirm-profile", "revert-start"];
@@ -25,7 +25,7 @@ suite("cases of the fault matrix", { skip: await labsMissing(), concurrency: 1, 
 
   before(async () => {
     await removeStaleLabs();
-    fleet = await FaultFleet.make({ name: TEST_LAB_NAME, count: STEPS.length, subnet: TEST_SUBNET });
+    fleet = await FaultFleet.make({ name: TEST_LAB_NAME, count: STEPS.length, subnet: takeTestSubnet() });
     driver = await FaultDriver.start(fleet);
   });
   after(async () => {

@@ -12,10 +12,10 @@ import type { HostOutcome } from "../../src/fleet/outcome.ts";
 import { labDown } from "../../src/lab/lab.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
-const SUBNET = `10.78.${20 + (process.pid % 200)}`;
+const SUBNET = takeTestSubnet();
 
 /** Who gets requests, and what was asked of it, as `drain web1 preActivation`. */
 class Balancer {

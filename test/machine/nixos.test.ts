@@ -16,13 +16,13 @@ import { LocalStore } from "../../src/store/local-store.ts";
 import { openLocalStore } from "../../src/store/open-store.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 import { TEST_STORE } from "../support/test-store.ts";
 
 const NIXOS_SCRIPT = "nixos/modules/system/activation/switch-to-configuration.pl";
 const nixpkgs = process.env["NIXPKGS_SRC"];
-const SUBNET = `10.77.${20 + (process.pid % 200)}`;
+const SUBNET = takeTestSubnet();
 const SERVES = "imports = [ ../web.nix ../nixos-shaped ];";
 const ERROR_500 = 'services.nginx.virtualHosts.shop.locations."/".return = 500;';
 const BROKEN_UNIT =

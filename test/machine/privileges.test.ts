@@ -14,11 +14,11 @@ import { labDown } from "../../src/lab/lab.ts";
 import { labSshConfig } from "../../src/lab/ssh-config.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, PRISTINE, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { TEST_STORE } from "../support/test-store.ts";
 import { labsMissing } from "../support/test-system.ts";
 
-const SUBNET = `10.78.${20 + (process.pid % 200)}`;
+const SUBNET = takeTestSubnet();
 const PASSWORD = `c4nary ${process.pid} "$x`;
 const ASKING = ["s1", "s2", "s3", "s4", "s5", "s6"];
 const HOSTS = [...ASKING, "doas", "run0", "gate"];

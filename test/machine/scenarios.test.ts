@@ -8,11 +8,11 @@ import { labDown } from "../../src/lab/lab.ts";
 import { birdModule } from "../support/bird.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
 /** Another one for each process, so that several may be at work on one machine. */
-const SUBNET = `10.78.${20 + (process.pid % 200)}`;
+const SUBNET = takeTestSubnet();
 
 let shop: Shop;
 let fleet: FleetDriver;

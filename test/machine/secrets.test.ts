@@ -15,10 +15,10 @@ import { labDown } from "../../src/lab/lab.ts";
 import { cacheDirectory, temporaryDirectory } from "../../src/system/directories.ts";
 import { FleetDriver, type RemoteHost, type Run, type RunOptions } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
-const SUBNET = `10.79.${20 + (process.pid % 200)}`;
+const SUBNET = takeTestSubnet();
 
 /** What must be found nowhere. Each is a value of the secret `db`. */
 const CANARIES = ["first", "second", "third"].map((word) => `canary-${word}-${randomBytes(12).toString("hex")}`);

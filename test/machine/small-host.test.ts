@@ -15,7 +15,7 @@ import type { LabHost } from "../../src/lab/lab-host.ts";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
 import { FleetDriver } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
 const MIB = 1024 ** 2;
@@ -87,7 +87,7 @@ async function daemonsOn({ lab, name }: LabHost): Promise<number> {
 suite("small hosts", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 60_000 }, () => {
   before(async () => {
     await removeStaleLabs();
-    shop = makeShop({ subnet: `10.77.${20 + (process.pid % 200)}`, edit: shrink });
+    shop = makeShop({ subnet: takeTestSubnet(), edit: shrink });
     fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
     await fleet.ask(["lab", "up", "--memory", "512M", "--cpus", "1"]);
     host = (await fleet.host("web1")).lab;

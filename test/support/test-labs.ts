@@ -1,16 +1,35 @@
 /** Names of the labs that tests make, by which a later run removes what a killed one has left. */
 
 import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { networkInterfaces, tmpdir } from "node:os";
+import { join } from "node:path";
 import { labDown, labNames } from "../../src/lab/lab.ts";
+import { type FileLock, tryLockFile } from "../../src/system/flock.ts";
 
 const TEST_LAB = /^test(\d+)[a-z]?$/;
 
 /** One lab per test process; a letter tells further ones apart. */
 export const TEST_LAB_NAME: string = `test${process.pid}`;
 
-/** Another network for each process, so that several may be at work on one machine. */
-export const TEST_SUBNET: string = `10.77.${20 + (process.pid % 200)}`;
+/** Held until this process ends, however it ends. */
+const heldSubnets: FileLock[] = [];
+
+/** A network that nothing on this machine has, and that no other test process is given as long as this one lives. */
+export function takeTestSubnet(): string {
+  const directory = join(tmpdir(), "pristine-test-subnets");
+  mkdirSync(directory, { recursive: true });
+  const here = Object.values(networkInterfaces()).flatMap((addresses = []) => addresses.map(({ address }) => address));
+  for (let tried = 0; tried < 200; tried += 1) {
+    const subnet = `10.77.${20 + ((process.pid + tried) % 200)}`;
+    if (here.some((address) => address.startsWith(`${subnet}.`))) continue;
+    const lock = tryLockFile(join(directory, subnet));
+    if (lock === undefined) continue;
+    heldSubnets.push(lock);
+    return subnet;
+  }
+  throw new Error("no network from 10.77.20 to 10.77.219 is free for a lab of this test");
+}
 
 /** Removes the labs of test processes that are no more. */
 export async function removeStaleLabs(): Promise<void> {

@@ -352,6 +352,7 @@ let
       ) hosts;
     in
     {
+      # Of `inventoryOf' each host is looked at by itself: what is wrong between hosts is not looked for.
       inherit meta hosts inventoryOf;
       adopted = read.adopted.report;
       adoptedModules = read.adopted.modules;
@@ -360,6 +361,9 @@ let
         hooks = fleetHooks "`meta' of ${describe fleet}" (meta.hooks or { });
         hosts = builtins.seq (checkAddresses hosts) (builtins.seq (checkTags fleet read.tags hosts) inventoryOf);
       };
+      # The hosts but those that cannot be evaluated; which tags these have, nobody knows.
+      hostsWithout =
+        names: builtins.seq (checkAddresses (removeAttrs hosts names)) (removeAttrs inventoryOf names);
     };
 
   inventoryEntry =

@@ -17,7 +17,7 @@ import { FaultDriver } from "../test/support/faults/drive.ts";
 import { FaultFleet } from "../test/support/faults/fleet.ts";
 import { faultMatrixPage, FAULT_MATRIX_PAGE } from "../test/support/faults/page.ts";
 import { virtualHostsMissing } from "../test/support/faults/virtual-kernel.ts";
-import { removeStaleLabs, TEST_LAB_NAME, TEST_SUBNET } from "../test/support/test-labs.ts";
+import { removeStaleLabs, TEST_LAB_NAME, takeTestSubnet } from "../test/support/test-labs.ts";
 
 const HOSTS = "12";
 /** One for each processor of a small machine: emulation leaves none idle. */
@@ -69,7 +69,7 @@ const say = (text: string): void => {
 let done = 0;
 await removeStaleLabs();
 if (count > 0) {
-  using fleet = await FaultFleet.make({ name: TEST_LAB_NAME, count, subnet: TEST_SUBNET });
+  using fleet = await FaultFleet.make({ name: TEST_LAB_NAME, count, subnet: takeTestSubnet() });
   try {
     say(`starting ${count} hosts`);
     const driver = await FaultDriver.start(fleet);

@@ -28,9 +28,12 @@ export async function converge(
 }
 
 async function convergeOnce(session: Session, names: readonly string[]): Promise<HostOutcome[]> {
-  const { inventory, hosts, store } = await openFleet(session, names);
+  const { inventory, hosts, failed, store } = await openFleet(session, names, { keepGoing: true });
   const pending = new PendingHosts(inventory.name, systemClock);
-  const due = await dueHosts(session, pending, { declared: inventory.hosts, meant: hosts });
+  const due = await dueHosts(session, pending, {
+    declared: [...inventory.hosts.map(({ name }) => name), ...inventory.failed.keys()],
+    meant: [...hosts.map(({ name }) => name), ...failed.keys()],
+  });
   const wanted = { fleet: inventory.name, store, hosts: due.map(({ approved }) => approved) };
   return withSessionsTo(session, wanted, (sessions) =>
     watched(session, (abandon) =>
@@ -55,10 +58,10 @@ async function convergeOnce(session: Session, names: readonly string[]): Promise
 async function dueHosts(
   { progress }: Session,
   pending: PendingHosts,
-  hosts: Readonly<Record<"declared" | "meant", readonly { readonly name: string }[]>>,
+  names: Readonly<Record<"declared" | "meant", readonly string[]>>,
 ): Promise<PendingHost[]> {
-  const declared = new Set(hosts.declared.map(({ name }) => name));
-  const meant = new Set(hosts.meant.map(({ name }) => name));
+  const declared = new Set(names.declared);
+  const meant = new Set(names.meant);
   const due: PendingHost[] = [];
   for (const entry of await pending.list()) {
     const { name } = entry.approved.host;

@@ -61,7 +61,8 @@ export async function makePlan<T>(
 ): Promise<T> {
   const concurrencyMax = concurrency(flags) ?? CONCURRENCY_DEFAULT;
   const confirmTimeoutSeconds = confirmTimeout(flags);
-  const opened = withConfirmTimeout(await openFleet(session, names, { on: flags.on }), confirmTimeoutSeconds);
+  const fleet = await openFleet(session, names, { on: flags.on, keepGoing: true });
+  const opened = withConfirmTimeout(fleet, confirmTimeoutSeconds);
   wavePatterns(opened, flags);
   return withSessions(session, opened, async (sessions) => {
     const looked = await preflight(session, opened, sessions, flags, { needsRoom: true });
@@ -77,16 +78,25 @@ export async function makePlan<T>(
     const unreached = new Set(
       looked.flatMap(({ error, session: { host } }) => (error === undefined ? [] : [host.name])),
     );
-    const unbuilt = await buildFor(session, { context, goal: flags.goal, hosts: present, sessions, unreached });
+    const evaluated = present.filter(({ name }) => !context.failed.has(name));
+    const { refused, unbuilt } = await buildFor(session, {
+      context,
+      goal: flags.goal,
+      hosts: evaluated,
+      sessions,
+      unreached,
+    });
+    const unmade = new Map([...context.failed, ...unbuilt]);
     const plan = await planFleet(
       looked.map((one) => {
         const { name } = one.session.host;
-        const error = unbuilt.get(name);
+        const error = unmade.get(name) ?? refused.get(name);
         return error === undefined
           ? { ...one, system: context.inventory.systems.get(name)?.outPath }
           : { ...one, error };
       }),
       {
+        unmade,
         goal: flags.goal,
         localStore: context.store,
         hooks: context.inventory.hooks,
@@ -101,9 +111,14 @@ export async function makePlan<T>(
   });
 }
 
-/** Builds for hosts; answers by host why there is no system for it, which is no matter of the others. */
-async function buildFor(session: Session, around: AroundBuild): Promise<ReadonlyMap<string, OperationError>> {
-  if (around.hosts.length === 0) return new Map();
+type HostErrors = ReadonlyMap<string, OperationError>;
+
+/** Builds for hosts; answers for which a hook refused it, and for which there is no system. */
+async function buildFor(
+  session: Session,
+  around: AroundBuild,
+): Promise<{ readonly refused: HostErrors; readonly unbuilt: HostErrors }> {
+  if (around.hosts.length === 0) return { refused: new Map(), unbuilt: new Map() };
   const { context } = around;
   const refused = await runBuildHooks(session, "preBuild", around);
   const hosts = around.hosts.filter(({ name }) => !refused.has(name));
@@ -119,7 +134,7 @@ async function buildFor(session: Session, around: AroundBuild): Promise<Readonly
   );
   const built = hosts.filter(({ name }) => !unbuilt.has(name));
   const late = await runBuildHooks(session, "postBuild", { ...around, hosts: built });
-  return new Map([...refused, ...unbuilt, ...late]);
+  return { refused: new Map([...refused, ...late]), unbuilt };
 }
 
 /** Looks at hosts before anything is made for them, and says what is to be known of them. */
@@ -217,7 +232,7 @@ function wavePatterns({ inventory }: FleetContext, flags: Pick<RolloutFlags, "wa
 
 /** All hosts of the fleet when all are meant, and not a selection. */
 export function wholeFleetOf({ hosts, inventory }: FleetContext): readonly HostInventory[] | undefined {
-  return hosts.length === inventory.hosts.length ? inventory.hosts : undefined;
+  return hosts.length === inventory.hosts.length && inventory.failed.size === 0 ? inventory.hosts : undefined;
 }
 
 /** What is approved of a plan, with the order that the fleet or the command line declares. */
@@ -232,12 +247,15 @@ export function approvedOf(plan: FleetPlan, context: FleetContext, flags: Rollou
       plan.hosts.map(({ host }) => host),
       { waves, canaries },
     ).length > 1;
+  const failuresMax = count("--max-failures", flags.maxFailures) ?? declared.maxFailures ?? 0;
+  // Half a fleet is deployed to only when somebody has said so.
+  const isIncomplete = plan.hosts.filter(({ isUnmade }) => isUnmade === true).length > failuresMax;
   const policy: RolloutPolicy = {
     waves,
     canaries,
     pauseSeconds: count("--pause", flags.pause) ?? declared.pause ?? 0,
-    failuresMax: count("--max-failures", flags.maxFailures) ?? declared.maxFailures ?? 0,
-    onFailure: flags.onFailure ?? declared.onFailure ?? (isStaged ? "halt" : "continue"),
+    failuresMax,
+    onFailure: flags.onFailure ?? declared.onFailure ?? (isStaged || isIncomplete ? "halt" : "continue"),
     concurrencyMax: concurrency(flags) ?? declared.parallel ?? CONCURRENCY_DEFAULT,
     pendingSeconds: pendingSecondsOf(context, flags),
   };
@@ -248,7 +266,7 @@ export function approvedOf(plan: FleetPlan, context: FleetContext, flags: Rollou
     adopt: flags.adopt ?? false,
     temporarySeconds: flags.temporarySeconds,
     hooks: context.inventory.hooks,
-    kitOf: (host) => kitOf(context, host).outPath,
+    kitOf: (host) => (host.isUnknown === true ? undefined : kitOf(context, host).outPath),
   });
 }
 

@@ -4,33 +4,51 @@ import { dirname, join } from "node:path";
 import { invariant, OperationError } from "../base/errors.ts";
 import { renderArgv } from "../base/shell-words.ts";
 import { realiseWhatCan } from "../build/realise.ts";
-import { type DerivationOutput, type HostInventory, type Inventory, loadInventory } from "../fleet/inventory.ts";
+import {
+  type DerivationOutput,
+  type HostInventory,
+  type Inventory,
+  loadInventory,
+  nixDirectory,
+  unknownHost,
+} from "../fleet/inventory.ts";
 import { HostSession } from "../fleet/host-session.ts";
 import { OPERATOR_KEY } from "../fleet/init.ts";
 import { parsePatterns, selectHosts } from "../fleet/selection.ts";
 import { rootOf } from "../fleet/deploy.ts";
 import { exists } from "../system/files.ts";
 import { labSshConfig } from "../lab/ssh-config.ts";
+import type { EvalDiagnostic } from "../realise/evaluation-request.ts";
 import { instantiate } from "../realise/instantiate.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { BuildDisplay } from "./render/build.ts";
+import { describeEvaluationError } from "./render/evaluation.ts";
 import { safeText } from "./render/safe-text.ts";
 import { renderBytes, renderCount } from "./render/table.ts";
 import type { Session } from "./session.ts";
 
 export interface FleetContext {
   readonly inventory: Inventory;
-  /** The hosts that the command means, in the fleet's order. */
+  /** The hosts that the command means and that can be evaluated, in the fleet's order. */
   readonly hosts: readonly HostInventory[];
+  /** Why others that it means cannot, or have no system. */
+  readonly failed: ReadonlyMap<string, OperationError>;
   readonly store: LocalStore;
 }
 
-/** Evaluates the fleet file and picks hosts by names, globs and tags; with their systems where these are needed. */
+/**
+ * Evaluates the fleet file and picks hosts by names, globs and tags; with their systems where these are needed. A host
+ * that is meant and cannot be evaluated ends it, unless it is to `keepGoing` with the others.
+ */
 export async function openFleet(
   session: Session,
   names: readonly string[],
-  options: { readonly on?: readonly string[] | undefined; readonly systems?: boolean } = {},
+  options: {
+    readonly on?: readonly string[] | undefined;
+    readonly systems?: boolean;
+    readonly keepGoing?: boolean;
+  } = {},
 ): Promise<FleetContext> {
   const { progress, signal } = session;
   const patterns = parsePatterns([...names, ...(options.on ?? [])]);
@@ -38,11 +56,38 @@ export async function openFleet(
   const wanted = options.systems !== true ? "none" : areNames ? patterns : "all";
   progress.update("evaluate", session.options.fleet);
   const inventory = await loadInventory(session.fleetFile, wanted, signal);
-  const hosts = selectHosts(inventory.hosts, patterns);
-  progress.done("evaluate", renderCount(inventory.hosts.length, "host"));
+  const meant = selectHosts(withUnknown(inventory), patterns);
+  const failures = meant.flatMap(({ name }) => {
+    const failure = inventory.failed.get(name);
+    return failure === undefined ? [] : [[name, failure] as const];
+  });
+  const hosts = meant.filter(({ isUnknown }) => isUnknown !== true);
+  const isEmpty = hosts.every(({ name }) => inventory.failed.has(name));
+  const [first] = failures;
+  if (first !== undefined && (isEmpty || options.keepGoing !== true)) throw first[1];
+  const count = renderCount(inventory.hosts.length, "host");
+  if (inventory.failed.size === 0) progress.done("evaluate", count);
+  else progress.done("evaluate", `${count}; ${[...inventory.failed.keys()].join(", ")} cannot be evaluated`, "failed");
   for (const host of hosts) warnOfHost(session, host.name, host.warnings);
   const store = await openLocalStore(session.options.store, signal);
-  return { inventory, hosts, store };
+  const failed = new Map(failures.map(([name, failure]) => [name, evaluationFailure(failure)]));
+  return { inventory, hosts, failed, store };
+}
+
+/** All hosts of the fleet by name, also those of which nothing else is known. */
+function withUnknown({ hosts, failed }: Inventory): HostInventory[] {
+  const known = new Set(hosts.map(({ name }) => name));
+  const unknown = [...failed.keys()].filter((name) => !known.has(name)).map(unknownHost);
+  return [...hosts, ...unknown].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/** An error of a host's evaluation, as what keeps one host from being deployed to. */
+function evaluationFailure(diagnostic: EvalDiagnostic): OperationError {
+  const { headline, details, hint } = describeEvaluationError(diagnostic.data, {
+    ownDirectory: nixDirectory(),
+    baseDir: process.cwd(),
+  });
+  return new OperationError("HOST_EVALUATION", [headline, ...details].join("\n"), { hint, cause: diagnostic });
 }
 
 /** The same hosts, with the systems of those that are named. */
@@ -55,9 +100,13 @@ export async function withSystems(
   const { progress, signal } = session;
   progress.update("systems", "evaluating");
   const inventory = await loadInventory(session.fleetFile, names, signal);
-  progress.done("systems", renderCount(names.length, "host"));
+  progress.done("systems", renderCount(inventory.systems.size, "host"));
   for (const host of inventory.hosts) warnOfHost(session, host.name, host.warnings);
-  return { ...context, inventory };
+  const failed = names.flatMap((name) => {
+    const failure = inventory.failed.get(name);
+    return failure === undefined ? [] : [[name, evaluationFailure(failure)] as const];
+  });
+  return { ...context, inventory, failed: new Map([...context.failed, ...failed]) };
 }
 
 export function warnOfHost(session: Session, name: string, warnings: readonly string[]): void {
@@ -148,8 +197,8 @@ export async function withSessionsTo<T>(
   wanted: {
     readonly fleet: string;
     readonly store: LocalStore;
-    /** With the full store path of each host's kit. */
-    readonly hosts: readonly { readonly host: HostInventory; readonly kit: string }[];
+    /** With the full store path of each host's kit; without one there is no session. */
+    readonly hosts: readonly { readonly host: HostInventory; readonly kit?: string }[];
   },
   use: (sessions: ReadonlyMap<string, HostSession>) => Promise<T>,
 ): Promise<T> {
@@ -162,7 +211,8 @@ export async function withSessionsTo<T>(
   const ownKey = join(dirname(session.fleetFile), OPERATOR_KEY);
   const identityFile = (await exists(ownKey)) ? ownKey : undefined;
   const sessions = new Map(
-    wanted.hosts.map(({ host, kit }) => {
+    wanted.hosts.flatMap(({ host, kit }) => {
+      if (kit === undefined) return [];
       // In a lab, hosts are known to ssh by their names.
       const target =
         configFile !== undefined && configFile !== options.sshConfig ? { host: host.name, user: "root" } : host.target;
@@ -172,23 +222,21 @@ export async function withSessionsTo<T>(
       };
       const onOwnCommand = (argv: readonly string[]): void => showCommand(session, `${host.name} (deployer)`, argv);
       const kitPath = rootOf(kit, store.storeDir);
-      return [
-        host.name,
-        new HostSession(
-          { ...host, target },
-          {
-            ssh: {
-              configFile,
-              identityFile,
-              sudoPassword: session.sudoPassword,
-              ...(options.showCommands ? { onCommand } : {}),
-            },
-            localStore: store,
-            kitPath,
-            ...(options.showCommands ? { onOwnCommand } : {}),
+      const opened = new HostSession(
+        { ...host, target },
+        {
+          ssh: {
+            configFile,
+            identityFile,
+            sudoPassword: session.sudoPassword,
+            ...(options.showCommands ? { onCommand } : {}),
           },
-        ),
-      ];
+          localStore: store,
+          kitPath,
+          ...(options.showCommands ? { onOwnCommand } : {}),
+        },
+      );
+      return [[host.name, opened] as const];
     }),
   );
   try {

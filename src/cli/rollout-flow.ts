@@ -20,7 +20,13 @@ import {
   type RolloutState,
 } from "../fleet/rollout/rollout-journal.ts";
 import { fleetHooksOf } from "../fleet/rollout/rollout-hooks.ts";
-import { type ApprovedPlan, isWithoutSystem, refusal, type RolloutRecord } from "../fleet/rollout/rollout-record.ts";
+import {
+  type ApprovedPlan,
+  isWithoutSystem,
+  refusal,
+  requireComplete,
+  type RolloutRecord,
+} from "../fleet/rollout/rollout-record.ts";
 import { dropUnwanted, keepWanted } from "../fleet/rollout/wanted.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-store.ts";
@@ -190,6 +196,7 @@ export async function deployPlanFile(
     NOT_REACHED.has(code) || (code === "SWITCH_INHIBITED" && options.ignoreInhibitors === true);
   const refused = read.refused.filter(({ host, code }) => !isTriedAgain(code) || isWithoutSystem(read, host));
   const plan = { ...read, refused };
+  requireComplete(plan);
   const store = await openLocalStore(session.options.store, session.signal);
   await requireSystems(plan, store, session.signal);
   return withSessionsTo(session, { fleet: plan.fleet, store, hosts: plan.hosts }, async (sessions) => {
@@ -216,7 +223,7 @@ export async function refusalsOf(
 /** Everything that is to be copied has to be in the local store still. */
 async function requireSystems(plan: ApprovedPlan, store: LocalStore, signal: AbortSignal): Promise<void> {
   const paths = plan.hosts.flatMap(({ isUnchanged, system, kit }) =>
-    system === undefined ? [] : isUnchanged ? [kit] : [system, kit],
+    system === undefined || kit === undefined ? [] : isUnchanged ? [kit] : [system, kit],
   );
   const roots = [...new Set(paths)].map((path) => rootOf(path, store.storeDir));
   const valid = await store.validPaths(roots, signal);
@@ -249,7 +256,7 @@ async function requireUnmoved({ progress, signal }: Session, plan: ApprovedPlan,
 
 /** Goes on with a rollout that was interrupted: `id`, or the newest one of the fleet. */
 export async function resumeRollout(session: Session, id: string | true): Promise<number> {
-  const { inventory, store } = await openFleet(session, []);
+  const { inventory, store } = await openFleet(session, [], { keepGoing: true });
   const state = (await openRolloutsOf(inventory.name)).find(({ rollout }) => id === true || rollout.id === id);
   if (state === undefined) {
     const what = id === true ? "no rollout of this fleet was interrupted" : `there is no interrupted rollout '${id}'`;

@@ -11,13 +11,14 @@ export async function withStatuses<T>(
   options: { readonly on: readonly string[]; readonly health: boolean },
   use: (ask: () => Promise<HostStatus[]>, fleet: string) => Promise<T>,
 ): Promise<T> {
-  const context = await openFleet(session, names, { on: options.on, systems: true });
+  const context = await openFleet(session, names, { on: options.on, systems: true, keepGoing: true });
   await buildKits(session, context);
   return withSessions(session, context, (sessions) =>
     use(
       () =>
         statusOfHosts([...sessions.values()], {
           declared: context.inventory.systems,
+          failed: context.failed,
           health: options.health,
           signal: session.signal,
         }),

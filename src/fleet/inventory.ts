@@ -10,8 +10,10 @@ import type { SystemBase } from "../machine/system-object.ts";
 import type { DeployerCheck } from "../machine/health-check.ts";
 import type { Hook } from "../machine/hook.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
+import type { EvalDiagnostic } from "../realise/evaluation-request.ts";
 import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
+import { type Failures, failuresOfHosts, HOST, NO_FAILURES, SYSTEM } from "./failing-hosts.ts";
 import type { PrivilegeEscalation } from "./privilege.ts";
 import type { MeshUser } from "./mesh.ts";
 import type { FailurePolicy } from "./rollout/policy.ts";
@@ -63,6 +65,8 @@ export interface HostInventory {
   readonly sshMesh?: readonly MeshUser[];
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
+  /** Its declaration cannot be evaluated: nothing of it is known but its name, and every tag may be its. */
+  readonly isUnknown?: true;
 }
 
 /** What the fleet declares of its deployments (`meta.rollout`); times in seconds. */
@@ -84,8 +88,11 @@ export interface Inventory {
   /** For whom the secrets in the repository are encrypted. */
   readonly secrets: { readonly recipients: readonly string[] };
   readonly fleetFile: string;
+  /** Those whose declarations can be evaluated. */
   readonly hosts: readonly HostInventory[];
-  /** The hosts' systems, of those that were asked for. */
+  /** Why hosts have no system here, or are not among `hosts`: each one's own error. */
+  readonly failed: ReadonlyMap<string, EvalDiagnostic>;
+  /** The hosts' systems, of those that were asked for and can be evaluated. */
   readonly systems: ReadonlyMap<string, DerivationOutput>;
   /** The host kit by platform. */
   readonly kits: ReadonlyMap<string, DerivationOutput>;
@@ -167,7 +174,10 @@ export async function requireFleetFile(fleetFile: string): Promise<void> {
   });
 }
 
-/** Evaluates a fleet file. An evaluation error of any wanted host fails the whole, with the host's name in the trace. */
+/**
+ * Evaluates a fleet file. What is wrong with the fleet rejects, and so does what is wrong with every host; what is wrong
+ * with some hosts is theirs, and they are left out.
+ */
 export async function loadInventory(
   fleetFile: string,
   systems: SystemsWanted,
@@ -175,9 +185,17 @@ export async function loadInventory(
 ): Promise<Inventory> {
   const file = resolve(fleetFile);
   await requireFleetFile(fleetFile);
+  const baseDir = dirname(file);
   const ask = async (expression: string, perMember: boolean): Promise<EvaluationResult> =>
-    await evaluate({ expression, baseDir: dirname(file), output: "json", strict: true, perMember }, signal);
-  const evaluation = await ask(inventoryExpression(file, systems), true);
+    await evaluate({ expression, baseDir, output: "json", strict: true, perMember }, signal);
+  let failures = NO_FAILURES;
+  let evaluation: EvaluationResult;
+  try {
+    evaluation = await ask(inventoryExpression(file, systems), true);
+  } catch (error) {
+    failures = await failuresOfHosts({ expression: diagnosisExpression(file, systems), baseDir }, error, signal);
+    evaluation = await ask(inventoryExpression(file, systems, failures), true);
+  }
   const { fleet, ...members } = JSON.parse(evaluation.text) as RawInventory;
   const outputs = new Map<string, DerivationOutput>();
   const hosts: HostInventory[] = [];
@@ -192,6 +210,7 @@ export async function loadInventory(
     ...fleet,
     fleetFile: file,
     hosts,
+    failed: new Map([...failures.declarations, ...failures.systems]),
     systems: outputs,
     kits: new Map(
       Object.entries(JSON.parse(kits.text) as Readonly<Record<string, RawOutput>>).map(([system, kit]) => [
@@ -202,9 +221,6 @@ export async function loadInventory(
     evaluation: joined(evaluation, kits),
   };
 }
-
-/** What members of the expression are called that stand for hosts. */
-const HOST = "host-";
 
 function hostOf(name: string, host: RawHost): HostInventory {
   const { preflight, target } = host.deployment;
@@ -242,6 +258,25 @@ function hostOf(name: string, host: RawHost): HostInventory {
   };
 }
 
+/** Stands for a host whose declaration cannot be evaluated. */
+export function unknownHost(name: string): HostInventory {
+  return {
+    name,
+    isUnknown: true,
+    system: "",
+    base: "debian",
+    tags: [],
+    wave: 0,
+    target: { host: name },
+    confirmTimeoutSeconds: 0,
+    keepGenerations: 0,
+    preflight: { freeBytesMin: 0, freeInodesMin: 0, clockSkewSecondsMax: 0 },
+    healthChecks: [],
+    primaryAddress: undefined,
+    warnings: [],
+  };
+}
+
 /** What two evaluations made, which either of them may have to make again. */
 function joined(one: EvaluationResult, other: EvaluationResult): EvaluationResult {
   const isRemembered = one.evaluateAgain !== undefined || other.evaluateAgain !== undefined;
@@ -263,23 +298,45 @@ export function outputOf(raw: RawOutput): DerivationOutput {
 }
 
 /** The fleet, and each host by itself, so that a change costs the hosts that saw it. */
-export function inventoryExpression(file: string, systems: SystemsWanted): string {
-  const wanted =
-    systems === "all"
-      ? "_: true"
-      : `name: builtins.elem name [ ${systems === "none" ? "" : systems.map(nixString).join(" ")} ]`;
+export function inventoryExpression(file: string, systems: SystemsWanted, failures: Failures = NO_FAILURES): string {
+  const without = nixNames(failures.declarations.keys());
+  return `${openedFleet(file, systems)}
+      hosts = ${failures.declarations.size === 0 ? "fleet.inventory.hosts" : `fleet.hostsWithout ${without}`};
+      isMade = name: isWanted name && !builtins.elem name ${nixNames(failures.systems.keys())};
+      hostOf = name: declared hosts.\${name} // (if isMade name then made hosts.\${name} else { warnings = [ ]; });
+    in
+    { fleet = common; } // members "${HOST}" hostOf (builtins.attrNames hosts)`;
+}
+
+/** The fleet and, each by itself, what hosts declare and their systems, whatever is wrong between the hosts. */
+function diagnosisExpression(file: string, systems: SystemsWanted): string {
+  return `${openedFleet(file, systems)}
+      hosts = fleet.inventoryOf;
+      names = builtins.attrNames hosts;
+    in
+    { fleet = common; }
+    // members "${HOST}" (name: declared hosts.\${name}) names
+    // members "${SYSTEM}" (name: made hosts.\${name}) (builtins.filter isWanted names)`;
+}
+
+/** The beginning of an expression: a fleet, and what is asked of its hosts. */
+function openedFleet(file: string, systems: SystemsWanted): string {
+  const isWanted =
+    systems === "all" ? "_: true" : `name: builtins.elem name ${nixNames(systems === "none" ? [] : systems)}`;
   return `
     let
       pristine = import (/. + ${nixString(nixDirectory())}) { };
-      inherit ((pristine.evalFleet (/. + ${nixString(file)})).inventory) name rollout hooks secrets hosts;
-      isWanted = ${wanted};
-      hostOf = name: {
-        inherit (hosts.\${name}) system base deployment networking secrets sshMesh;
-        warnings = if isWanted name then hosts.\${name}.warnings else [ ];
-      } // (if isWanted name then { output = { inherit (hosts.\${name}) drvPath outputPath; }; } else { });
-    in
-    { fleet = { inherit name rollout hooks secrets; }; }
-    // builtins.listToAttrs (map (name: { name = "${HOST}\${name}"; value = hostOf name; }) (builtins.attrNames hosts))`;
+      fleet = pristine.evalFleet (/. + ${nixString(file)});
+      common = { inherit (fleet.inventory) name rollout hooks secrets; };
+      isWanted = ${isWanted};
+      declared = host: { inherit (host) system base deployment networking secrets sshMesh; };
+      made = host: { inherit (host) warnings; output = { inherit (host) drvPath outputPath; }; };
+      members = kind: of: names:
+        builtins.listToAttrs (map (name: { name = kind + name; value = of name; }) names);`;
+}
+
+function nixNames(names: Iterable<string>): string {
+  return `[ ${[...names].map(nixString).join(" ")} ]`;
 }
 
 /** The host kit for each platform. */

@@ -24,7 +24,7 @@ import type { LocalStore } from "../store/local-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { rootOf } from "./deploy.ts";
-import type { HostInventory } from "./inventory.ts";
+import { type HostInventory, unknownHost } from "./inventory.ts";
 import { requirePossible } from "./possible-checks.ts";
 import { requireSecretUnits } from "./secrets/units.ts";
 import { checkRoom, type Preflight } from "./preflight.ts";
@@ -59,6 +59,8 @@ export interface HostPlan {
   /** What is to be known of the host before it is deployed to. */
   readonly warnings?: readonly string[];
   readonly error?: OperationError;
+  /** The error is no matter of the host itself: its declaration cannot be evaluated or built. */
+  readonly isUnmade?: true;
 }
 
 export interface FleetPlan {
@@ -76,6 +78,8 @@ export interface PlanTarget extends Preflight {
 }
 
 export interface PlanOptions {
+  /** Why hosts could not be evaluated or built; those that nothing is known of are no targets. */
+  readonly unmade?: ReadonlyMap<string, OperationError>;
   readonly goal: TransactionGoal;
   readonly localStore: LocalStore;
   /** Of the fleet as a whole. */
@@ -88,7 +92,8 @@ export interface PlanOptions {
 }
 
 export async function planFleet(targets: readonly PlanTarget[], options: PlanOptions): Promise<FleetPlan> {
-  const hosts = await mapConcurrently(targets, options.concurrencyMax, async (target) => {
+  const { unmade = new Map<string, OperationError>() } = options;
+  const hosts = await mapConcurrently(targets, options.concurrencyMax, async (target): Promise<HostPlan> => {
     const { host } = target.session;
     try {
       return await planHost(target, options);
@@ -102,11 +107,19 @@ export async function planFleet(targets: readonly PlanTarget[], options: PlanOpt
         healthChecks: host.healthChecks as HealthCheck[],
         hooks: (host.hooks ?? []).filter(({ on }) => on === "host"),
         error,
+        ...(unmade.get(host.name) === error ? { isUnmade: true } : {}),
       } satisfies HostPlan;
     }
   });
+  const known = new Set(targets.map(({ session }) => session.host.name));
+  const unknown = [...unmade].flatMap(([name, error]): HostPlan[] =>
+    known.has(name)
+      ? []
+      : [{ host: unknownHost(name), state: "failed", healthChecks: [], hooks: [], error, isUnmade: true }],
+  );
+  const all = [...hosts, ...unknown].sort((a, b) => (a.host.name < b.host.name ? -1 : 1));
   const { goal, hooks } = options;
-  return { goal, hosts, hooks, hash: planHash(goal, hosts, hooks) };
+  return { goal, hosts: all, hooks, hash: planHash(goal, all, hooks) };
 }
 
 async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostPlan> {

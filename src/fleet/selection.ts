@@ -6,6 +6,8 @@ import { suggestionsFor } from "../language/eval/suggestions.ts";
 export interface Selectable {
   readonly name: string;
   readonly tags: readonly string[];
+  /** Its tags are not known: every tag may be its. */
+  readonly isUnknown?: true;
 }
 
 /** Of a large fleet, a message lists the beginning. */
@@ -54,7 +56,7 @@ export function parsePatterns(texts: readonly string[]): string[] {
 export function matchesPattern(host: Selectable, pattern: string): boolean {
   if (pattern.startsWith("@")) {
     const wanted = globToRegExp(pattern.slice(1));
-    return host.tags.some((tag) => wanted.test(tag));
+    return host.isUnknown === true || host.tags.some((tag) => wanted.test(tag));
   }
   return globToRegExp(pattern).test(host.name);
 }

@@ -29,6 +29,7 @@ export interface HostStatus {
   readonly differs: boolean;
   readonly health: readonly HealthResult[];
   readonly drift: readonly Drift[];
+  /** Without `facts`: why it could not be asked. With them: why it is not known what the fleet declares. */
   readonly error?: { readonly code: string; readonly message: string };
 }
 
@@ -54,12 +55,19 @@ export async function statusOfHosts(
   options: {
     /** What the fleet declares, by host. */
     readonly declared: ReadonlyMap<string, { readonly outPath: string }>;
+    /** Why hosts cannot be evaluated; those that are none of `sessions` cannot be asked either. */
+    readonly failed: ReadonlyMap<string, OperationError>;
     readonly health: boolean;
     readonly signal: AbortSignal;
   },
 ): Promise<HostStatus[]> {
   const { signal } = options;
-  return askHosts<HostStatus>(
+  const nothing = { asDeclared: false, differs: false, health: [], drift: [] } as const;
+  const known = new Set(sessions.map(({ host }) => host.name));
+  const unknown = [...options.failed].flatMap(([host, { code, message }]): HostStatus[] =>
+    known.has(host) ? [] : [{ ...nothing, host, address: "", tags: [], declared: "", error: { code, message } }],
+  );
+  const asked = await askHosts<HostStatus>(
     sessions,
     signal,
     async (session) => {
@@ -70,7 +78,8 @@ export async function statusOfHosts(
       const running = facts.systems.activated;
       const generation = facts.generations.findLast((entry) => entry.path === running)?.number;
       const declared = options.declared.get(host.name)?.outPath ?? "";
-      const differs = running !== declared;
+      const failure = options.failed.get(host.name);
+      const differs = failure === undefined && running !== declared;
       const healthy = check?.healthy ?? true;
       return {
         host: host.name,
@@ -79,6 +88,7 @@ export async function statusOfHosts(
         tags: host.tags,
         asDeclared:
           !differs &&
+          failure === undefined &&
           healthy &&
           facts.drift.length === 0 &&
           facts.transaction === null &&
@@ -89,20 +99,19 @@ export async function statusOfHosts(
         differs,
         health: check?.results ?? [],
         drift: facts.drift,
+        ...(failure === undefined ? {} : { error: { code: failure.code, message: failure.message } }),
       };
     },
     (session, error) => ({
+      ...nothing,
       host: session.host.name,
       address: session.connection.address,
       tags: session.host.tags,
-      asDeclared: false,
       declared: options.declared.get(session.host.name)?.outPath ?? "",
-      differs: false,
-      health: [],
-      drift: [],
       error: { code: error.code, message: error.message },
     }),
   );
+  return [...asked, ...unknown].sort((a, b) => (a.host < b.host ? -1 : 1));
 }
 
 /** How long checks from the deployer may take together when nobody waits to be confirmed. */

@@ -3,7 +3,8 @@
  *
  * What is wrong with the fleet or this machine rejects: an `OperationError` with a stable `code` (docs/manual/errors.md),
  * or the diagnostic of an evaluation, which has one as well. What is wrong with one host is that host's part of the
- * answer, and never rejects. Times are seconds, sizes bytes, points in time ISO 8601 in UTC, store paths full paths.
+ * answer, and never rejects; hosts that cannot be evaluated or built keep `deploy` from beginning (`FLEET_INCOMPLETE`)
+ * unless failures are to be passed over. Times are seconds, sizes bytes, points in time ISO 8601 in UTC, store paths full paths.
  */
 
 import { resolve } from "node:path";
@@ -17,6 +18,7 @@ import { withStatuses } from "../cli/status-flow.ts";
 import type { HostOutcome } from "../fleet/outcome.ts";
 import type { FleetPlan } from "../fleet/plan.ts";
 import type { FailurePolicy } from "../fleet/rollout/policy.ts";
+import { requireComplete } from "../fleet/rollout/rollout-record.ts";
 import { SudoPassword } from "../fleet/privilege.ts";
 import type { HostStatus } from "../fleet/status.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
@@ -116,10 +118,12 @@ export function openFleet(options: FleetOptions = {}): Fleet {
     async deploy(request = {}) {
       const flags = flagsOf(request);
       return await makePlan(session, request.hosts ?? [], flags, async (plan, sessions, context) => {
+        const approved = approvedOf(plan, context, flags, "deploy");
+        requireComplete(approved);
         if (request.approve !== undefined && !(await request.approve(plan))) {
           throw new OperationError("NOT_APPROVED", "the plan was not approved; nothing was changed");
         }
-        const rollout = beginRollout(approvedOf(plan, context, flags, "deploy"), request);
+        const rollout = beginRollout(approved, request);
         const outcomes = await runRollout(session, rollout, {
           sessions,
           store: context.store,

@@ -32,6 +32,8 @@ export interface EvaluationRequest {
   readonly output: EvaluationOutput;
   /** For `json`: the value is a set whose members are worth evaluating each by itself, where results are kept. */
   readonly perMember?: boolean;
+  /** With `perMember`: a member that fails does not end it all, and is shown as `{ failure }`, its error as data. */
+  readonly keepGoing?: boolean;
   /** Of the set that is the value, only this: the names of its members as JSON, `null` for what is no such set. */
   readonly part?: "names" | { readonly member: string };
   /** A function, as an expression, that is called with what was selected; its result is shown. */

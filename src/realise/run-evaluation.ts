@@ -37,7 +37,7 @@ import { joinReads } from "./cache/join-reads.ts";
 import { currentSystem } from "./current-system.ts";
 import { EvaluationHost, type EvaluationHostOptions } from "./evaluation-host.ts";
 import { RestrictedHost } from "./restricted-host.ts";
-import { canSplit, type MemberSet, memberSetOf, renderDerivations } from "./members/member-set.ts";
+import { canSplit, joinMembers, type MemberSet, memberSetOf, renderDerivations } from "./members/member-set.ts";
 import { type RenderedMembers, renderMembers, threadCount } from "./members/member-threads.ts";
 import { type Profile, profileOf, profilerFor } from "./profile.ts";
 import type { TextTree } from "../system/text-tree.ts";
@@ -167,6 +167,7 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
       onRecalled: () => (isRecalled = true),
       linesSaid: () => warnings.length + traces.length,
       renderSet: (set) => {
+        if (request.keepGoing === true) return renderEach(set, request);
         const threads = bridge.mayThread === true ? threadCount(set.names.length, process.env) : 1;
         if (threads > 1) others = renderMembers(request, set, threads);
         return others?.text;
@@ -189,6 +190,20 @@ export function runEvaluation(request: EvaluationRequest, bridge: EvaluationBrid
   } finally {
     if (state.profiler !== undefined) bridge.onProfile?.(profileOf(state.profiler, request.profile!));
   }
+}
+
+/** A set member after member, with the errors of those that fail in their places. */
+function renderEach({ names, render: renderMember }: MemberSet, request: EvaluationRequest): string {
+  const texts = names.map((name): [string, string] => {
+    try {
+      return [name, renderMember(name)];
+    } catch (error) {
+      const diagnostic = diagnosticOf(error, request.showTrace ?? false);
+      if (!(diagnostic instanceof EvalDiagnostic)) throw error;
+      return [name, byteStringOfText(JSON.stringify({ failure: diagnostic.data }))];
+    }
+  });
+  return joinMembers(request.output, new Map(texts));
 }
 
 /** What this thread and others have made and read. */

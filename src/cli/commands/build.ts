@@ -76,25 +76,18 @@ export function registerBuild(program: Command): void {
   addLockOptions(build)
     .option("--impure", "evaluate flakes with environment, time and files")
     .option("--show-trace", "show the whole trace of an error")
-    .addHelpText("after", exitCodesHelp({ ok: "built", usage: "evaluation or a build failed" }))
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "built",
+        usage: "evaluation or the build failed for every host",
+        hostsFailed: "it failed for some hosts; the others' systems are built",
+      }),
+    )
     .action(
       action(async (session, names: string[], options: BuildOptions) => {
         if (names.some(isInstallable)) return await buildInstallables(session, names, options);
-        const { openFleet, build: buildAll, systemOf } = await import("../fleet-context.ts");
-        const context = await openFleet(session, names, { on: options.on, systems: true });
-        await buildAll(
-          session,
-          context,
-          context.hosts.map((host) => systemOf(context, host).drvPath),
-        );
-        const built = context.hosts.map((host) => ({
-          host: host.name,
-          drvPath: systemOf(context, host).drvPath,
-          path: systemOf(context, host).outPath,
-        }));
-        if (session.options.json) session.terminal.out(JSON.stringify({ hosts: built }));
-        else for (const { host, path } of built) session.terminal.out(`${session.terminal.colors.bold(host)} ${path}`);
-        return EXIT.ok;
+        return await buildHosts(session, names, options);
       }),
     );
 }
@@ -103,6 +96,37 @@ interface BuildOptions extends LockOptions {
   readonly on: string[];
   readonly impure?: boolean;
   readonly showTrace?: boolean;
+}
+
+/** Builds the systems of hosts: what is wrong with one of them keeps no other from being built. */
+async function buildHosts(session: Session, names: readonly string[], { on }: BuildOptions): Promise<number> {
+  const { buildEach, openFleet, systemOf } = await import("../fleet-context.ts");
+  const { errorRecordOf } = await import("../render/plan.ts");
+  const { safeText } = await import("../render/safe-text.ts");
+  const context = await openFleet(session, names, { on, systems: true, keepGoing: true });
+  const evaluated = context.hosts.filter(({ name }) => !context.failed.has(name));
+  const systems = new Map(evaluated.map((host) => [host.name, systemOf(context, host)]));
+  const unbuilt = await buildEach(
+    session,
+    context,
+    [...systems.values()].map(({ drvPath }) => drvPath),
+  );
+  const built = [...systems].filter(([, { drvPath }]) => !unbuilt.has(drvPath));
+  const failed = new Map<string, Error>(context.failed);
+  for (const [host, { drvPath }] of systems) if (unbuilt.has(drvPath)) failed.set(host, unbuilt.get(drvPath)!);
+  const [first] = unbuilt.values();
+  if (first !== undefined && built.length === 0) throw first;
+  const { options, progress, terminal } = session;
+  for (const [host, error] of failed) {
+    if (!(error instanceof OperationError)) throw error;
+    progress.done(host, `${safeText(error.message)} [${error.code}]`, "failed");
+  }
+  if (options.json) {
+    const hosts = built.map(([host, { drvPath, outPath: path }]) => ({ host, drvPath, path }));
+    const errors = [...failed].map(([host, error]) => ({ host, error: errorRecordOf(error as OperationError) }));
+    terminal.out(JSON.stringify({ hosts: [...hosts, ...errors] }));
+  } else for (const [host, { outPath }] of built) terminal.out(`${terminal.colors.bold(host)} ${outPath}`);
+  return failed.size === 0 ? EXIT.ok : EXIT.hostsFailed;
 }
 
 /** Builds outputs of flakes and prints their store paths. */

@@ -60,7 +60,9 @@ export function registerDeploy(program: Command): void {
           return makePlan(session, names, flags, async (plan, _sessions, context) => {
             const approved = approvedOf(plan, context, flags, "deploy");
             const { diff: fileDiffs = false, full = false } = flags;
-            await showPlan(session, plan, { fileDiffs, full, waves: approved.waves });
+            const { incompleteness } = await import("../../fleet/rollout/rollout-record.ts");
+            const refusal = incompleteness(approved);
+            await showPlan(session, plan, { fileDiffs, full, waves: approved.waves, ...(refusal && { refusal }) });
             if (flags.out !== undefined) {
               const { writePlanFile } = await import("../../fleet/plan-file.ts");
               const { keepWanted } = await import("../../fleet/rollout/wanted.ts");
@@ -124,12 +126,14 @@ export function registerDeploy(program: Command): void {
         const flags = withTemporary(given);
         const { approvedOf, makePlan, wholeFleetOf } = await import("../deploy-flow.ts");
         const { beginRollout, deployPlanFile, executeRollout, resumeRollout } = await import("../rollout-flow.ts");
+        const { requireComplete } = await import("../../fleet/rollout/rollout-record.ts");
         refuseTogether(names, flags);
         if (flags.resume !== undefined) return resumeRollout(session, flags.resume);
         if (flags.plan !== undefined) return deployPlanFile(session, flags.plan, flags);
         return makePlan(session, names, flags, async (plan, sessions, context) => {
           const approved = approvedOf(plan, context, flags, "deploy");
           await showPlan(session, plan, { fileDiffs: false, waves: approved.waves });
+          requireComplete(approved);
           await approve(session, plan, flags.yes ?? false);
           return executeRollout(session, beginRollout(approved, flags), {
             sessions,

@@ -1,6 +1,7 @@
 /** A plan for people, folded to what changes, and for programs. */
 
 import { basename } from "node:path";
+import type { OperationError } from "../../base/errors.ts";
 import { renderArgv } from "../../base/shell-words.ts";
 import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
@@ -21,12 +22,14 @@ export interface PlanOptions {
   readonly full?: boolean;
   /** The order of the hosts, shown when there is more than one wave. */
   readonly waves?: readonly (readonly string[])[];
+  /** Why a deployment would refuse the plan. */
+  readonly refusal?: OperationError;
 }
 
 const LIST_MAX = 12;
 
 export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOptions): string[] {
-  const { bold, dim } = terminal.colors;
+  const { bold, dim, red } = terminal.colors;
   const lines: string[] = [];
   const unchanged = plan.hosts.filter((host) => host.state === "unchanged").map((host) => host.host.name);
   for (const host of plan.hosts) {
@@ -42,6 +45,10 @@ export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOpt
     lines.push(
       `${renderCount(changing.length, "host")} to ${plan.goal === "temporary" ? "change temporarily" : plan.goal}, ${renderBytes(bytes)} to copy, plan ${dim(plan.hash.slice(0, 12))}`,
     );
+  }
+  const { refusal } = options;
+  if (refusal !== undefined) {
+    lines.push(`${red("'deploy' refuses this plan:")} ${refusal.message}`, dim(`  ${refusal.hint ?? ""}`));
   }
   return lines;
 }
@@ -263,6 +270,7 @@ export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: bool
       data: host.data ?? [],
       warnings: host.warnings ?? [],
       error: host.error === undefined ? null : errorRecordOf(host.error),
+      ...(host.isUnmade === true ? { isUnmade: true } : {}),
     })),
   };
 }
@@ -275,6 +283,7 @@ export function fileRecords(
   return diff.etc.map(({ path }) => ({ path, lines: diffEtcFile(systems.old, systems.next, path) }));
 }
 
-function errorRecordOf({ code, message, hint }: NonNullable<HostPlan["error"]>): object {
+/** An error of a host's for programs. */
+export function errorRecordOf({ code, message, hint }: NonNullable<HostPlan["error"]>): object {
   return { code, message, ...(hint === undefined ? {} : { hint }) };
 }

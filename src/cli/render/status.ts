@@ -62,9 +62,11 @@ function cellsOf(status: HostStatus, terminal: Terminal): string[] {
   const declared =
     facts.transaction !== null
       ? yellow(safeText(facts.transaction.state))
-      : status.differs
-        ? yellow("differs")
-        : green("as declared");
+      : status.error !== undefined
+        ? red("not known")
+        : status.differs
+          ? yellow("differs")
+          : green("as declared");
   const drift = status.drift.length === 0 ? green("none") : yellow(String(status.drift.length));
   return [status.host, declared, generation, health, drift];
 }
@@ -76,8 +78,10 @@ function detailsOf(
   options: { readonly withCountdown: boolean } = { withCountdown: true },
 ): string[] {
   const { red } = terminal.colors;
-  const { facts, passedOver = [] } = status;
+  const { error, facts, passedOver = [] } = status;
   const details: string[] = [];
+  if (facts !== undefined && error !== undefined)
+    details.push(...safeText(`what it should run is not known: ${error.message}`).split("\n"));
   if (passedOver.length > 0) details.push(safeText(`reached at ${status.address}; ${passedOver.join("; ")}`));
   if (facts !== undefined && status.differs) {
     details.push(

@@ -13,7 +13,7 @@ import { type RolloutPolicy, wavesOf } from "./policy.ts";
 export interface ApprovedHost {
   readonly host: HostInventory;
   /** The full store paths of the kit and of the system; no system was made for a host that cannot take it. */
-  readonly kit: string;
+  readonly kit?: string;
   readonly system?: string;
   /** The system it was planned against; absent for a host that was not reached then. */
   readonly previous?: string;
@@ -54,6 +54,8 @@ interface Refusal {
   readonly code: string;
   readonly message: string;
   readonly hint?: string;
+  /** It could not be evaluated or built. */
+  readonly isUnmade?: true;
 }
 
 /** A plan that somebody executes. */
@@ -76,7 +78,7 @@ export function approvedPlan(
     /** Of the fleet as a whole. */
     readonly hooks: readonly Hook[];
     /** The full store path of the kit for a host. */
-    readonly kitOf: (host: HostInventory) => string;
+    readonly kitOf: (host: HostInventory) => string | undefined;
   },
 ): ApprovedPlan {
   const { fleet, reason, policy, adopt, hooks, temporarySeconds, kitOf } = options;
@@ -94,16 +96,35 @@ export function approvedPlan(
     hosts: plan.hosts.map((host) => approvedHost(host, kitOf(host.host))),
     hooks,
     adopt,
-    refused: plan.hosts.flatMap(({ host, error }) => (error === undefined ? [] : [refusal(host.name, error)])),
+    refused: plan.hosts.flatMap(({ host, error, isUnmade }) =>
+      error === undefined ? [] : [{ ...refusal(host.name, error), ...(isUnmade && { isUnmade }) }],
+    ),
   };
 }
 
-function approvedHost(plan: HostPlan, kit: string): ApprovedHost {
+/** Throws when more hosts could not be evaluated or built than may fail: nobody has said to go on without them. */
+export function requireComplete(plan: ApprovedPlan): void {
+  const error = incompleteness(plan);
+  if (error !== undefined) throw error;
+}
+
+/** Why a plan is not executed although nothing is wrong with the fleet. */
+export function incompleteness({ hosts, policy, refused }: ApprovedPlan): OperationError | undefined {
+  const unmade = refused.filter(({ isUnmade }) => isUnmade === true);
+  if (policy.onFailure === "continue" || unmade.length <= policy.failuresMax) return undefined;
+  const names = unmade.map(({ host }) => host).join(", ");
+  const of = `${unmade.length} of ${hosts.length} hosts`;
+  return new OperationError("FLEET_INCOMPLETE", `${of} cannot be evaluated or built: ${names}`, {
+    hint: `nothing was touched: mend them, leave them out, or go on without them by --on-failure continue or --max-failures ${unmade.length}`,
+  });
+}
+
+function approvedHost(plan: HostPlan, kit: string | undefined): ApprovedHost {
   const { host, system, previous, facts, healthChecks, hooks, state } = plan;
   const generation = defaultGeneration(facts?.generations ?? []);
   return {
     host,
-    kit,
+    ...(kit === undefined ? {} : { kit }),
     ...(system === undefined ? {} : { system }),
     ...(previous === undefined ? {} : { previous }),
     ...(generation === undefined ? {} : { generation }),

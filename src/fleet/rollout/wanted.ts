@@ -19,7 +19,7 @@ export async function keepWanted(
   signal: AbortSignal,
 ): Promise<void> {
   for (const { host, system, kit } of hosts) {
-    if (system === undefined) continue;
+    if (system === undefined || kit === undefined) continue;
     const name = `${rootsOf(fleet)}/${host.name}`;
     const [systemPath, kitPath] = [rootOf(system, store.storeDir), rootOf(kit, store.storeDir)];
     // An earlier generation may exist only on the host.

@@ -170,7 +170,8 @@ let
 
   ## Hosts
 
-  keysOf = deployment: attrNames deployment.keys;
+  # Never looks at what is in them.
+  keysOf = deployment: map (key: key.name) (builtins.attrValues deployment.keys);
   systemOf =
     name: node:
     let

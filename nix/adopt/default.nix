@@ -24,6 +24,8 @@ let
   # What an entry of `adopt` can name, and who reads it.
   tools = {
     colmena = import ./colmena.nix { inherit lib report; };
+    deployRs = import ./deploy-rs.nix { inherit lib report; };
+    morph = import ./morph.nix { inherit lib report; };
     nixosConfigurations = import ./nixos-configurations.nix { inherit lib report; };
   };
   kinds = [ "flake" ] ++ attrNames tools;
@@ -104,14 +106,14 @@ let
     flake: where:
     let
       has = name: flake.outputs ? ${name};
-      fleets = lib.optional (has "colmenaHive" || has "colmena") "colmena";
+      fleets = lib.optional (has "colmenaHive" || has "colmena") "colmena" ++ lib.optional (has "deploy") "deployRs";
     in
     if fleets != [ ] then
       fleets
     else if has "nixosConfigurations" then
       [ "nixosConfigurations" ]
     else
-      throw "${where} has none of the outputs that can be adopted: colmenaHive, colmena, nixosConfigurations.";
+      throw "${where} has none of the outputs that can be adopted: colmenaHive, colmena, deploy, nixosConfigurations.";
 
   # The fleets that an entry names: `{ tool, where, about, hosts }`.
   fleetsOf =

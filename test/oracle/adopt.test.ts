@@ -1,6 +1,6 @@
 /**
  * The systems of adopted hosts are those that the tools themselves would build: their own Nix code, from where
- * `PRISTINE_COLMENA_SRC` says, and ours are evaluated by a real Nix and by ours, and come to the same derivations.
+ * `PRISTINE_COLMENA_SRC` and the like say, and ours are evaluated by a real Nix and by ours, and come to the same derivations.
  */
 
 import assert from "node:assert/strict";
@@ -33,6 +33,10 @@ interface Parity {
 const hive = (source: string, file: string): string =>
   `builtins.mapAttrs (_: system: system.drvPath) (import (${source} + "/src/nix/hive/eval.nix") { rawHive = import ${FLEETS}/${file}; }).toplevel`;
 
+/** Outputs of a flake whose nodes are made by deploy-rs' own functions. */
+const deployRs = (source: string): string =>
+  `import ${FLEETS}/deploy.nix { deploy-rs = import (${source} + "/flake.nix"); }`;
+
 const PARITIES: readonly Parity[] = [
   {
     what: "a hive",
@@ -45,6 +49,20 @@ const PARITIES: readonly Parity[] = [
     variable: "PRISTINE_COLMENA_SRC",
     theirs: (source) => hive(source, "hive-with-keys.nix"),
     entry: (source) => `{ colmena = ${FLEETS}/hive-with-keys.nix; source = ${source}; }`,
+  },
+  {
+    what: "deploy-rs' nodes",
+    variable: "PRISTINE_DEPLOY_RS_SRC",
+    theirs: (source) =>
+      `builtins.mapAttrs (_: configuration: configuration.config.system.build.toplevel.drvPath) (${deployRs(source)}).nixosConfigurations`,
+    entry: (source) => `{ deployRs = (${deployRs(source)}).deploy; }`,
+  },
+  {
+    what: "a network",
+    variable: "PRISTINE_MORPH_SRC",
+    theirs: (source) =>
+      `builtins.mapAttrs (_: node: node.config.system.build.toplevel.drvPath) (import (${source} + "/data/eval-machines.nix") { networkExpr = ${FLEETS}/network.nix; }).nodes`,
+    entry: () => `{ morph = ${FLEETS}/network.nix; }`,
   },
 ];
 

@@ -44,8 +44,9 @@ let
         ];
         pkgs = builtins.toJSON (map (path: { paths = [ path ]; }) paths);
       };
+    rustPlatform.buildRustPackage = { pname, version, ... }: make "${pname}-${version}" "";
     inotify-tools = make "inotify-tools-3.22" "";
     hello = make "hello-2.12" "";
   };
 in
-lib.foldl' (made: overlay: made // overlay made made) packages overlays
+lib.fix (final: lib.foldl' (prev: overlay: prev // overlay final prev) packages overlays)

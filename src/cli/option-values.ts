@@ -16,19 +16,20 @@ export function durationMsOf(option: string, text: string): number {
   return seconds * 1000;
 }
 
-const SECONDS_OF: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+const DAY_SECONDS = 86_400;
+const SECONDS_OF: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: DAY_SECONDS };
 const SPAN_SECONDS_MIN = 10;
-const SPAN_SECONDS_MAX = 7 * 86_400;
+const SPAN_DAYS_MAX = 7;
 
 /** A time span such as `90s`, `30m`, `2h` or `1d`, in seconds. */
-export function timeSpanOf(option: string, text: string): number {
+export function timeSpanOf(option: string, text: string, daysMax: number = SPAN_DAYS_MAX): number {
   const [, count, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text.trim()) ?? [];
   const seconds = Number(count) * (SECONDS_OF[unit] ?? NaN);
   if (Number.isNaN(seconds)) {
     throw new OperationError("USAGE", `${option} takes a time such as 90s, 30m, 2h or 1d, not '${text}'`);
   }
-  if (seconds < SPAN_SECONDS_MIN || seconds > SPAN_SECONDS_MAX) {
-    throw new OperationError("USAGE", `${option} takes a time from ${SPAN_SECONDS_MIN}s to 7d, not '${text}'`);
+  if (seconds < SPAN_SECONDS_MIN || seconds > daysMax * DAY_SECONDS) {
+    throw new OperationError("USAGE", `${option} takes a time from ${SPAN_SECONDS_MIN}s to ${daysMax}d, not '${text}'`);
   }
   return seconds;
 }

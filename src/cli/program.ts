@@ -3,6 +3,7 @@
 import { Command } from "commander";
 import { registerAdopt } from "./commands/adopt.ts";
 import { registerBuild } from "./commands/build.ts";
+import { registerBundle } from "./commands/bundle.ts";
 import { registerCache } from "./commands/cache.ts";
 import { registerDemo } from "./commands/demo.ts";
 import { registerDeploy } from "./commands/deploy.ts";
@@ -49,6 +50,7 @@ export function makeProgram(): Command {
   registerSecrets(program);
   registerMesh(program);
   registerDeploy(program);
+  registerBundle(program);
   registerInspect(program);
   registerDiff(program);
   registerExec(program);

@@ -1,6 +1,5 @@
 /** Executing what was approved: new rollouts, plans from files, and interrupted rollouts. */
 
-import { randomBytes } from "node:crypto";
 import { systemClock } from "../base/clock.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
@@ -23,11 +22,13 @@ import { fleetHooksOf } from "../fleet/rollout/rollout-hooks.ts";
 import {
   type ApprovedPlan,
   isWithoutSystem,
+  newRolloutId,
   refusal,
   requireComplete,
   type RolloutRecord,
 } from "../fleet/rollout/rollout-record.ts";
 import { dropUnwanted, keepWanted } from "../fleet/rollout/wanted.ts";
+import type { Operator } from "../machine/transaction.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openLocalStore } from "../store/open-store.ts";
 import { hostName, userName } from "../system/identity.ts";
@@ -40,14 +41,22 @@ import type { Session } from "./session.ts";
 
 export type Sessions = ReadonlyMap<string, HostSession>;
 
+/** Who asks hosts for something from here. */
+export function thisOperator(): Operator {
+  return { user: userName(), host: hostName(), pid: process.pid };
+}
+
 /** Gives an approved plan its id and its operator. */
 export function beginRollout(
   plan: ApprovedPlan,
   options: { readonly ignoreInhibitors?: boolean | undefined } = {},
 ): RolloutRecord {
-  const id = `${new Date().toISOString().replace(/[-:]/g, "").slice(0, 15)}-${randomBytes(3).toString("hex")}`;
-  const operator = { user: userName(), host: hostName(), pid: process.pid };
-  return { ...plan, id, operator, ignoreInhibitors: options.ignoreInhibitors ?? false };
+  return {
+    ...plan,
+    id: newRolloutId(new Date()),
+    operator: thisOperator(),
+    ignoreInhibitors: options.ignoreInhibitors ?? false,
+  };
 }
 
 export interface Execution {

@@ -353,7 +353,10 @@ async function watch<R extends HostResult | undefined>(
   return result;
 }
 
-function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): TransactionPlan {
+export function transactionPlan(
+  entry: Omit<ApprovedHost, "kit" | "isUnchanged" | "previousHealthChecks">,
+  rollout: PlannedRollout,
+): TransactionPlan {
   const { host, system, previous, generation, healthChecks, hooks } = entry;
   invariant(system !== undefined, `there is no system to deploy to ${host.name}`);
   return {
@@ -375,6 +378,12 @@ function transactionPlan(entry: ApprovedHost, rollout: RolloutRecord): Transacti
     ...(rollout.ignoreInhibitors ? { ignoreInhibitors: true } : {}),
   };
 }
+
+/** What a host's plan has of the whole. */
+type PlannedRollout = Pick<
+  RolloutRecord,
+  "id" | "goal" | "planHash" | "operator" | "reason" | "temporarySeconds" | "ignoreInhibitors"
+>;
 
 const TITLES = new Map(TRANSACTION_STEPS.map((step) => [step.name, step.title]));
 

@@ -2,17 +2,15 @@
 
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
-import { parseSigningKey, type SigningKey } from "../format/signature.ts";
 import { StorePath } from "../format/store-path.ts";
 import { DaemonStore } from "../store/daemon-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { programDuplex } from "../store/daemon-transport.ts";
-import { homeDirectory } from "../system/directories.ts";
-import { readTextIfPresent } from "../system/files.ts";
 import type { DuplexProcess } from "../system/process.ts";
 import { copyToHost } from "./copy-to-host.ts";
 import { HostKit, INSTALLED_KIT } from "./host-kit.ts";
 import type { HostInventory } from "./inventory.ts";
+import { signingKeyOf } from "./signing-key.ts";
 import { SshConnection, type SshOptions } from "./ssh.ts";
 
 export interface HostSessionOptions {
@@ -76,7 +74,7 @@ export class HostSession {
         opened = await this.connection.open(["nix-daemon", "--stdio"], connectSignal);
         return programDuplex(opened);
       },
-      signWith: await this.#signingKey(),
+      signWith: await signingKeyOf(this.host),
     });
     try {
       await store.greet(signal);
@@ -93,19 +91,6 @@ export class HostSession {
         });
       }
       throw error;
-    }
-  }
-
-  async #signingKey(): Promise<SigningKey | undefined> {
-    const { signingKeyFile } = this.host;
-    if (signingKeyFile === undefined) return undefined;
-    const text = await readTextIfPresent(signingKeyFile.replace(/^~\//, `${homeDirectory()}/`));
-    const hint = `deployment.signingKeyFile of ${this.host.name} names a file on this machine; 'nix key generate-secret' makes one`;
-    if (text === undefined) throw new OperationError("SIGNING_KEY", `there is no key in ${signingKeyFile}`, { hint });
-    try {
-      return parseSigningKey(text.trim());
-    } catch (error) {
-      throw new OperationError("SIGNING_KEY", `${signingKeyFile} has no secret key`, { hint, cause: error });
     }
   }
 

@@ -276,12 +276,12 @@ function inhibition({ path }: SystemObject, diff: SystemDiff): OperationError | 
   });
 }
 
-function healthChecksOf(system: SystemObject, host: HostInventory): readonly HealthCheck[] {
+export function healthChecksOf(system: SystemObject, host: HostInventory): readonly HealthCheck[] {
   return system.meta?.healthChecks ?? (host.healthChecks as HealthCheck[]);
 }
 
 /** A hook whose program the host will not have is refused before anything is copied. */
-function requireHooks(
+export function requireHooks(
   host: HostInventory,
   hooks: readonly Hook[],
   { old, wanted }: { readonly old: SystemObject | undefined; readonly wanted: SystemObject },

@@ -35,7 +35,7 @@ const COMMANDS: ReadonlySet<string> = new Set([
 ]);
 
 /** Whatever the one who came in has in his environment and his home. */
-const NIX = ["env", "-i", "HOME=/", "nix", "--extra-experimental-features", "nix-command"];
+export const NIX: readonly string[] = ["env", "-i", "HOME=/", "nix", "--extra-experimental-features", "nix-command"];
 const ASK_STORE_SECONDS = 60;
 
 /** The command behind the gate. */

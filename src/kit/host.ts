@@ -74,6 +74,8 @@ export interface RunOptions {
   readonly timeoutSeconds: number;
   /** A file that is there, which gets what it writes to its standard output: we do not see it. */
   readonly stdoutFile?: string;
+  /** A file for standard input, from an offset to its end. */
+  readonly stdinFile?: { readonly path: string; readonly offset: number };
   /** A short text for standard input, which stays open until the command ends; without it there is none. */
   readonly heldStdin?: string;
 }

@@ -12,6 +12,7 @@ import type { CheckHistoryAnswer } from "../machine/check-history.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
 import type { HookAnswer, HookRequest } from "../machine/hook.ts";
 import { failedUnits } from "./activation.ts";
+import { apply } from "./apply.ts";
 import { begin, parsePlan } from "./begin.ts";
 import { collectFacts } from "./collect-facts.ts";
 import { openUnfinished, peekUnfinished } from "./conclude.ts";
@@ -26,6 +27,7 @@ import { runRequestedHooks } from "./hooks.ts";
 import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { openBundleFile } from "./quickjs-bundle-file.ts";
 import { openHost } from "./quickjs-host.ts";
 import { resume } from "./resume.ts";
 import { requestRevert } from "./revert.ts";
@@ -44,6 +46,7 @@ const FOLLOW_SECONDS_MAX = 3600;
 const QUERY_LOCK_WAIT_SECONDS = 2;
 const LOCK_BUSY = 75;
 const UNHEALTHY = 4;
+const WENT_BACK = 3;
 const REBOOT_SECONDS = 20;
 /** How an exec ends when there is no such program, or when its libraries are missing. */
 const NOT_STARTED = 127;
@@ -62,6 +65,7 @@ const USAGE = `usage: pristine-kit COMMAND
   journal ID [--after N] [--follow]   what happened so far, or as it happens
   confirm ID                          make the new system the boot default
   revert ID [--reason KIND MESSAGE]   return to the recorded previous system
+  apply FILE [--receipt FILE]         deploy what a bundle brings
   check [< CHECKS]                    run health checks
   check-run NAME                      run one of the running system, and note what it saw
   check-history                       what was noted
@@ -110,6 +114,8 @@ function main(): number {
     case "resume":
       resume(host);
       return 0;
+    case "apply":
+      return applyBundle(host, rest);
     case "check":
       return check(host, isGated ? "" : std.in.readAsString().trim());
     case "check-run":
@@ -199,8 +205,8 @@ function runLocked(host: Host, command: string, args: readonly string[]): number
   });
 }
 
-function runInherited(command: readonly string[], lock: "held" | "busy"): number {
-  const env = { ...std.getenviron(), [LOCK_VARIABLE]: lock };
+function runInherited(command: readonly string[], lock?: "held" | "busy"): number {
+  const env = { ...std.getenviron(), ...(lock === undefined ? {} : { [LOCK_VARIABLE]: lock }) };
   const status = os.exec(command, { block: true, usePath: true, env });
   return status < 0 ? 3 : status;
 }
@@ -225,6 +231,24 @@ function journal(host: Host, args: readonly string[]): number {
   }
   print({ ...answerOf(record, seen), records: [] });
   return 0;
+}
+
+/** What is done goes to standard error as it happens. */
+function applyBundle(host: Host, args: readonly string[]): number {
+  const path = argument(args, "the file of a bundle");
+  const named = args.includes("--receipt") ? argument(args.slice(args.indexOf("--receipt") + 1), "a file") : undefined;
+  const receiptPath = named ?? `${path}.receipt`;
+  const applied = apply(host, openBundleFile(path), {
+    receiptPath,
+    onNote: (text) => {
+      std.err.puts(`${text}\n`);
+      std.err.flush();
+    },
+    handOver: (kit) => runInherited([kit, "apply", path, "--receipt", receiptPath]),
+  });
+  if ("exitCode" in applied) return applied.exitCode;
+  print({ receipt: applied.receipt, receiptFile: receiptPath });
+  return applied.receipt.outcome === "confirmed" || applied.receipt.outcome === "tested" ? 0 : WENT_BACK;
 }
 
 /** Checks come as JSON, or from the system that runs. */

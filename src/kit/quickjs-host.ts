@@ -137,11 +137,14 @@ class QuickJsFiles implements HostFiles {
 }
 
 /** Runs a command; its output goes to unlinked files, so that a process it leaves behind cannot hold us up. */
-function run(command: readonly string[], { timeoutSeconds, heldStdin, stdoutFile }: RunOptions): CommandResult {
+function run(
+  command: readonly string[],
+  { timeoutSeconds, heldStdin, stdinFile, stdoutFile }: RunOptions,
+): CommandResult {
   const output =
     stdoutFile === undefined ? scratchFile("out") : check(os.open(stdoutFile, os.O_WRONLY | os.O_TRUNC), stdoutFile);
   const errors = scratchFile("err");
-  const [stdin, heldEnd] = openStdin(heldStdin);
+  const [stdin, heldEnd] = openStdin(heldStdin, stdinFile);
   try {
     const pid = os.exec(command, {
       block: false,
@@ -202,8 +205,15 @@ function runHook(
   }
 }
 
-function openStdin(text: string | undefined): [stdin: number, heldEnd: number | undefined] {
-  if (text === undefined) return [check(os.open("/dev/null", os.O_RDONLY), "/dev/null"), undefined];
+function openStdin(
+  text: string | undefined,
+  { path, offset }: NonNullable<RunOptions["stdinFile"]> = { path: "/dev/null", offset: 0 },
+): [stdin: number, heldEnd: number | undefined] {
+  if (text === undefined) {
+    const descriptor = check(os.open(path, os.O_RDONLY), path);
+    os.seek(descriptor, offset, SEEK_SET);
+    return [descriptor, undefined];
+  }
   const [readEnd, writeEnd] = os.pipe();
   const bytes = utf8Of(text);
   // A pipe holds 64 KiB; requests are far shorter.

@@ -519,6 +519,17 @@ export type KitErrorCode =
   | "KIT_STATE"
   /** A restricted deploy user may not do this. */
   | "KIT_REFUSED"
+  /** A bundle is damaged, was changed, or is none. */
+  | "KIT_BUNDLE_INVALID"
+  /** A bundle is signed by a key that the host does not trust. */
+  | "KIT_BUNDLE_KEY"
+  /** A bundle is for another host or another fleet. */
+  | "KIT_BUNDLE_OTHER"
+  /** A bundle is for a host that runs another system than this one does. */
+  | "KIT_BUNDLE_BASE"
+  | "KIT_BUNDLE_EXPIRED"
+  /** A bundle was applied before, or is older than what was. */
+  | "KIT_BUNDLE_REPLAYED"
   /** Something on the host failed. */
   | "KIT_FAILED";
 

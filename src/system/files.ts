@@ -147,7 +147,7 @@ export interface WriteOptions {
  */
 export async function writeFileAtomic(
   path: string,
-  contents: Uint8Array | string,
+  contents: Uint8Array | string | AsyncIterable<Uint8Array>,
   options: WriteOptions = {},
 ): Promise<void> {
   const durable = options.durable ?? true;

@@ -1,5 +1,6 @@
 /** A rollout as data: what was approved for each host, and in which order it comes. */
 
+import { randomBytes } from "node:crypto";
 import { OperationError } from "../../base/errors.ts";
 import { defaultGeneration } from "../../machine/generation.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
@@ -170,6 +171,11 @@ export function laterDeployment(receipts: readonly Receipt[], rollout: Pick<Roll
   };
   const later = receipts.find(isLater);
   return later && `${later.operator.user}@${later.operator.host} has deployed to it since (${later.planReason})`;
+}
+
+/** A name for what is approved at a time. */
+export function newRolloutId(now: Date): string {
+  return `${now.toISOString().replace(/[-:]/g, "").slice(0, 15)}-${randomBytes(3).toString("hex")}`;
 }
 
 /** When a rollout was approved, as its id and those of its transactions begin. */

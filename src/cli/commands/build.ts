@@ -106,16 +106,14 @@ async function buildHosts(session: Session, names: readonly string[], { on }: Bu
   const context = await openFleet(session, names, { on, systems: true, keepGoing: true });
   const evaluated = context.hosts.filter(({ name }) => !context.failed.has(name));
   const systems = new Map(evaluated.map((host) => [host.name, systemOf(context, host)]));
-  const unbuilt = await buildEach(
-    session,
-    context,
-    [...systems.values()].map(({ drvPath }) => drvPath),
-  );
+  const drvPaths = [...systems.values()].map(({ drvPath }) => drvPath);
+  // For one system alone nothing else is worth building once something has failed.
+  const unbuilt = await buildEach(session, context, drvPaths, { keepGoing: new Set(drvPaths).size > 1 });
   const built = [...systems].filter(([, { drvPath }]) => !unbuilt.has(drvPath));
   const failed = new Map<string, Error>(context.failed);
   for (const [host, { drvPath }] of systems) if (unbuilt.has(drvPath)) failed.set(host, unbuilt.get(drvPath)!);
   const [first] = unbuilt.values();
-  if (first !== undefined && built.length === 0) throw first;
+  if (first !== undefined && built.length === 0 && context.failed.size === 0) throw first;
   const { options, progress, terminal } = session;
   for (const [host, error] of failed) {
     if (!(error instanceof OperationError)) throw error;
@@ -126,7 +124,7 @@ async function buildHosts(session: Session, names: readonly string[], { on }: Bu
     const errors = [...failed].map(([host, error]) => ({ host, error: errorRecordOf(error as OperationError) }));
     terminal.out(JSON.stringify({ hosts: [...hosts, ...errors] }));
   } else for (const [host, { outPath }] of built) terminal.out(`${terminal.colors.bold(host)} ${outPath}`);
-  return failed.size === 0 ? EXIT.ok : EXIT.hostsFailed;
+  return failed.size === 0 ? EXIT.ok : built.length === 0 ? EXIT.usage : EXIT.hostsFailed;
 }
 
 /** Builds outputs of flakes and prints their store paths. */

@@ -12,10 +12,11 @@ import { readPlanFile } from "../fleet/plan-file.ts";
 import { preflightHosts } from "../fleet/preflight.ts";
 import { PendingHosts } from "../fleet/rollout/pending.ts";
 import {
+  begunEvent,
   openJournal,
   openRolloutsOf,
-  owedIn,
   pruneRollouts,
+  rolloutsOf,
   type RolloutState,
 } from "../fleet/rollout/rollout-journal.ts";
 import { fleetHooksOf } from "../fleet/rollout/rollout-hooks.ts";
@@ -105,13 +106,13 @@ export async function runRollout(
 ): Promise<HostOutcome[]> {
   const changes = rollout.goal !== "dry-activate";
   if (changes) await keepWanted(rollout, store, session.signal);
-  const owed = before?.owed ?? owedIn(await openRolloutsOf(rollout.fleet));
+  const begun = before === undefined ? begunEvent(rollout, await rolloutsOf(rollout.fleet)) : undefined;
   const { progress } = session;
   const display = hookDisplay(session);
   const hooks = fleetHooksOf(rollout, { display, note: (text) => progress.update(rollout.fleet, text) });
   await runDeployerHooks(hooks, "preRollout", { signal: session.signal });
   using journal = changes ? await openJournal(rollout.fleet, rollout.id) : undefined;
-  if (before === undefined) journal?.append({ kind: "begun", rollout, owed: [...owed] });
+  if (begun !== undefined) journal?.append(begun);
   const pending = new PendingHosts(rollout.fleet, systemClock);
   const outcomes = await deployFleet(rollout, sessions, {
     clock: systemClock,
@@ -121,7 +122,7 @@ export async function runRollout(
     onOutcome: (host, outcome) => pending.note(rollout, host, outcome),
     cancel: session.signal,
     abandon,
-    owed,
+    owed: before?.owed ?? new Set(begun?.owed),
     observer: observerFor(session, rollout),
     hooks: display,
   });

@@ -11,7 +11,7 @@ import { PendingHosts } from "./pending.ts";
 import {
   openJournal,
   openRolloutsOf,
-  owedIn,
+  begunEvent,
   pruneRollouts,
   type RolloutEvent,
   rolloutsOf,
@@ -73,17 +73,23 @@ test("an interrupted rollout is told from its journal, also when the last line w
 });
 
 test("what an interrupted rollout owes a host's hooks, the next one owes that is interrupted before it comes there", async () => {
-  const begin = async (id: string, event: RolloutEvent): Promise<void> => {
-    const owed = [...owedIn(await openRolloutsOf("owing"))];
+  const begin = async (id: string, event: RolloutEvent): Promise<readonly string[]> => {
+    const begun = begunEvent({ ...ROLLOUT, id, fleet: "owing" }, await rolloutsOf("owing"));
     using journal = await openJournal("owing", id);
-    journal.append({ kind: "begun", rollout: { ...ROLLOUT, id, fleet: "owing" }, owed });
+    journal.append(begun);
     journal.append(event);
+    return begun.owed;
   };
-  await begin("20261128T120000-x", { kind: "host", host: "b" });
-  await begin("20261128T120100-x", { kind: "outcome", outcome: outcomeOf("a") });
-  assert.deepEqual([...owedIn(await openRolloutsOf("owing"))], ["b"]);
-  await begin("20261128T120200-x", { kind: "outcome", outcome: outcomeOf("b") });
-  assert.deepEqual([...owedIn(await openRolloutsOf("owing"))], []);
+  assert.deepEqual(await begin("20261128T120000-x", { kind: "host", host: "b" }), []);
+  // The clock has gone back meanwhile.
+  assert.deepEqual(await begin("20261127T120100-x", { kind: "outcome", outcome: outcomeOf("a") }), ["b"]);
+  assert.deepEqual(await begin("20261127T120000-x", { kind: "outcome", outcome: outcomeOf("b") }), ["b"]);
+  assert.deepEqual(await begin("20261127T110000-x", { kind: "host", host: "a" }), []);
+  const open = await openRolloutsOf("owing");
+  assert.deepEqual(
+    open.map(({ rollout }) => rollout.id),
+    ["20261127T110000-x"],
+  );
 });
 
 test("old rollouts are removed once nothing of them is left to do", async () => {

@@ -12,9 +12,17 @@ import { type FileLock, lockFile, tryLockFile } from "../../system/flock.ts";
 import type { HostOutcome } from "../outcome.ts";
 import type { RolloutRecord } from "./rollout-record.ts";
 
+interface BegunEvent {
+  readonly kind: "begun";
+  readonly rollout: RolloutRecord;
+  /** Counts the rollouts of this disk: the order in which they began, whatever the clock did. */
+  readonly ordinal?: number;
+  /** Hosts that earlier rollouts may have left between their hooks. */
+  readonly owed?: readonly string[];
+}
+
 export type RolloutEvent =
-  /** `owed`: hosts that earlier rollouts may have left between their hooks. */
-  | { readonly kind: "begun"; readonly rollout: RolloutRecord; readonly owed?: readonly string[] }
+  | BegunEvent
   /** From here on something may have happened on the host. */
   | { readonly kind: "host"; readonly host: string }
   /** Without its timeline. A later one for the same host takes its place. */
@@ -24,6 +32,7 @@ export type RolloutEvent =
 
 export interface RolloutState {
   readonly rollout: RolloutRecord;
+  readonly ordinal: number;
   /** When it began, ISO 8601 in UTC. */
   readonly beganAt: string;
   /** Hosts that were begun, with or without an outcome. */
@@ -90,11 +99,21 @@ async function lockForWork(path: string, id: string): Promise<FileLock> {
 export async function rolloutsOf(fleet: string): Promise<RolloutState[]> {
   const directory = directoryOf(fleet);
   const names = (await namesIn(directory)).filter((name) => name.endsWith(".jsonl"));
-  const states = names
-    .sort()
-    .reverse()
-    .map((name) => readState(`${directory}/${name}`));
-  return (await Promise.all(states)).filter((state) => state !== undefined);
+  const states = names.map((name) => readState(`${directory}/${name}`));
+  return newestFirst((await Promise.all(states)).filter((state) => state !== undefined));
+}
+
+/** In the order in which they began; by their names where two began at once. */
+export function newestFirst(states: readonly RolloutState[]): RolloutState[] {
+  const isLater = (a: RolloutState, b: RolloutState): number =>
+    b.ordinal - a.ordinal || (a.rollout.id < b.rollout.id ? 1 : -1);
+  return [...states].sort(isLater);
+}
+
+/** The first event of a rollout that begins after all of these. */
+export function begunEvent(rollout: RolloutRecord, earlier: readonly RolloutState[]): Required<BegunEvent> {
+  const ordinal = 1 + Math.max(0, ...earlier.map((one) => one.ordinal));
+  return { kind: "begun", rollout, ordinal, owed: [...owedIn(openOf(earlier))] };
 }
 
 /** Those that have hosts left which no later rollout has dealt with, the newest first. */
@@ -103,21 +122,21 @@ export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
 }
 
 /** Hosts that interrupted ones of these rollouts may have left between their hooks. */
-export function owedIn(open: readonly RolloutState[]): Set<string> {
+function owedIn(open: readonly RolloutState[]): Set<string> {
   const interrupted = open.filter(({ isRunning }) => !isRunning);
   return new Set(
     interrupted.flatMap(({ begun, owed, outcomes }) => [...begun, ...owed].filter((name) => !outcomes.has(name))),
   );
 }
 
-/** Of all rollouts of a fleet; nothing is left to do for hosts that are gone. */
+/** Of all rollouts of a fleet, the newest first; nothing is left to do for hosts that are gone. */
 export function openOf(
-  newestFirst: readonly RolloutState[],
+  states: readonly RolloutState[],
   isGone: (host: string) => boolean = () => false,
 ): RolloutState[] {
   const covered = new Set<string>();
   const open: RolloutState[] = [];
-  for (const state of newestFirst) {
+  for (const state of states) {
     const names = state.rollout.hosts.map(({ host }) => host.name);
     const isLeft = names.some((name) => !state.outcomes.has(name) && !covered.has(name) && !isGone(name));
     if (state.isRunning || (!state.isEnded && isLeft)) open.push(state);
@@ -150,7 +169,7 @@ async function readState(path: string): Promise<RolloutState | undefined> {
 
 /** What a journal tells; undefined without a first line. */
 export function parseRollout(text: string): Omit<RolloutState, "isRunning"> | undefined {
-  let first: (Extract<RolloutEvent, { readonly kind: "begun" }> & { readonly at: string }) | undefined;
+  let first: (BegunEvent & { readonly at: string }) | undefined;
   const begun = new Set<string>();
   const outcomes = new Map<string, HostOutcome>();
   let isEnded = false;
@@ -163,7 +182,8 @@ export function parseRollout(text: string): Omit<RolloutState, "isRunning"> | un
     isEnded = event.kind === "ended";
   }
   if (first?.rollout.version !== 1) return undefined;
-  return { rollout: first.rollout, beganAt: first.at, begun, owed: new Set(first.owed), outcomes, isEnded };
+  const { rollout, ordinal = 0, at: beganAt, owed = [] } = first;
+  return { rollout, ordinal, beganAt, begun, owed: new Set(owed), outcomes, isEnded };
 }
 
 function parseEvent(line: string): (RolloutEvent & { readonly at: string }) | undefined {

@@ -47,6 +47,9 @@ function objectOf(digest: string, name: string, references: readonly StorePath[]
 
 const service = (exec: string, more = ""): string => `[Unit]\nDescription=d\n[Service]\nExecStart=${exec}\n${more}`;
 
+/** What hooks run, by what becomes of them. */
+export const HOOK_PROGRAMS = ["done", "fails", "hangs"] as const;
+
 /** One machine's files hold those of all systems; hosts see the objects that they have. */
 const files = new FakeMachine();
 
@@ -60,6 +63,8 @@ function makeSystem(version: number, trait: Trait): CatalogueSystem {
     "config.service": service("/bin/config", `ExecReload=/bin/reload\nX-Reload-Triggers=${version}\n`),
     [`only-${version % 3}.service`]: service("/bin/only"),
   });
+  for (const program of HOOK_PROGRAMS)
+    files.files.set(`${path.replace("-system-", "-usr-")}/bin/${program}`, { kind: "file", text: "x" });
   const usr = objectOf(digest, `usr-${name}`, [LIBRARY.path]);
   const system = objectOf(digest, `system-${name}`, [usr.path, LIBRARY.path]);
   return { path, name, trait, closure: [LIBRARY, usr, system] };

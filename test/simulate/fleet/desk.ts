@@ -14,9 +14,10 @@ import { type HostPlan, planHash } from "../../../src/fleet/plan.ts";
 import { convergeHosts } from "../../../src/fleet/rollout/converge.ts";
 import { PendingHosts, type PendingFiles } from "../../../src/fleet/rollout/pending.ts";
 import {
+  begunEvent,
   encodeEvent,
+  newestFirst,
   openOf,
-  owedIn,
   parseRollout,
   type RolloutEvent,
   type RolloutState,
@@ -61,12 +62,13 @@ export class Desk {
 
   /** The rollouts on this disk, the newest first. */
   rollouts(): RolloutState[] {
-    const paths = [...this.#files.keys()].filter((path) => path.startsWith("rollouts/")).sort();
-    return paths.reverse().flatMap((path) => {
+    const paths = [...this.#files.keys()].filter((path) => path.startsWith("rollouts/"));
+    const states = paths.flatMap((path) => {
       const state = parseRollout(this.#files.get(path)!.text);
       const isRunning = this.#atWork.get(path)?.isAlive === true;
       return state === undefined ? [] : [{ ...state, isRunning }];
     });
+    return newestFirst(states);
   }
 
   /** What changed a host can be told from this disk. */
@@ -286,7 +288,7 @@ class Work {
     const { cancel, abandon } = this.#options;
     const write = this.#desk.open(rollout.id, this.#process);
     const watch = this.#world.watch(rollout, before);
-    const owed = before?.owed ?? owedIn(this.#desk.openRollouts());
+    const begun = before === undefined ? begunEvent(rollout, this.#desk.rollouts()) : undefined;
     const append = (event: RolloutEvent): void => {
       this.#process.requireAlive();
       const { killedAt } = this.#options;
@@ -296,7 +298,7 @@ class Work {
       watch.journalled(event);
       if (isLast) this.#die();
     };
-    if (before === undefined) append({ kind: "begun", rollout, owed: [...owed] });
+    if (begun !== undefined) append(begun);
     const pending = this.#desk.pendingOf(this.#process);
     const outcomes = await deployFleet(rollout, this.#sessions, {
       clock: this.#process.clock,
@@ -307,7 +309,7 @@ class Work {
       cancel,
       abandon,
       hooks: this.#display,
-      owed,
+      owed: before?.owed ?? new Set(begun?.owed),
       observer: this.#observerOf((outcome) => watch.finished(outcome)),
     });
     this.#process.requireAlive();

@@ -4,7 +4,7 @@ import type { FailurePolicy, RolloutPolicy } from "../../../src/fleet/rollout/po
 import type { Hook, HookMoment } from "../../../src/machine/hook.ts";
 import type { TransactionGoal } from "../../../src/machine/transaction.ts";
 import { Random } from "../../support/random.ts";
-import { SYSTEMS, type CatalogueSystem, type Trait } from "./catalogue.ts";
+import { HOOK_PROGRAMS, SYSTEMS, type CatalogueSystem, type Trait } from "./catalogue.ts";
 import type { HostFate } from "./simulated-host.ts";
 import type { LinkFate } from "./simulated-session.ts";
 
@@ -206,7 +206,7 @@ function hookOf(random: Random, index: number): Hook {
     name: `hook${index}`,
     on: random.oneOf(["deployer", "host"]),
     when: [random.oneOf(MOMENTS), random.oneOf(MOMENTS)],
-    command: [random.oneOf(["done", "done", "done", "fails", "hangs"])],
+    command: [random.oneOf(["done", "done", ...HOOK_PROGRAMS])],
     timeoutSeconds: random.oneOf([1, 5, 20]),
     environment: {},
     onFailure: random.oneOf(["abort", "warn"]),

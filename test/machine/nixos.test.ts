@@ -77,7 +77,9 @@ function deployments(title: string, script: string | undefined, skip: string | f
     const systems = async (): Promise<string[]> => {
       const { systems: found, transaction, lock } = await web1.facts();
       assert.deepEqual([transaction, lock], [null, null]);
-      const loader = await web1.sh("cat /nix/var/boot-loader 2>/dev/null || readlink -f /nix/var/nix/profiles/system");
+      const loader = await web1.sh(
+        "sed -n 's|.* init=\\(.*\\)/init .*|\\1|p' /boot/grub/grub.cfg 2>/dev/null | grep -m1 . || readlink -f /nix/var/nix/profiles/system",
+      );
       return [found.activated ?? "", found.profile ?? "", loader];
     };
     const assertReturned = async (
@@ -176,9 +178,33 @@ function deployments(title: string, script: string | undefined, skip: string | f
       assert.match(await web1.page(), /Good luck/);
     });
 
+    test("goal reboot boots the new system once, and the old default unless it is confirmed", async () => {
+      const before = await systems();
+      const left = "ls -d /etc/systemd/system.attached 2>/dev/null; grep -a ^next_entry= /boot/grub/grubenv || true";
+      let undo = edit(SERVES, `${SERVES} ${ERROR_500}`);
+      const sick = await deploy(["--goal", "reboot"], 2);
+      undo();
+      assert.equal(sick.status, "rolled-back", JSON.stringify(sick));
+      assert.deepEqual(await systems(), before);
+      const [returned] = await web1.receipts();
+      assert.deepEqual([returned?.outcome, returned?.reason?.kind], ["reverted-by-reboot", "health-failed"]);
+      assert.doesNotMatch(await web1.sh("cat /boot/grub/grub.cfg"), new RegExp(returned?.system ?? ""));
+      assert.equal(await web1.sh(left), "");
+
+      undo = edit("Good luck", "Good night");
+      const outcome = await deploy(["--goal", "reboot"]);
+      assert.ok(outcome.status === "activated", JSON.stringify(outcome));
+      const { system, previous } = outcome.receipt;
+      assert.deepEqual([previous, await systems()], [before[0], [system, system, system]]);
+      assert.match(await web1.page(), /Good night/);
+      assert.equal(await web1.sh(left), "");
+      assert.equal((await web1.facts()).systems.booted, system);
+      undo();
+    });
+
     test("a rollback is a deployment, and a host keeps its base", async () => {
       await fleet.run(["rollback", "web1", "--lab", "--yes"]);
-      assert.match(await web1.page(), /Good day/);
+      assert.match(await web1.page(), /Good luck/);
       const [system] = await systems();
       assert.deepEqual(await systems(), [system, system, system]);
       edit(SERVES, "imports = [ ../web.nix ];");

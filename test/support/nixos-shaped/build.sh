@@ -2,7 +2,7 @@
 set -u
 umask 022
 $busybox mkdir bin
-for tool in cat chmod cp ln mkdir rm sed; do $busybox ln -s "$busybox" "bin/$tool"; done
+for tool in cat chmod cp find ln mkdir mv rm sed; do $busybox ln -s "$busybox" "bin/$tool"; done
 PATH=$PWD/bin
 
 mkdir -p "$out/bin"
@@ -18,6 +18,10 @@ for path in "$debian"/usr/lib/systemd/system/*; do
   unit=$out/etc/systemd/system/${path##*/}
   [ -e "$unit" ] || [ -h "$unit" ] || ln -s "$path" "$unit"
 done
+# Units lie in a directory of their own, which a link names; none of them is Pristine's watch over a first boot.
+find "$out/etc/systemd/system" -name pristine-resume.service -exec rm {} +
+mv "$out/etc/systemd/system" "$out/units"
+ln -s "$out/units" "$out/etc/systemd/system"
 rm -f "$out/etc/os-release"
 echo 'ID=nixos
 PRETTY_NAME="NixOS 26.05"' >"$out/etc/os-release"
@@ -41,21 +45,22 @@ place() {
 place "$script" "$out/bin/switch-to-configuration"
 place "$activate" "$out/activate"
 
-cat >"$out/install-boot-loader" <<'SCRIPT'
-#!/bin/sh
-# The boot loader of the tests keeps what it is to boot in a file.
-[ ! -e /run/boot-loader-is-broken ] || exit 1
-echo "$1" >/nix/var/boot-loader
-SCRIPT
-chmod 0555 "$out/install-boot-loader"
+place "$grub_menu" "$out/install-boot-loader"
 
-# Stage 2 is the host's own, up to where systemd starts.
-sed '/^exec /d' "$debian/init" >"$out/init"
+# GRUB comes first; then stage 2 is the host's own, up to where systemd starts. A container's kernel command line is that
+# of its first process. /boot and /etc are on the disk.
+place "$grub" "$out/init"
+chmod u+w "$out/init"
+sed '/^exec /d' "$debian/init" >>"$out/init"
 cat >>"$out/init" <<SCRIPT
 rm /run/pristine/activated /run/current-system
 ln -s "$out/sw" /usr.new && mv -T /usr.new /usr
-rm /system /etc && mkdir /etc && : >/etc/NIXOS
+rm /system /etc && mkdir /etc /boot
+for directory in /etc /boot; do
+  mkdir -p "/persist/root\$directory" && mount --bind "/persist/root\$directory" "\$directory"
+done
+: >/etc/NIXOS
 "$out/activate"
-exec "$out/systemd/lib/systemd/systemd" "\$@"
+exec "$out/systemd/lib/systemd/systemd" "\$@" init=$out/init
 SCRIPT
 chmod 0555 "$out/init"

@@ -40,5 +40,7 @@ in
     units = writeText "units" (lib.concatStrings unitFiles);
     script = if isNixosScript then script else ./switch-to-configuration.sh;
     activate = ./activate.sh;
+    grub = ./grub.sh;
+    grub_menu = ./grub-menu.sh;
   };
 }

@@ -1,7 +1,7 @@
 /**
  * `npm run fault-matrix -- [--json FILE] [--fault NAME]… [--step NAME]… [--rest] [--page] [--hosts N] [--virtual N]`:
  * deploys to real hosts of a lab while every fault strikes at every step of the transaction, and looks at what became of
- * them. Power cuts and clocks take virtual hosts, which are run by QEMU; where there can be none, it says so.
+ * them; steps that only hosts of NixOS have are driven on some that are shaped like it. Power cuts and clocks take virtual hosts, which are run by QEMU; where there can be none, it says so.
  *
  * Writes `{ cases }` to FILE as it goes. Cases that are not chosen stay as an earlier run left them; `--rest` chooses
  * those that are not known to be well. `docs/fault-matrix.md` is written after a whole run, and with `--page` from what
@@ -57,8 +57,6 @@ for (const pair of asked) {
 }
 const virtual = driven.filter(({ isVirtual }) => isVirtual);
 const virtualCount = Math.min(Number(values.virtual), virtual.length);
-const containers = driven.filter(({ isVirtual }) => !isVirtual);
-const count = Math.max(Math.min(Number(values.hosts), containers.length), virtualCount);
 
 process.env["PRISTINE_RESIDENT"] = "off";
 const startedMs = Date.now();
@@ -68,13 +66,18 @@ const say = (text: string): void => {
 
 let done = 0;
 await removeStaleLabs();
-if (count > 0) {
-  using fleet = await FaultFleet.make({ name: TEST_LAB_NAME, count, subnet: takeTestSubnet() });
+const subnet = takeTestSubnet();
+for (const base of ["debian", "nixos"] as const) {
+  const containers = driven.filter((pair) => !pair.isVirtual && pair.base === base);
+  const taken = base === "debian" ? virtualCount : 0;
+  const count = Math.max(Math.min(Number(values.hosts), containers.length), taken);
+  if (count === 0) continue;
+  using fleet = await FaultFleet.make({ name: TEST_LAB_NAME, count, subnet, base });
   try {
-    say(`starting ${count} hosts`);
+    say(`starting ${count} hosts${base === "nixos" ? " shaped like NixOS" : ""}`);
     const driver = await FaultDriver.start(fleet);
     await drive(driver, containers);
-    if (virtualCount > 0) {
+    if (taken > 0) {
       say(`starting ${virtualCount} virtual hosts`);
       await using virtualDriver = await driver.virtual(virtualCount);
       await drive(virtualDriver, virtual);

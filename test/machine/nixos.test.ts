@@ -5,20 +5,15 @@
 
 import assert from "node:assert/strict";
 import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
-import { StorePath } from "../../src/format/store-path.ts";
 import { labDown, labUp } from "../../src/lab/lab.ts";
 import type { Receipt } from "../../src/machine/transaction.ts";
-import { copyClosure } from "../../src/store/copy.ts";
-import { LocalStore } from "../../src/store/local-store.ts";
-import { openLocalStore } from "../../src/store/open-store.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
 import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
-import { labsMissing } from "../support/test-system.ts";
-import { TEST_STORE } from "../support/test-store.ts";
+import { bootstrapOf, labsMissing } from "../support/test-system.ts";
 
 const NIXOS_SCRIPT = "nixos/modules/system/activation/switch-to-configuration.pl";
 const nixpkgs = process.env["NIXPKGS_SRC"];
@@ -56,7 +51,7 @@ function deployments(title: string, script: string | undefined, skip: string | f
       await labUp({
         name: TEST_LAB_NAME,
         hosts: [{ name: "web1", address: `${SUBNET}.12` }],
-        bootstrap: { system, seed: (root, signal) => seed(system, root, signal) },
+        bootstrap: bootstrapOf(system),
         identityFiles: [join(shop.directory, "keys/operator")],
         signal: limit(240),
       });
@@ -212,12 +207,6 @@ function deployments(title: string, script: string | undefined, skip: string | f
       assert.match(`${stderr}${stdout}`, /declared with packages of Debian's, but web1 runs NixOS/);
     });
   });
-}
-
-async function seed(system: string, root: string, signal: AbortSignal): Promise<void> {
-  await using from = await openLocalStore(TEST_STORE, signal);
-  await using to = await LocalStore.open(root);
-  await copyClosure({ from, to, roots: [StorePath.of(basename(system))], signal });
 }
 
 const missing = await labsMissing();

@@ -82,6 +82,18 @@ async function builtSystem(signal: AbortSignal): Promise<TestSystem> {
   }
 }
 
+/** A system of the tests' store, as hosts of a lab boot it first. */
+export function bootstrapOf(system: string): Bootstrap {
+  return {
+    system,
+    seed: async (root, signal) => {
+      await using from = await openLocalStore(TEST_STORE, signal);
+      await using to = await LocalStore.open(root);
+      await copyClosure({ from, to, roots: [StorePath.of(basename(system))], signal });
+    },
+  };
+}
+
 function seededFrom(store: LocalStore, system: string, kit: string): TestSystem {
   return {
     system,

@@ -3,6 +3,7 @@
  * cannot be combined, with the reason.
  */
 
+import type { SystemBase } from "../../../src/machine/system-object.ts";
 import {
   TRANSACTION_STEPS,
   type StepName,
@@ -34,6 +35,8 @@ export interface Pair {
 export interface DrivenPair extends Pair {
   /** Of the deployment: a step that a switch does not have is driven with a goal that has it. */
   readonly goal: TransactionGoal;
+  /** What the host is made of; most steps are the same on hosts of both. */
+  readonly base: SystemBase;
   /** The host is a virtual machine, not a container. */
   readonly isVirtual: boolean;
   /** Where it strikes, as `src/kit/fault-points.ts` has it, without the action. */
@@ -69,8 +72,8 @@ const UNENDED: Partial<Record<StepName, string>> = {
   "revert-reboot": "after revert-reboot.begin",
 };
 
-const NIXOS =
-  "driven are hosts of the Debian base: this step is only on those of NixOS, whose transaction the simulation cuts at every record";
+const VIRTUAL_NIXOS =
+  "virtual hosts are of the Debian base: this step is only on those of NixOS, whose transaction the simulation cuts at every record";
 const SHUT_OUT = "a change that shuts the deployer out is never confirmed, as that needs a fresh connection";
 
 /** What a pair can be driven with: in the end a host serves what it boots. Every step is in one of them. */
@@ -80,13 +83,14 @@ export function matrixPairs(steps: readonly TransactionStep[] = TRANSACTION_STEP
   return steps.flatMap((step) => FAULTS.map((fault) => pairOf(step, fault)));
 }
 
-function pairOf({ name, phase, base, goals }: TransactionStep, fault: Fault): DrivenPair | ImpossiblePair {
+function pairOf({ name, phase, base = "debian", goals }: TransactionStep, fault: Fault): DrivenPair | ImpossiblePair {
   const pair: Pair = { step: name, phase, fault };
-  if (base === "nixos") return { ...pair, reason: NIXOS };
+  const isVirtual = VIRTUAL.includes(fault);
+  if (base === "nixos" && isVirtual) return { ...pair, reason: VIRTUAL_NIXOS };
   if (fault === "sshd-broken" && phase === "confirm") return { ...pair, reason: SHUT_OUT };
   const goal = GOALS.find((one) => goals.includes(one));
   if (goal === undefined) throw new Error(`no goal of ${GOALS.join(", ")} has the step ${name}`);
   // A full disk is there before the step acts; everything else strikes between what it did and the record of it.
   const point = UNENDED[name] ?? (fault === "disk-full" ? `after ${name}.begin` : `before ${name}.end`);
-  return { ...pair, goal, isVirtual: VIRTUAL.includes(fault), point };
+  return { ...pair, goal, base, isVirtual, point };
 }

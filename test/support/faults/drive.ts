@@ -18,7 +18,8 @@ import { LabStruckHost, NOT_REACHED, type StruckHost } from "./struck-host.ts";
 /** What the host says of itself: each line is a version, from a place that another step brings up to date. */
 const LOOK = `
   echo "file $(cat /etc/version)"
-  echo "tmpfiles $(cat /run/by-tmpfiles)"
+  # The script of a system that switches to itself leaves this to systemd.
+  [ -e /etc/NIXOS ] || echo "tmpfiles $(cat /run/by-tmpfiles)"
   echo "reload $(cat /run/by-reload)"
   for unit in stopped restarted; do
     echo "$unit $(tr '\\0' '\\n' </proc/$(systemctl show --property=MainPID --value $unit)/environ | sed -n 's/^VERSION=//p')"
@@ -58,9 +59,9 @@ export class FaultDriver implements AsyncDisposable {
 
   /** Starts the lab and deploys the first version. */
   static async start(fleet: FaultFleet): Promise<FaultDriver> {
-    await fleet.driver.run(["lab", "up"]);
+    await fleet.up();
     const hosts = await Promise.all(
-      fleet.hosts.map(async (name) => [name, new LabStruckHost(await fleet.driver.host(name), fleet.driver)] as const),
+      fleet.hosts.map(async (name) => [name, new LabStruckHost(await fleet.driver.host(name), fleet)] as const),
     );
     const driver = new FaultDriver(fleet, new Map(hosts), false);
     const unsettled = await driver.#settle(fleet.hosts);

@@ -19,8 +19,10 @@ next deployment makes the host what is declared then. Beside it is what the host
 is \`not run\` has a way to be driven, and waits for the next run.
 
 Steps are those of \`src/machine/transaction.ts\`, in order; those that only a reboot has are driven by \`--goal reboot\`,
-those of a temporary system by \`--temporary\` until after its end. A fault strikes between what the step does and the record of it, a full disk before both. On the way back the change is one
-that fails its health check, or shuts the deployer out.
+those of a temporary system by \`--temporary\` until after its end. Those with \`switch-to-configuration\` or
+\`boot-loader\` in their names are NixOS's, and driven on hosts that are shaped like it. A fault strikes between what the step
+does and the record of it, a full disk before both. On the way back the change is one that fails its health check, or shuts
+the deployer out.
 
 Power cuts and clocks are for virtual hosts: the lab's host, its disk, address and keys, with a kernel of Debian's in QEMU
 in place of the container. That kernel writes nothing to the disk but what a program has synced, and killing QEMU loses the

@@ -2,8 +2,9 @@
 
 import { existsSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { OperationError } from "../../../src/base/errors.ts";
-import type { FleetDriver, RemoteHost } from "../fleet-driver.ts";
+import type { RemoteHost } from "../fleet-driver.ts";
 import type { Fault } from "./cases.ts";
+import type { FaultFleet } from "./fleet.ts";
 
 export interface StruckHost {
   readonly name: string;
@@ -40,11 +41,11 @@ export const LOCK = "/nix/var/pristine/lock";
 /** A container: its disk is at hand also while nobody can log in. */
 export class LabStruckHost implements StruckHost {
   readonly remote: RemoteHost;
-  readonly #driver: FleetDriver;
+  readonly #fleet: FaultFleet;
 
-  constructor(remote: RemoteHost, driver: FleetDriver) {
+  constructor(remote: RemoteHost, fleet: FaultFleet) {
     this.remote = remote;
-    this.#driver = driver;
+    this.#fleet = fleet;
   }
 
   get name(): string {
@@ -117,7 +118,7 @@ export class LabStruckHost implements StruckHost {
   }
 
   async reset(): Promise<void> {
-    await this.#driver.run(["lab", "reset", this.name]);
+    await this.#fleet.up(this.name);
   }
 
   async stop(): Promise<void> {

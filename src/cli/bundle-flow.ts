@@ -3,12 +3,11 @@
 import { OperationError } from "../base/errors.ts";
 import { baseOfFacts, baseOfReceipt, readHostKey, readReceipt, requireSigned } from "../fleet/bundle/receipt.ts";
 import { type BundleBase, requireBase, writeBundle } from "../fleet/bundle/write-bundle.ts";
-import { transactionPlan } from "../fleet/deploy.ts";
 import { INSTALLED_KIT } from "../fleet/host-kit.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import { healthChecksOf, planHash, requireHooks, systemObject } from "../fleet/plan.ts";
 import { requirePossible } from "../fleet/possible-checks.ts";
-import { newRolloutId } from "../fleet/rollout/rollout-record.ts";
+import { newRolloutId, transactionPlan } from "../fleet/rollout/rollout-record.ts";
 import { requireSecretUnits } from "../fleet/secrets/units.ts";
 import { signingKeyOf } from "../fleet/signing-key.ts";
 import type { TransactionPlan } from "../machine/transaction.ts";

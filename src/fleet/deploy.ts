@@ -4,12 +4,10 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { invariant, OperationError } from "../base/errors.ts";
+import { OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
 import type { DeployerCheck, HealthResult } from "../machine/health-check.ts";
-import { type HookResult, renderHookResult } from "../machine/hook.ts";
-import type { JournalRecord, StepName, TransactionPlan } from "../machine/transaction.ts";
-import { HOOK_STEPS, stepsOf, TRANSACTION_STEPS } from "../machine/transaction.ts";
+import { stepsOf, type TransactionPlan } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost, type ActivationKit, type ActivationOptions, resumeActivation } from "./activate-host.ts";
 import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
@@ -26,7 +24,9 @@ import {
   refusalOf,
   type RolloutRecord,
   transactionId,
+  transactionPlan,
 } from "./rollout/rollout-record.ts";
+import { commandOf, describeRecord, describeResult } from "./timeline.ts";
 
 export interface DeployOptions {
   readonly clock: Clock;
@@ -351,90 +351,6 @@ async function watch<R extends HostResult | undefined>(
   if (outcome === "rolled-back") await hooks.onDeployer("postRollback", { outcome });
   else if (outcome !== undefined && CHANGED.has(outcome)) await hooks.onDeployer("postConfirmation", { outcome });
   return result;
-}
-
-export function transactionPlan(
-  entry: Omit<ApprovedHost, "kit" | "isUnchanged" | "previousHealthChecks">,
-  rollout: PlannedRollout,
-): TransactionPlan {
-  const { host, system, previous, generation, healthChecks, hooks } = entry;
-  invariant(system !== undefined, `there is no system to deploy to ${host.name}`);
-  return {
-    version: 1,
-    id: transactionId(rollout, host.name, "forth"),
-    goal: rollout.goal,
-    host: host.name,
-    system,
-    ...(previous === undefined ? {} : { expectedPrevious: previous }),
-    ...(generation === undefined ? {} : { expectedGeneration: generation }),
-    planHash: rollout.planHash,
-    operator: rollout.operator,
-    reason: rollout.reason,
-    ...(rollout.temporarySeconds === undefined ? {} : { temporarySeconds: rollout.temporarySeconds }),
-    confirmTimeoutSeconds: host.confirmTimeoutSeconds,
-    keepGenerations: host.keepGenerations,
-    healthChecks,
-    ...(hooks === undefined || hooks.length === 0 ? {} : { hooks }),
-    ...(rollout.ignoreInhibitors ? { ignoreInhibitors: true } : {}),
-  };
-}
-
-/** What a host's plan has of the whole. */
-type PlannedRollout = Pick<
-  RolloutRecord,
-  "id" | "goal" | "planHash" | "operator" | "reason" | "temporarySeconds" | "ignoreInhibitors"
->;
-
-const TITLES = new Map(TRANSACTION_STEPS.map((step) => [step.name, step.title]));
-
-/** Steps that people want to see go by even where only few lines are shown. */
-const MAJOR_STEPS: ReadonlySet<StepName> = new Set(["flip", "reboot", "health", "revert-flip", "revert-reboot"]);
-
-/** A journal record as a line of the timeline, or `undefined` when it says nothing new to people. */
-export function describeRecord(
-  record: JournalRecord,
-): { readonly text: string; readonly isMinor: boolean } | undefined {
-  const major = (text: string): { text: string; isMinor: boolean } => ({ text, isMinor: false });
-  switch (record.kind) {
-    case "hook":
-      return record.result === undefined
-        ? { text: `hook ${record.name} (${record.moment}) on the host`, isMinor: false }
-        : major(hookText(record.result));
-    case "step":
-      // Hooks speak for themselves.
-      if (HOOK_STEPS.has(record.step)) return undefined;
-      if (record.event === "begin")
-        return { text: TITLES.get(record.step) ?? record.step, isMinor: !MAJOR_STEPS.has(record.step) };
-      return record.event === "failed" ? major(`${record.step} failed: ${record.message}`) : undefined;
-    case "state":
-      return record.reason === undefined ? undefined : major(`${record.state}: ${record.reason.message}`);
-    case "health":
-      return major(describeResult(record.result));
-    case "note":
-      return major(record.message);
-    case "recorded":
-    case "deadline":
-    case "units":
-    case "active-units":
-      return undefined;
-  }
-}
-
-/** The command that a record of the host's tells of: a hook's when it begins, a check's with its result. */
-function commandOf(record: JournalRecord, { healthChecks }: TransactionPlan): readonly string[] | undefined {
-  if (record.kind === "hook") return record.command;
-  if (record.kind !== "health") return undefined;
-  const check = healthChecks.find(({ name }) => name === record.result.name);
-  return check?.kind === "command" ? check.command : undefined;
-}
-
-function describeResult({ name, from, healthy, message }: HealthResult): string {
-  return `${healthy ? "healthy" : "unhealthy"}${from === undefined ? "" : ` from the ${from}`}: ${name} (${message})`;
-}
-
-function hookText(result: HookResult): string {
-  const said = result.isOk ? undefined : result.output.at(-1);
-  return said === undefined ? renderHookResult(result) : `${renderHookResult(result)}: ${said}`;
 }
 
 function failureOf(error: unknown, cancel: AbortSignal): HostResult {

@@ -1,7 +1,7 @@
 /** The story of one deployment of a host, from its journal and its receipt. */
 
 import { basename } from "node:path";
-import { describeRecord } from "../../fleet/deploy.ts";
+import { describeRecord } from "../../fleet/timeline.ts";
 import type { DeploymentLog } from "../../fleet/deployment-log.ts";
 import { safeText } from "./safe-text.ts";
 import type { Terminal } from "./terminal.ts";

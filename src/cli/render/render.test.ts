@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import picocolors from "picocolors";
 import { OperationError } from "../../base/errors.ts";
-import { describeRecord } from "../../fleet/deploy.ts";
+import { describeRecord } from "../../fleet/timeline.ts";
 import type { HostInventory } from "../../fleet/inventory.ts";
 import type { HostOutcome } from "../../fleet/outcome.ts";
 import { type FleetPlan, type HostPlan, planHash } from "../../fleet/plan.ts";

@@ -1,11 +1,11 @@
 /** A rollout as data: what was approved for each host, and in which order it comes. */
 
 import { randomBytes } from "node:crypto";
-import { OperationError } from "../../base/errors.ts";
+import { invariant, OperationError } from "../../base/errors.ts";
 import { defaultGeneration } from "../../machine/generation.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
 import type { Hook } from "../../machine/hook.ts";
-import type { Operator, Receipt, TransactionGoal } from "../../machine/transaction.ts";
+import type { Operator, Receipt, TransactionGoal, TransactionPlan } from "../../machine/transaction.ts";
 import type { HostInventory } from "../inventory.ts";
 import type { FleetPlan, HostPlan } from "../plan.ts";
 import { type RolloutPolicy, wavesOf } from "./policy.ts";
@@ -157,6 +157,39 @@ export function isWithoutSystem(plan: Pick<ApprovedPlan, "hosts">, name: string)
 export function transactionId(rollout: Pick<RolloutRecord, "id">, host: string, direction: "forth" | "back"): string {
   return `${rollout.id}${direction === "back" ? "-back" : ""}-${host}`.slice(0, TRANSACTION_ID_CHARS_MAX);
 }
+
+/** The transaction by which a rollout reaches a host. */
+export function transactionPlan(
+  entry: Omit<ApprovedHost, "kit" | "isUnchanged" | "previousHealthChecks">,
+  rollout: PlannedRollout,
+): TransactionPlan {
+  const { host, system, previous, generation, healthChecks, hooks } = entry;
+  invariant(system !== undefined, `there is no system to deploy to ${host.name}`);
+  return {
+    version: 1,
+    id: transactionId(rollout, host.name, "forth"),
+    goal: rollout.goal,
+    host: host.name,
+    system,
+    ...(previous === undefined ? {} : { expectedPrevious: previous }),
+    ...(generation === undefined ? {} : { expectedGeneration: generation }),
+    planHash: rollout.planHash,
+    operator: rollout.operator,
+    reason: rollout.reason,
+    ...(rollout.temporarySeconds === undefined ? {} : { temporarySeconds: rollout.temporarySeconds }),
+    confirmTimeoutSeconds: host.confirmTimeoutSeconds,
+    keepGenerations: host.keepGenerations,
+    healthChecks,
+    ...(hooks === undefined || hooks.length === 0 ? {} : { hooks }),
+    ...(rollout.ignoreInhibitors ? { ignoreInhibitors: true } : {}),
+  };
+}
+
+/** What a host's plan has of the whole. */
+type PlannedRollout = Pick<
+  RolloutRecord,
+  "id" | "goal" | "planHash" | "operator" | "reason" | "temporarySeconds" | "ignoreInhibitors"
+>;
 
 /** Whoever has brought the host of these receipts something since a rollout was approved, as a sentence. */
 export function laterDeployment(receipts: readonly Receipt[], rollout: Pick<RolloutRecord, "id">): string | undefined {

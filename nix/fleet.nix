@@ -387,6 +387,7 @@ let
           keepGenerations
           preflight
           signingKeyFile
+          substituteOnDestination
           deployerChecks
           checkPlaces
           ;

@@ -100,6 +100,11 @@ in
       example = "~/.config/pristine/shop.secret";
       description = "A file on the deployer with a secret key of Nix's (`nix key generate-secret`): what is copied to the host is signed with it. It is read when a deployment copies, and is no part of the evaluation.";
     };
+    substituteOnDestination = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether the host fetches what its own substituters have (`nix.settings.substituters`), before it is sent the rest. For hosts that a cache is nearer to than the deployer.";
+    };
     preflight = {
       freeMiB = mkOption {
         type = types.ints.unsigned;

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { OperationError } from "../base/errors.ts";
 import type { StorePath } from "../format/store-path.ts";
+import type { LogEvent } from "../protocol/worker/log-frames.ts";
 import { MemoryStore } from "../store/memory-store.ts";
 import type { AddProgress, StoreItem } from "../store/store.ts";
 import { objectOf, type StoredObject } from "../../test/contract/store-contract.ts";
@@ -33,6 +34,8 @@ class FlakyHost extends MemoryStore implements CopyTarget {
   connections = 0;
   sentBytes = 0;
   rooted: StorePath[] = [];
+  /** What its substituters have. */
+  cached: readonly StoredObject[] = [];
   #left = 0;
   #isOpen = false;
 
@@ -59,6 +62,18 @@ class FlakyHost extends MemoryStore implements CopyTarget {
 
   async addTempRoots(paths: readonly StorePath[]): Promise<void> {
     this.rooted.push(...paths);
+  }
+
+  async substitute(
+    paths: readonly StorePath[],
+    { onLog }: { readonly onLog?: (event: LogEvent) => void },
+  ): Promise<Set<string>> {
+    onLog?.({ kind: "message", text: "warning: one of two caches does not answer" });
+    const wanted = new Set(paths.map(({ baseName }) => baseName));
+    for (const { info, nar } of this.cached) {
+      if (wanted.has(info.path.baseName)) await super.addMany([{ info, nar }], signal);
+    }
+    return await this.validPaths(paths);
   }
 
   override async addMany(
@@ -105,6 +120,27 @@ test("a copy goes on over new connections, and sends again only what was under w
   assert.equal(host.sentBytes, CHAIN.length * OBJECT_BYTES + 2 * half);
   assert.deepEqual(notes, Array(2).fill("copying was interrupted: the connection was lost; going on in 1 s"));
   assert.equal((await host.validPaths(CHAIN.map(({ info }) => info.path))).size, CHAIN.length);
+});
+
+test("what the host's substituters have is not sent, where that is wanted", async () => {
+  const copy = async (substitutes: boolean): Promise<{ host: FlakyHost; paths: number; notes: string[] }> => {
+    const host = new FlakyHost([Infinity]);
+    host.cached = CHAIN.slice(0, 3);
+    const notes: string[] = [];
+    const onNote = (text: string): void => void notes.push(text);
+    const clock = new VirtualClock();
+    const copied = await copyToHost({ from: await source(), to: host, root: ROOT, substitutes, clock, signal, onNote });
+    assert.equal((await host.validPaths(CHAIN.map(({ info }) => info.path))).size, CHAIN.length);
+    return { host, paths: copied.paths, notes };
+  };
+  const helped = await copy(true);
+  assert.deepEqual([helped.paths, helped.host.sentBytes], [2, 2 * OBJECT_BYTES]);
+  assert.deepEqual(helped.notes, [
+    "the host says: warning: one of two caches does not answer",
+    "the host has fetched 3 of 5 paths from its substituters",
+  ]);
+  const without = await copy(false);
+  assert.deepEqual([without.paths, without.notes], [5, []]);
 });
 
 test("a host that stays away is given up after a while, and what has arrived stays", async () => {

@@ -1,12 +1,13 @@
 /**
  * Copies a closure to a host over as many connections as that takes. What has arrived is complete and valid there, and
- * is not sent again.
+ * is not sent again; what the host can fetch itself is not sent at all, where that is wanted.
  */
 
 import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import type { StorePath } from "../format/store-path.ts";
-import { copyClosure } from "../store/copy.ts";
+import type { LogEvent } from "../protocol/worker/log-frames.ts";
+import { closureInfos, copyClosure } from "../store/copy.ts";
 import type { AddProgress, ReadStore, WriteStore } from "../store/store.ts";
 
 /** A host's store, which a new connection may have to open again. */
@@ -18,12 +19,19 @@ export interface CopyTarget {
 
 interface HostStore extends WriteStore {
   addTempRoots(paths: readonly StorePath[], signal: AbortSignal): Promise<void>;
+  /** Lets the host fetch what its substituters have of these; answers what is valid then. */
+  substitute(
+    paths: readonly StorePath[],
+    options: { readonly signal: AbortSignal; readonly onLog?: (event: LogEvent) => void },
+  ): Promise<Set<string>>;
 }
 
 export interface CopyToHostOptions {
   readonly from: ReadStore;
   readonly to: CopyTarget;
   readonly root: StorePath;
+  /** The host fetches what its substituters have, and is sent the rest. */
+  readonly substitutes?: boolean | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal;
   readonly onProgress?: (progress: AddProgress) => void;
@@ -47,6 +55,8 @@ export async function copyToHost(options: CopyToHostOptions): Promise<{ paths: n
       const store = await to.store(moving);
       // Until a transaction keeps it by a root of its own, a collection on the host must not take what has arrived.
       await store.addTempRoots([root], moving);
+      if (options.substitutes === true)
+        await substitute(store, options, { signal: moving, onMove: () => stall.postpone() });
       await copyClosure({
         from,
         to: store,
@@ -71,6 +81,26 @@ export async function copyToHost(options: CopyToHostOptions): Promise<{ paths: n
       stall.end();
     }
   }
+}
+
+async function substitute(
+  store: HostStore,
+  { from, root, onNote }: CopyToHostOptions,
+  { signal, onMove }: { readonly signal: AbortSignal; readonly onMove: () => void },
+): Promise<void> {
+  if ((await store.validPaths([root], signal)).size > 0) return;
+  const paths = [...(await closureInfos(from, [root], signal)).values()].map(({ path }) => path);
+  const before = await store.validPaths(paths, signal);
+  const missing = paths.filter(({ baseName }) => !before.has(baseName));
+  const fetched = await store.substitute(missing, {
+    signal,
+    onLog: (event) => {
+      onMove();
+      // Anything else that a daemon says while it fetches is of no interest.
+      if (event.kind === "message" && /\b(?:warning|error):/.test(event.text)) onNote?.(`the host says: ${event.text}`);
+    },
+  });
+  onNote?.(`the host has fetched ${fetched.size} of ${missing.length} paths from its substituters`);
 }
 
 function stallDeadline(root: StorePath): { readonly signal: AbortSignal; postpone(): void; end(): void } {

@@ -14,6 +14,7 @@ import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
 import { runDeployerChecks } from "./deployer-checks.ts";
 import type { HostKit } from "./host-kit.ts";
 import type { HookDisplay, HostHooks } from "./hooks.ts";
+import type { HostInventory } from "./inventory.ts";
 import { type HostOutcome, type HostResult, isSettled, NOT_REACHED, type TimelineEntry } from "./outcome.ts";
 import { CHANGED, rollOut, type RolloutObserver, type SkipReason } from "./rollout/rollout.ts";
 import { hostHooksOf } from "./rollout/rollout-hooks.ts";
@@ -161,7 +162,7 @@ async function deployHost(
       }
       const copyCall = { signal: options.cancel };
       await hooks.onBoth("preCopy", kit, copyCall);
-      onCopied(await copySystem(plan.system, session, options, note));
+      onCopied(await copySystem(plan.system, { host: entry.host, session, note }, options));
       await hooks.onBoth("postCopy", kit, copyCall);
       return await activate(kit, plan, { hooks, note, checks }, options);
     };
@@ -257,15 +258,15 @@ async function takeBack(
 
 async function copySystem(
   system: string,
-  session: DeploySession,
+  { host, session, note }: { readonly host: HostInventory; readonly session: DeploySession; readonly note: Note },
   options: DeployOptions,
-  note: Note,
 ): Promise<{ paths: number; bytes: number }> {
   note("copying");
   const copied = await copyToHost({
     from: options.localStore,
     to: session,
     root: rootOf(system, options.localStore.storeDir),
+    substitutes: host.substituteOnDestination,
     clock: options.clock,
     signal: options.cancel,
     onProgress: (progress) => note(`copying ${progress.pathsDone}/${progress.pathsTotal} paths`, true, true),

@@ -52,6 +52,8 @@ export interface HostInventory {
   };
   /** A file on the deployer with the key that signs what is copied to the host; `~/` is the home directory. */
   readonly signingKeyFile?: string | undefined;
+  /** Whether the host fetches what its substituters have, and is sent the rest only. */
+  readonly substituteOnDestination?: boolean | undefined;
   readonly healthChecks: readonly unknown[];
   /** Run by the deployer, once those on the host hold; absent in what earlier versions wrote down. */
   readonly deployerChecks?: readonly DeployerCheck[];
@@ -135,6 +137,7 @@ interface RawHost {
     readonly keepGenerations: number;
     readonly preflight: { readonly freeMiB: number; readonly freeInodes: number; readonly clockSeconds: number };
     readonly signingKeyFile: string | null;
+    readonly substituteOnDestination: boolean;
     readonly healthChecks: readonly unknown[];
     readonly deployerChecks: readonly DeployerCheck[];
     readonly checkPlaces: Readonly<Record<string, string>>;
@@ -247,6 +250,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
       clockSkewSecondsMax: preflight.clockSeconds,
     },
     signingKeyFile: host.deployment.signingKeyFile ?? undefined,
+    substituteOnDestination: host.deployment.substituteOnDestination,
     healthChecks: host.deployment.healthChecks,
     deployerChecks: host.deployment.deployerChecks,
     checkPlaces: host.deployment.checkPlaces,

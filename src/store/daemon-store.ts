@@ -115,14 +115,40 @@ export class DaemonStore implements CollectableStore {
   async validPaths(paths: readonly StorePath[], signal: AbortSignal): Promise<Set<string>> {
     if (paths.length === 0) return new Set();
     const connection = await this.#sharedConnection(signal);
+    return await this.#askValid(connection, paths, { substitute: false }, this.#question(signal));
+  }
+
+  /**
+   * The same, after the daemon has fetched from its substituters what these have. What it cannot fetch it tells as a
+   * message; a daemon that is too old to be asked fetches nothing.
+   */
+  async substitute(
+    paths: readonly StorePath[],
+    options: { readonly signal: AbortSignal; readonly onLog?: (event: LogEvent) => void },
+  ): Promise<Set<string>> {
+    if (paths.length === 0) return new Set();
+    const connection = await this.#ownConnection(options.signal);
+    try {
+      return await this.#askValid(connection, paths, { substitute: true }, { ...options, closeOnAbort: true });
+    } finally {
+      this.#giveBack(connection);
+    }
+  }
+
+  async #askValid(
+    connection: DaemonConnection,
+    paths: readonly StorePath[],
+    { substitute }: { readonly substitute: boolean },
+    options: CallOptions,
+  ): Promise<Set<string>> {
     const valid = await connection.call(
       OPERATIONS.queryValidPaths,
       (writer) => {
         writeStorePaths(writer, paths, this.storeDir);
-        if (connection.agreement.minor >= 27) writer.bool(false);
+        if (connection.agreement.minor >= 27) writer.bool(substitute);
       },
       readStorePaths(this.storeDir),
-      this.#question(signal),
+      options,
     );
     return new Set(valid.map((path) => path.baseName));
   }

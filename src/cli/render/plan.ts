@@ -74,10 +74,11 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
   if (diff !== undefined) lines.push(...renderDiff(diff, terminal, { units: "actions", full }));
   if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined)
     lines.push(...renderFileDiffs(diff, { old: plan.old, next: plan.wanted }, terminal));
-  if (copy !== undefined)
-    lines.push(
-      `  copy      ${copy.paths.length === 0 ? "nothing" : `${renderCount(copy.paths.length, "path")}, ${renderBytes(copy.bytes)}`}`,
-    );
+  if (copy !== undefined) {
+    const amount = `${renderCount(copy.paths.length, "path")}, ${renderBytes(copy.bytes)}`;
+    const how = plan.host.substituteOnDestination === true ? "; the host asks its substituters first" : "";
+    lines.push(`  copy      ${copy.paths.length === 0 ? "nothing" : amount + how}`);
+  }
   if (full)
     lines.push(...(copy?.paths ?? []).map(({ path, bytes }) => dim(`    ${basename(path)} ${renderBytes(bytes)}`)));
   const reasons = [...(WHEN[goal] === undefined ? [] : [WHEN[goal]]), ...reboot.map(({ message }) => message)];

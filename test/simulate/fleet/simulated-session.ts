@@ -303,6 +303,11 @@ class SimulatedStore implements WriteStore {
     return new Set((await this.pathInfos(paths, signal)).keys());
   }
 
+  async substitute(paths: readonly StorePath[], { signal }: { readonly signal: AbortSignal }): Promise<Set<string>> {
+    // Hosts of a simulation have no substituters.
+    return await this.validPaths(paths, signal);
+  }
+
   nar(): never {
     throw new Error("nothing is read from a host");
   }

@@ -5,12 +5,12 @@
 
 import { type BundleManifest, type BundleReceipt, renderHeader, renderSigned } from "../machine/bundle.ts";
 import { defaultGeneration } from "../machine/generation.ts";
-import type { BeginAnswer, KitFailure, Receipt, TransactionPlan } from "../machine/transaction.ts";
+import type { Receipt } from "../machine/transaction.ts";
 import { type Bundle, type BundleFile, openBundle, requirePayload, sshKeygen, withScratch } from "./bundle-file.ts";
-import { isAtRest } from "./follow.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
+import { begin, finish } from "./own-confirmation.ts";
 import { activatedSystem, readGenerations, runningSystem, setRoot } from "./systems.ts";
 import { STATE_DIRECTORY, TransactionRecord } from "./transaction-record.ts";
 
@@ -38,11 +38,6 @@ export type Applied = { readonly receipt: Receipt } | { readonly exitCode: numbe
 const QUERY_SECONDS = 60;
 /** What a slow disk takes for a closure of many gigabytes. */
 const IMPORT_SECONDS = 6 * 3600;
-const BEGIN_SECONDS = 300;
-const CONFIRM_SECONDS = 600;
-const FOLLOW_PAUSE_MS = 200;
-/** What a return may take besides, with its hooks. */
-const GRACE_SECONDS = 900;
 /** What stays free on the disk besides what is imported, as `begin` wants it. */
 const FREE_BYTES_MIN = 32 * 1024 * 1024;
 /** Paths of one question to the store: an argument list has an end. */
@@ -247,65 +242,6 @@ function askStore(host: Host, query: readonly string[], paths: BundleManifest["p
     lines.push(...stdout.split("\n").filter((line) => line !== ""));
   }
   return lines;
-}
-
-/** Asks the kit itself, under the lock that such a command takes. */
-function ask<T extends object>(host: Host, args: readonly string[], seconds: number, stdin?: string): T {
-  return withScratch(host, "ask", (scratch) => {
-    const path = `${scratch}/stdin`;
-    host.files.writeDurably(path, stdin ?? "");
-    const options = { timeoutSeconds: seconds, stdinFile: { path, offset: 0 } };
-    const { stdout, stderr } = host.run([host.kitCommand, ...args], options);
-    const answer = parsed<T | KitFailure>(stdout);
-    if (answer === undefined) throw new KitError("KIT_FAILED", `'${args[0] ?? ""}' failed: ${stderr.trim()}`);
-    if (!("error" in answer)) return answer;
-    const { code, message, ...more } = answer.error;
-    throw new KitError(code, message, more);
-  });
-}
-
-function parsed<T>(text: string): T | undefined {
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    // It ended without an answer; what it wrote to standard error says more.
-    return undefined;
-  }
-}
-
-function begin(host: Host, plan: TransactionPlan): void {
-  ask<BeginAnswer>(host, ["begin"], BEGIN_SECONDS, JSON.stringify(plan));
-}
-
-/** Waits for the host's own verdict, and confirms what it finds healthy. */
-function finish(host: Host, id: string, onNote: (text: string) => void): Receipt {
-  let told = "";
-  let until: number | undefined;
-  for (;;) {
-    const record = TransactionRecord.openKnown(host, id);
-    const { receipt, state, plan } = record;
-    if (state !== told) onNote((told = state));
-    if (receipt !== undefined) return receipt;
-    const { activationTimeoutSeconds = 300, confirmTimeoutSeconds } = plan;
-    until ??= host.uptimeMs() + (activationTimeoutSeconds + confirmTimeoutSeconds + GRACE_SECONDS) * 1000;
-    if (host.uptimeMs() > until) {
-      throw new KitError("KIT_FAILED", `transaction ${id} is still ${state}`, {
-        hint: "apply the bundle again to see what becomes of it",
-      });
-    }
-    if (record.bootId !== host.bootId()) ask(host, ["status"], QUERY_SECONDS);
-    else if (isAtRest(host, record)) confirm(host, id);
-    host.sleepMs(FOLLOW_PAUSE_MS);
-  }
-}
-
-function confirm(host: Host, id: string): void {
-  try {
-    ask(host, ["confirm", id], CONFIRM_SECONDS);
-  } catch (error) {
-    // It is on its way back by its timer: the journal will tell.
-    if (!(error instanceof KitError) || !["KIT_STATE", "KIT_LOCKED"].includes(error.failure.code)) throw error;
-  }
 }
 
 /** What became of it, signed by the host. */

@@ -6,7 +6,7 @@
 
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
-import { REQUESTED_KINDS, type RequestedReason } from "../machine/transaction.ts";
+import { type Receipt, REQUESTED_KINDS, type RequestedReason } from "../machine/transaction.ts";
 import type { CheckAnswer, EphemeralEntry, StaleAnswer } from "../machine/facts.ts";
 import type { CheckHistoryAnswer } from "../machine/check-history.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
@@ -27,6 +27,7 @@ import { runRequestedHooks } from "./hooks.ts";
 import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { switchTo } from "./own-confirmation.ts";
 import { openBundleFile } from "./quickjs-bundle-file.ts";
 import { openHost } from "./quickjs-host.ts";
 import { resume } from "./resume.ts";
@@ -66,6 +67,7 @@ const USAGE = `usage: pristine-kit COMMAND
   confirm ID                          make the new system the boot default
   revert ID [--reason KIND MESSAGE]   return to the recorded previous system
   apply FILE [--receipt FILE]         deploy what a bundle brings
+  switch SYSTEM GOAL                  make a system what runs, as its switch-to-configuration asks for it
   check [< CHECKS]                    run health checks
   check-run NAME                      run one of the running system, and note what it saw
   check-history                       what was noted
@@ -116,6 +118,8 @@ function main(): number {
       return 0;
     case "apply":
       return applyBundle(host, rest);
+    case "switch":
+      return switchSystem(host, rest);
     case "check":
       return check(host, isGated ? "" : std.in.readAsString().trim());
     case "check-run":
@@ -240,15 +244,27 @@ function applyBundle(host: Host, args: readonly string[]): number {
   const receiptPath = named ?? `${path}.receipt`;
   const applied = apply(host, openBundleFile(path), {
     receiptPath,
-    onNote: (text) => {
-      std.err.puts(`${text}\n`);
-      std.err.flush();
-    },
+    onNote: note,
     handOver: (kit) => runInherited([kit, "apply", path, "--receipt", receiptPath]),
   });
   if ("exitCode" in applied) return applied.exitCode;
   print({ receipt: applied.receipt, receiptFile: receiptPath });
-  return applied.receipt.outcome === "confirmed" || applied.receipt.outcome === "tested" ? 0 : WENT_BACK;
+  return exitCodeOf(applied.receipt);
+}
+
+function exitCodeOf({ outcome }: Receipt): number {
+  return outcome === "confirmed" || outcome === "tested" ? 0 : WENT_BACK;
+}
+
+function note(text: string): void {
+  std.err.puts(`${text}\n`);
+  std.err.flush();
+}
+
+function switchSystem(host: Host, args: readonly string[]): number {
+  const answer = switchTo(host, argument(args, "the path of a system"), argument(args.slice(1), "a goal"), note);
+  print(answer);
+  return "outcome" in answer ? exitCodeOf(answer) : 0;
 }
 
 /** Checks come as JSON, or from the system that runs. */

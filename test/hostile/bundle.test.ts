@@ -10,6 +10,7 @@ import { type BundleRequest, writeBundle } from "../../src/fleet/bundle/write-bu
 import { generateKeyPair, parseSigningKey } from "../../src/format/signature.ts";
 import { apply, type Applied } from "../../src/kit/apply.ts";
 import { KitError } from "../../src/kit/kit-error.ts";
+import { switchTo } from "../../src/kit/own-confirmation.ts";
 import type { BundleManifest } from "../../src/machine/bundle.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { HELLO, objectOf, type StoredObject, TREE } from "../contract/store-contract.ts";
@@ -214,6 +215,20 @@ suite("bundles", { skip: unmetNeed("ssh-keygen") }, () => {
     assert.equal(refusalOf(at), "KIT_BUNDLE_INVALID", "a byte too many");
     fs.writeFileSync(file, whole.toString("latin1").replace("pristine-bundle 1", "pristine-bundle 2"), "latin1");
     assert.equal(refusalOf(at), "KIT_BUNDLE_INVALID", "another version");
+  });
+
+  test("switch-to-configuration of what is no system, or with another goal, begins nothing", async () => {
+    const { at } = await hostWith();
+    const refused = (system: string, goal: string, code: string): void => {
+      assert.throws(
+        () => switchTo(at.host, system, goal, () => undefined),
+        (error) => error instanceof KitError && error.failure.code === code,
+      );
+    };
+    refused("/home/x/system", "switch", "KIT_SYSTEM_INVALID");
+    refused(path(SYSTEM), "reboot", "KIT_USAGE");
+    refused(path(SYSTEM), "", "KIT_USAGE");
+    assert.deepEqual(at.touched, []);
   });
 
   test("a receipt is no bundle, although the host trusts nothing more than itself", async () => {

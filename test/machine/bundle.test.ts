@@ -1,7 +1,7 @@
 /** A host that is deployed to by files: its sshd is down, and what runs on it is started from its console. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
@@ -16,6 +16,7 @@ import type { KitFailure, Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
 import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { TEST_STORE } from "../support/test-store.ts";
 import { labsMissing } from "../support/test-system.ts";
 
 const MIB = 1024 ** 2;
@@ -156,5 +157,27 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     // Of what is there already nothing was added.
     assert.match(told, /adding \d+ store objects/);
     assert.ok(statSync(stick("three")).size > LARGE_BYTES);
+  });
+
+  test("a system that Nix itself has moved is switched to by its own switch-to-configuration", async () => {
+    fleet.edit(HOST_FILE, /\}\s*$/, `environment.etc.fourth.text = "no";\n}\n`);
+    const { hosts } = await fleet.ask<{ hosts: { path: string }[] }>(["build", "web1"]);
+    const system = hosts[0]?.path ?? "";
+    const program = join(import.meta.dirname, "../../bin/compat/nix-store");
+    const script = '"$1" --store "$2" --export $("$1" --store "$2" --query --requisites "$3")';
+    const exported = execFileSync("sh", ["-c", script, "export", program, TEST_STORE, system], {
+      maxBuffer: 1024 * MIB,
+    });
+    writeFileSync(stick("closure"), exported);
+    const { code, stderr } = await onConsole("sh", "-c", "nix-store --import < /persist/stick/closure");
+    assert.equal(code, 0, stderr);
+    const dry = await onConsole(`${system}/bin/switch-to-configuration`, "dry-activate");
+    assert.equal(dry.code, 0, dry.stderr);
+    const switched = await onConsole(`${system}/bin/switch-to-configuration`, "switch");
+    assert.equal(switched.code, 0, switched.stderr);
+    assert.equal((await onConsole("cat", "/etc/fourth")).stdout, "no");
+    await onConsole("systemctl", "start", "ssh.service");
+    const { web1: status } = await fleet.statuses({ exit: [0] });
+    assert.equal(status?.host, "web1");
   });
 });

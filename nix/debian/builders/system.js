@@ -84,6 +84,21 @@ prune(etcRoot);
 const farm = usr.slice(usr.lastIndexOf("/") + 1);
 tree.root.children.set("usr", { kind: "link", owner: "", target: `../${farm}` });
 tree.root.children.set("init", { kind: "file", owner: "", content: init, executable: true });
+// What tools of Nix's start on a host once they have copied a system there.
+tree.directory("bin", "").children.set("switch-to-configuration", {
+  kind: "file",
+  owner: "",
+  content: `#!/bin/sh
+kit=/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit
+if ! [ -x "$kit" ]; then
+  echo "there is no $kit: the first deployment, by pristine, brings it" >&2
+  exit 1
+fi
+self=$(readlink -f "$0")
+exec "$kit" switch "\${self%/bin/*}" "$@"
+`,
+  executable: true,
+});
 tree.root.children.set("meta.json", {
   kind: "file",
   owner: "",

@@ -355,7 +355,6 @@ let
       # Of `inventoryOf' each host is looked at by itself: what is wrong between hosts is not looked for.
       inherit meta hosts inventoryOf;
       adopted = read.adopted.report;
-      adoptedModules = read.adopted.modules;
       inventory = {
         inherit (meta) name rollout secrets;
         hooks = fleetHooks "`meta' of ${describe fleet}" (meta.hooks or { });
@@ -570,15 +569,13 @@ rec {
       packagesFor = packagesFromIndex index;
       evaluated = evalWith { inherit fleet packagesFor; };
       used = groupBy (host: host.config.system.architecture) (attrValues evaluated.hosts);
-      # A system that another tool made has no packages of Debian's.
-      isOwn = host: !(evaluated.adoptedModules ? ${host.name});
     in
     mapAttrs (
       architecture: hosts:
       lib.uniqueStrings (
         (packagesFor architecture).pristine.toolNames
         ++ concatMap (host: host.config.system.packageNames) (
-          filter isOwn hosts ++ [ (bootstrapWith { inherit packagesFor architecture; }) ]
+          hosts ++ [ (bootstrapWith { inherit packagesFor architecture; }) ]
         )
       )
     ) used;

@@ -159,6 +159,8 @@ let
         config = lib.recursiveUpdate host.definitions {
           deployment.system = lib.mkDefault host.system;
           system.architecture = architectureOf fleet name host.platform;
+          # Nothing of Debian's is part of it, and no lock has to know any.
+          environment.systemPackages = lib.mkForce [ ];
           warnings = map (note: "${note.option} of ${fleet.tool} is not served: ${note.here}") (
             filter (note: note.serves == "no") host.options
           );
@@ -216,7 +218,14 @@ let
           throw "The host '${(head clash).name}' is declared twice: by ${
             lib.concatMapStringsSep " and by " (host: host.place) clash
           }. What Pristine adds to an adopted host is said by `hosts' in its entry of `adopt'.";
-      served = fleet: lib.filterAttrs (_: host: host.left or null == null) fleet.hosts;
+      # What is wrong with a host is said where that host is looked at.
+      isServed =
+        host:
+        let
+          left = builtins.tryEval (host.left or null);
+        in
+        !left.success || left.value == null;
+      served = fleet: lib.filterAttrs (_: isServed) fleet.hosts;
     in
     {
       modules = checked (

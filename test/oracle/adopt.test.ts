@@ -33,6 +33,9 @@ interface Parity {
 const hive = (source: string, file: string): string =>
   `builtins.mapAttrs (_: system: system.drvPath) (import (${source} + "/src/nix/hive/eval.nix") { rawHive = import ${FLEETS}/${file}; }).toplevel`;
 
+const outputs = (source: string): string =>
+  `rec { colmena = import ${FLEETS}/hive.nix; colmenaHive = import (${source} + "/src/nix/hive/eval.nix") { rawFlake.outputs = { inherit colmena; }; }; }`;
+
 /** Outputs of a flake whose nodes are made by deploy-rs' own functions. */
 const deployRs = (source: string): string =>
   `import ${FLEETS}/deploy.nix { deploy-rs = import (${source} + "/flake.nix"); }`;
@@ -49,6 +52,18 @@ const PARITIES: readonly Parity[] = [
     variable: "PRISTINE_COLMENA_SRC",
     theirs: (source) => hive(source, "hive-with-keys.nix"),
     entry: (source) => `{ colmena = ${FLEETS}/hive-with-keys.nix; source = ${source}; }`,
+  },
+  {
+    what: "a flake's output colmenaHive",
+    variable: "PRISTINE_COLMENA_SRC",
+    theirs: (source) => hive(source, "hive.nix"),
+    entry: (source) => `{ colmena = { _type = "flake"; outPath = "/flake"; outputs = ${outputs(source)}; }; }`,
+  },
+  {
+    what: "a flake's output colmena by itself",
+    variable: "PRISTINE_COLMENA_SRC",
+    theirs: (source) => hive(source, "hive.nix"),
+    entry: () => `{ flake = { _type = "flake"; outPath = "/flake"; outputs.colmena = import ${FLEETS}/hive.nix; }; }`,
   },
   {
     what: "deploy-rs' nodes",

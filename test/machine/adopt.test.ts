@@ -1,0 +1,133 @@
+/**
+ * One fleet holds a host of a Colmena hive, a node of deploy-rs, a plain NixOS configuration and a host of the Debian base,
+ * and one `deploy` serves them all. The first three are shaped like NixOS (`test/support/nixos-shaped`).
+ */
+
+import assert from "node:assert/strict";
+import { cpSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { after, before, suite, test } from "node:test";
+import { StorePath } from "../../src/format/store-path.ts";
+import { labDown, labUp } from "../../src/lab/lab.ts";
+import { copyClosure } from "../../src/store/copy.ts";
+import { LocalStore } from "../../src/store/local-store.ts";
+import { openLocalStore } from "../../src/store/open-store.ts";
+import { FleetDriver } from "../support/fleet-driver.ts";
+import { CHECKOUT, makeShop, type Shop } from "../support/shop.ts";
+import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { TEST_STORE } from "../support/test-store.ts";
+import { labsMissing } from "../support/test-system.ts";
+
+const SUBNET = `10.77.${20 + (process.pid % 200)}`;
+const HOSTS = ["web1", "web2", "web3", "web4"] as const;
+const ADOPTED = HOSTS.slice(0, 3);
+const SHAPED = `${CHECKOUT}/test/support/nixpkgs-shaped`;
+const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
+
+/** The systems that the other tools' files come to, and these files. */
+const FILES: Readonly<Record<string, string>> = {
+  "systems.nix": `{
+    meta.name = "${TEST_LAB_NAME}";
+    defaults = ./shop.nix;
+    hosts = { ${ADOPTED.map((name) => `${name}.imports = [ ./hosts/${name}.nix ./nixos-shaped ];`).join(" ")} };
+  }`,
+  "configuration.nix": `{ name, lib, ... }: {
+    networking.hostName = name;
+    system.build.toplevel = lib.mkForce ((import ${CHECKOUT}/nix { }).evalFleet ./systems.nix).hosts.\${name}.config.deployment.system;
+  }`,
+  "hive.nix": `{
+    meta.nixpkgs = ${SHAPED};
+    defaults = ./configuration.nix;
+    web1.deployment.tags = [ "hive" ];
+  }`,
+  "configurations.nix": `builtins.mapAttrs (name: _: import ${SHAPED}/nixos/lib/eval-config.nix {
+    modules = [ ./configuration.nix ];
+    specialArgs = { inherit name; };
+  })`,
+  "deploy.nix": `let
+    system = ((import ./configurations.nix) { web2 = { }; }).web2.config.system.build.toplevel;
+  in {
+    sshUser = "root";
+    confirmTimeout = 120;
+    nodes.web2 = {
+      hostname = "web2";
+      profiles.system.path = (import ${SHAPED} { }).buildEnv { name = "activatable-\${system.name}"; paths = [ system ]; };
+    };
+  }`,
+};
+
+const FLEET = `{
+    meta.name = "${TEST_LAB_NAME}";
+    adopt = [
+      { colmena = ./hive.nix; }
+      { deployRs = import ./deploy.nix; }
+      { nixosConfigurations = import ./configurations.nix { web3 = { }; }; hosts.web3.deployment.tags = [ "plain" ]; }
+    ];
+    hosts.web4.imports = [ ./shop.nix ./hosts/web4.nix ];
+  }`;
+
+function write(directory: string): void {
+  cpSync(join(CHECKOUT, "test/support/nixos-shaped"), join(directory, "nixos-shaped"), { recursive: true });
+  for (const [path, text] of Object.entries(FILES)) writeFileSync(join(directory, path), text);
+  HOSTS.forEach((name, index) => {
+    const host = `{ imports = [ ../web.nix ../greeting.nix ]; shop.address = "${SUBNET}.${11 + index}"; }`;
+    writeFileSync(join(directory, `hosts/${name}.nix`), host);
+  });
+  writeFileSync(join(directory, "greeting.nix"), '{ shop.greeting = "Good morning"; }');
+  // The lock is for the packages of the systems, which the other tools' files cannot be evaluated without.
+  cpSync(join(directory, "systems.nix"), join(directory, "fleet.nix"));
+}
+
+suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, timeout: 8 * 60_000 }, () => {
+  let shop: Shop;
+  let fleet: FleetDriver;
+
+  before(async () => {
+    await removeStaleLabs();
+    shop = makeShop({ edit: write });
+    writeFileSync(join(shop.directory, "fleet.nix"), FLEET);
+    fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
+    const { hosts } = await fleet.ask<{ hosts: { host: string; path: string }[] }>(["build", ...ADOPTED]);
+    // Each has to run its system already; the host of the Debian base starts as any other.
+    for (const [index, { path }] of hosts.entries()) {
+      await labUp({
+        name: TEST_LAB_NAME,
+        hosts: ADOPTED.slice(0, index + 1).map((name, at) => ({ name, address: `${SUBNET}.${11 + at}` })),
+        bootstrap: { system: path, seed: (root, signal) => seed(path, root, signal) },
+        identityFiles: [join(shop.directory, "keys/operator")],
+        signal: limit(240),
+      });
+    }
+    await fleet.run(["lab", "up"]);
+  });
+  after(async () => {
+    await labDown(TEST_LAB_NAME);
+    shop[Symbol.dispose]();
+  });
+
+  test("one deployment serves all of them", async () => {
+    fleet.edit("greeting.nix", "Good morning", "Good day");
+    const outcomes = await fleet.deploy([]);
+    for (const name of HOSTS) assert.equal(outcomes[name]?.status, "activated", JSON.stringify(outcomes[name]));
+    for (const name of HOSTS) assert.match(await (await fleet.host(name)).page(), /Good day/);
+    const statuses = await fleet.statuses({});
+    assert.deepEqual(
+      HOSTS.map((name) => [statuses[name]?.asDeclared, statuses[name]?.drift]),
+      HOSTS.map(() => [true, []]),
+    );
+    const again = await fleet.deploy(["--on", "@hive,@plain"]);
+    assert.deepEqual(
+      Object.entries(again).map(([name, { status }]) => [name, status]),
+      [
+        ["web1", "unchanged"],
+        ["web3", "unchanged"],
+      ],
+    );
+  });
+});
+
+async function seed(system: string, root: string, signal: AbortSignal): Promise<void> {
+  await using from = await openLocalStore(TEST_STORE, signal);
+  await using to = await LocalStore.open(root);
+  await copyClosure({ from, to, roots: [StorePath.of(basename(system))], signal });
+}

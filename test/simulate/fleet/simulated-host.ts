@@ -97,8 +97,8 @@ interface Process {
 interface Observer {
   /** A link that says what runs, or what boots, was changed. */
   linked(host: SimulatedHost): void;
-  /** A transaction is recorded, perhaps not for the first time. */
-  began(host: SimulatedHost, plan: TransactionPlan): void;
+  /** A transaction is recorded, perhaps not for the first time; without an answer it may be cut off anywhere. */
+  began(host: SimulatedHost, plan: TransactionPlan, isAnswered: boolean): void;
   trace(host: SimulatedHost, text: string): void;
 }
 
@@ -298,11 +298,14 @@ export class SimulatedHost {
   }
 
   async begin(plan: TransactionPlan): Promise<BeginAnswer> {
+    let isAnswered = false;
     try {
-      return await this.#locked(LOCK_WAIT_MS, () => this.#start(undefined, (host) => begin(host, plan)));
+      const answer = await this.#locked(LOCK_WAIT_MS, () => this.#start(undefined, (host) => begin(host, plan)));
+      isAnswered = true;
+      return answer;
     } finally {
       // It may have been recorded, and go on, without an answer.
-      this.#observer.began(this, plan);
+      this.#observer.began(this, plan, isAnswered);
     }
   }
 

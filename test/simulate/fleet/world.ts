@@ -46,6 +46,8 @@ interface Memory {
   running: string;
   /** What ran before each transaction. */
   readonly before: Map<string, string>;
+  /** Transactions whose beginning was answered. */
+  readonly answered: Set<string>;
   /** The rollout that the host was confirmed for last. */
   confirmedFor: string | undefined;
   /** Transactions that have moved the boot default. */
@@ -85,7 +87,7 @@ export class World {
     const system = systemNamed("v0");
     const observer = {
       linked: (host: SimulatedHost) => this.#linked(host),
-      began: (host: SimulatedHost, plan: TransactionPlan) => this.#began(host, plan),
+      began: (host: SimulatedHost, plan: TransactionPlan, isAnswered: boolean) => this.#began(host, plan, isAnswered),
       trace: (host: SimulatedHost, text: string) => this.trace(host.name, text),
     };
     const members = story.hosts.map((one) => ({
@@ -100,6 +102,7 @@ export class World {
         bootDefault: system.path,
         running: system.path,
         before: new Map(),
+        answered: new Set(),
         confirmedFor: undefined,
         moved: new Set(),
       });
@@ -161,19 +164,23 @@ export class World {
   }
 
   /** A transaction was recorded on a host. */
-  #began(host: SimulatedHost, plan: TransactionPlan): void {
+  #began(host: SimulatedHost, plan: TransactionPlan, isAnswered: boolean): void {
     const memory = this.#memories.get(host)!;
     const record = host.record(plan.id);
-    if (record === undefined || memory.before.has(plan.id)) return;
-    this.trace(
-      host.name,
-      `begins ${plan.id}: ${nameOf(record.facts.previous)} → ${nameOf(plan.system)} (${plan.goal})`,
-    );
-    const { supersedes } = record.facts;
-    memory.before.set(
-      plan.id,
-      (supersedes === undefined ? undefined : memory.before.get(supersedes)) ?? host.activated!,
-    );
+    if (record === undefined) return;
+    if (!memory.before.has(plan.id)) {
+      this.trace(
+        host.name,
+        `begins ${plan.id}: ${nameOf(record.facts.previous)} → ${nameOf(plan.system)} (${plan.goal})`,
+      );
+      const { supersedes } = record.facts;
+      memory.before.set(
+        plan.id,
+        (supersedes === undefined ? undefined : memory.before.get(supersedes)) ?? host.activated!,
+      );
+    }
+    if (!isAnswered || memory.answered.has(plan.id)) return;
+    memory.answered.add(plan.id);
     const holders = host.unfinished();
     this.require(
       holders.length <= 1,

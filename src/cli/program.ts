@@ -17,6 +17,7 @@ import { registerLab } from "./commands/lab.ts";
 import { registerLogs } from "./commands/logs.ts";
 import { registerMesh } from "./commands/mesh.ts";
 import { registerOption } from "./commands/option.ts";
+import { registerProbe } from "./commands/probe.ts";
 import { registerSecrets } from "./commands/secrets.ts";
 
 declare const PRISTINE_VERSION: string;
@@ -47,6 +48,7 @@ export function makeProgram(): Command {
   registerFlake(program);
   registerOption(program);
   registerAdopt(program);
+  registerProbe(program);
   registerSecrets(program);
   registerMesh(program);
   registerDeploy(program);

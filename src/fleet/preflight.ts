@@ -122,12 +122,7 @@ export async function preflightHost(session: HostSession, options: PreflightOpti
 
 /** What the host wrote, and what ssh said on the way there. */
 export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
-  const said = new Map<string, string>();
-  for (const line of text.split("\n")) {
-    // A login may print lines of its own.
-    const [, key, value] = /^pristine ([a-z]+)=(.*)$/.exec(line) ?? [];
-    if (key !== undefined && value !== undefined) said.set(key, value);
-  }
+  const said = new Map(answersIn(text));
   const of = (key: string): string => said.get(key)?.trim() ?? "";
   const [client, , address, port] = of("connection").split(" ");
   const onInterface = of("interface");
@@ -148,6 +143,11 @@ export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
         ? undefined
         : { client, address, port: Number(port), ...(onInterface === "" ? {} : { interface: onInterface }) },
   };
+}
+
+/** What a script said by lines `pristine key=value`; a login may print lines of its own. */
+export function answersIn(text: string): [key: string, value: string][] {
+  return [...text.matchAll(/^pristine ([a-z0-9]+)=(.*)$/gm)].map(([, key = "", value = ""]) => [key, value]);
 }
 
 function diskOf(text: string): HostProbe["disk"] {

@@ -55,6 +55,8 @@ async function run(shell: string, args: readonly string[]): Promise<string> {
 const LINES: Readonly<Record<string, string>> = {
   "pristine st": "status",
   "pristine e": "eval ephemeral exec",
+  "pristine pr": "probe",
+  "pristine probe ": "",
   "pristine lab p": "power",
   "pristine lab power ": "on off cut reboot",
   "pristine lab power cut w": "web1 web2",

@@ -1,0 +1,55 @@
+/** `pristine probe`: what machines are, and what can be made of them. */
+
+import type { Command } from "commander";
+import { mapConcurrently } from "../../base/concurrency.ts";
+import { OperationError } from "../../base/errors.ts";
+import type { ProbeAnswer } from "../render/probe.ts";
+import { EXIT, exitCodesHelp } from "../exit-codes.ts";
+import { action } from "../session.ts";
+
+const CONCURRENCY_MAX = 16;
+
+export function registerProbe(program: Command): void {
+  program
+    .command("probe")
+    .summary("look at machines that no fleet declares yet")
+    .description(
+      "Looks over ssh at each machine (a name of your ssh configuration, USER@NAME or ssh://USER@NAME:PORT): architecture, memory, disks, network, ssh, users, init and kernel, and says which bases its system could have and why. It only reads: no program is copied there, no file is written, sudo is not asked. No fleet file is needed.",
+    )
+    .argument("<addresses...>", "the machines, as ssh understands them")
+    .addHelpText(
+      "after",
+      `${exitCodesHelp({
+        ok: "every machine can be deployed to now or later",
+        usage: "usage error",
+        hostsFailed: "a machine was not reached, or is fit for no base",
+      })}\n\nExample:\n  pristine probe root@db.example.org`,
+    )
+    .action(
+      action(async (session, addresses: string[]) => {
+        const { SshConnection } = await import("../../fleet/ssh.ts");
+        const { probeMachine } = await import("../../fleet/probe.ts");
+        const { possibleBases } = await import("../../fleet/possible-bases.ts");
+        const { renderProbes } = await import("../render/probe.ts");
+        const { terminal, signal, progress, options } = session;
+        const onCommand = (remote: readonly string[], local: readonly string[]): void => {
+          if (options.showCommands) progress.line((options.verbose ? local : remote).join(" "));
+        };
+        const answers = await mapConcurrently(addresses, CONCURRENCY_MAX, async (address): Promise<ProbeAnswer> => {
+          try {
+            const connection = new SshConnection({ host: address }, { configFile: options.sshConfig, onCommand });
+            const found = await probeMachine(connection, signal);
+            return { address, found, bases: possibleBases(found) };
+          } catch (error) {
+            if (signal.aborted || !(error instanceof OperationError)) throw error;
+            const { code, message, hint } = error;
+            return { address, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
+          }
+        });
+        if (options.json) terminal.out(JSON.stringify({ hosts: answers }));
+        else for (const line of renderProbes(answers, terminal)) terminal.out(line);
+        const isFit = answers.every(({ bases }) => bases?.some(({ possible }) => possible !== "no"));
+        return isFit ? EXIT.ok : EXIT.hostsFailed;
+      }),
+    );
+}

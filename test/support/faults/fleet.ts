@@ -142,7 +142,7 @@ export class FaultFleet implements Disposable {
       name: driver.name,
       hosts: hosts.map((name) => ({ name, address: this.#addressOf(name) })),
       bootstrap: bootstrapOf(built[0]!.path),
-      reset: reset === undefined ? [] : [reset],
+      reset: reset === undefined ? undefined : [reset],
       identityFiles: [join(driver.directory, "keys/operator")],
       signal: AbortSignal.timeout(UP_DEADLINE_MS),
     });

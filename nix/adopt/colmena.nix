@@ -232,6 +232,8 @@ let
       left = if deployment.targetHost == null then "deployment.targetHost is null: Colmena deploys to it from itself only" else null;
       definitions.deployment = {
         inherit (deployment) tags;
+        # As Colmena, unless its --no-substitute is given.
+        substituteOnDestination = lib.mkDefault true;
         target = targetOf deployment;
       };
       options =

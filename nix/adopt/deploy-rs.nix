@@ -228,6 +228,8 @@ let
             else
               filter (word: word != "") (lib.splitString " " settings.sudo) ++ [ "root" ];
         };
+        # What deploy-rs does unless it is told that the connection is fast.
+        substituteOnDestination = if settings.fastConnection then false else lib.mkDefault true;
         confirmTimeout =
           if settings.confirmTimeout == generic.confirmTimeout.default then
             lib.mkDefault confirmTimeout
@@ -263,7 +265,7 @@ let
         report.differs option value "deployment.confirmTimeout, which is from 5 to 3600"
       else
         report.same option value "deployment.confirmTimeout";
-    fastConnection = option: value: report.same option value "copied from this machine, as always";
+    fastConnection = option: value: report.same option value "no deployment.substituteOnDestination";
     autoRollback = option: value: report.differs option value "a host that fails returns all the same";
     magicRollback = option: value: report.differs option value "a host that is not confirmed returns all the same";
     activationTimeout = option: value: report.differs option value "an activation has 300 seconds";
@@ -280,7 +282,6 @@ else
     options = strangers "deploy" [ "nodes" ] deploy;
     behaviour = [
       "The system in the profile is deployed, by its own switch-to-configuration; scripts that deploy-rs puts around it (deploy-rs-activate) are not run, nor are its checks of the flake."
-      "Here all is copied from this machine; deploy-rs lets hosts fetch what their substituters have, unless fastConnection is set."
       "A host that fails returns alone; deploy-rs takes others back with it (--rollback-succeeded)."
       "deploy-rs cannot return to a generation that it has not made itself: once it is used again, its first deployment has no way back."
     ];

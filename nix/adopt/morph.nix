@@ -134,7 +134,7 @@ let
       system = host.config.system.build.toplevel;
       left = if deployment.buildOnly then "deployment.buildOnly: it is no host that is deployed to" else null;
       definitions.deployment = {
-        inherit (deployment) tags;
+        inherit (deployment) tags substituteOnDestination;
         target = {
           host = address;
           port = deployment.targetPort;
@@ -156,7 +156,7 @@ let
             targetPort = report.becomes null "deployment.target.port";
             targetUser = report.becomes "" "deployment.target.user";
             tags = report.becomes [ ] "deployment.tags";
-            substituteOnDestination = report.changes false "copied from this machine";
+            substituteOnDestination = report.becomes false "deployment.substituteOnDestination";
           } deployment
         )
         ++ optional (describe deployment.healthChecks != [ ]) (

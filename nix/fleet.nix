@@ -386,6 +386,8 @@ let
           keepGenerations
           preflight
           signingKeyFile
+          buildOnTarget
+          buildMemoryMiB
           substituteOnDestination
           deployerChecks
           checkPlaces

@@ -100,6 +100,16 @@ in
       example = "~/.config/pristine/shop.secret";
       description = "A file on the deployer with a secret key of Nix's (`nix key generate-secret`): what is copied to the host is signed with it. It is read when a deployment copies, and is no part of the evaluation.";
     };
+    buildOnTarget = mkOption {
+      type = types.bool;
+      default = false;
+      description = "Whether the host builds its system itself, by its own daemon. The deployer sends what it has of the inputs, and fetches what has to be fetched.";
+    };
+    buildMemoryMiB = mkOption {
+      type = types.ints.unsigned;
+      default = 1024;
+      description = "How many MiB of memory the host must have for `buildOnTarget`; with less it is refused before anything is done.";
+    };
     substituteOnDestination = mkOption {
       type = types.bool;
       default = false;

@@ -3,6 +3,8 @@
 import { systemClock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
+import { buildOnHost } from "../fleet/build-on-host.ts";
+import { rootOf } from "../fleet/deploy.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
 import type { HostSession } from "../fleet/host-session.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
@@ -15,6 +17,7 @@ import { type FailurePolicy, type RolloutPolicy, wavesOf } from "../fleet/rollou
 import { type ApprovedPlan, approvedPlan } from "../fleet/rollout/rollout-record.ts";
 import { parsePatterns, selectHosts } from "../fleet/selection.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
+import { instantiate } from "../realise/instantiate.ts";
 import { EXIT } from "./exit-codes.ts";
 import {
   buildEach,
@@ -122,8 +125,14 @@ async function buildFor(
   const { context } = around;
   const refused = await runBuildHooks(session, "preBuild", around);
   const hosts = around.hosts.filter(({ name }) => !refused.has(name));
-  const drvPaths = hosts.flatMap((host) => [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
-  const failures = await buildEach(session, context, drvPaths);
+  const drvPaths = hosts.flatMap((host) => [
+    ...(host.buildOnTarget === true ? [] : [systemOf(context, host).drvPath]),
+    kitOf(context, host).drvPath,
+  ]);
+  const failures = new Map([
+    ...(await buildEach(session, context, drvPaths)),
+    ...(await buildOnTargets(session, { ...around, hosts })),
+  ]);
   const unbuilt = new Map(
     hosts.flatMap((host) => {
       const failure = failures.get(systemOf(context, host).drvPath) ?? failures.get(kitOf(context, host).drvPath);
@@ -135,6 +144,44 @@ async function buildFor(
   const built = hosts.filter(({ name }) => !unbuilt.has(name));
   const late = await runBuildHooks(session, "postBuild", { ...around, hosts: built });
   return { refused: new Map([...refused, ...late]), unbuilt };
+}
+
+/** Lets hosts build their own systems; answers why some could not, by derivation. */
+async function buildOnTargets(session: Session, around: AroundBuild): Promise<ReadonlyMap<string, Error>> {
+  const { context, sessions, unreached } = around;
+  const { progress, signal } = session;
+  const hosts = around.hosts.filter(({ buildOnTarget }) => buildOnTarget === true);
+  await instantiate(
+    context.inventory.evaluation,
+    hosts.map((host) => systemOf(context, host).drvPath),
+    context.store,
+    signal,
+  );
+  const failures = await mapConcurrently(hosts, CONCURRENCY_DEFAULT, async (host) => {
+    const { name } = host;
+    const { drvPath } = systemOf(context, host);
+    try {
+      if (unreached.has(name))
+        throw new OperationError("HOST_UNREACHABLE", `${name} is not reached, and is to build its own system`, {
+          hint: "deploy again when it is back, or build its system here (deployment.buildOnTarget = false)",
+          retryable: true,
+        });
+      await buildOnHost(sessions.get(name)!, {
+        store: context.store,
+        drvPath: rootOf(drvPath, context.store.storeDir),
+        clock: systemClock,
+        signal,
+        onNote: (text, minor = false) => progress.update(name, text, { minor }),
+      });
+      progress.done(name, "has its system, built on the host");
+      return [];
+    } catch (error) {
+      if (!(error instanceof OperationError) || signal.aborted) throw error;
+      progress.done(name, "its system could not be built on the host", "failed");
+      return [[drvPath, error] as const];
+    }
+  });
+  return new Map(failures.flat());
 }
 
 /** Looks at hosts before anything is made for them, and says what is to be known of them. */

@@ -110,7 +110,7 @@ test("a copy goes on over new connections, and sends again only what was under w
   const copied = await copyToHost({
     from: await source(),
     to: host,
-    root: ROOT,
+    roots: [ROOT],
     clock,
     signal,
     onNote: (text) => notes.push(text),
@@ -129,7 +129,15 @@ test("what the host's substituters have is not sent, where that is wanted", asyn
     const notes: string[] = [];
     const onNote = (text: string): void => void notes.push(text);
     const clock = new VirtualClock();
-    const copied = await copyToHost({ from: await source(), to: host, root: ROOT, substitutes, clock, signal, onNote });
+    const copied = await copyToHost({
+      from: await source(),
+      to: host,
+      roots: [ROOT],
+      substitutes,
+      clock,
+      signal,
+      onNote,
+    });
     assert.equal((await host.validPaths(CHAIN.map(({ info }) => info.path))).size, CHAIN.length);
     return { host, paths: copied.paths, notes };
   };
@@ -146,7 +154,7 @@ test("what the host's substituters have is not sent, where that is wanted", asyn
 test("a host that stays away is given up after a while, and what has arrived stays", async () => {
   const host = new FlakyHost([OBJECT_BYTES]);
   const clock = new VirtualClock();
-  const copying = copyToHost({ from: await source(), to: host, root: ROOT, clock, signal });
+  const copying = copyToHost({ from: await source(), to: host, roots: [ROOT], clock, signal });
   await assert.rejects(copying, LOST);
   assert.equal(host.connections, 7);
   assert.ok(clock.nowMs() > 60_000 && clock.nowMs() < 120_000);
@@ -156,7 +164,7 @@ test("a host that stays away is given up after a while, and what has arrived sta
 test("what another try cannot mend is not tried again", async () => {
   const full = new OperationError("DAEMON_REFUSED", "no space left");
   const host = new FlakyHost([OBJECT_BYTES], full);
-  const copying = copyToHost({ from: await source(), to: host, root: ROOT, clock: new VirtualClock(), signal });
+  const copying = copyToHost({ from: await source(), to: host, roots: [ROOT], clock: new VirtualClock(), signal });
   await assert.rejects(copying, full);
   assert.equal(host.connections, 1);
 });
@@ -166,7 +174,7 @@ test("an interrupt ends a copy that waits for its host", async () => {
   const copying = copyToHost({
     from: await source(),
     to: new FlakyHost([]),
-    root: ROOT,
+    roots: [ROOT],
     clock: new VirtualClock(),
     signal: stop.signal,
     onNote: () => stop.abort(new Error("interrupted")),

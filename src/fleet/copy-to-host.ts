@@ -29,7 +29,7 @@ interface HostStore extends WriteStore {
 export interface CopyToHostOptions {
   readonly from: ReadStore;
   readonly to: CopyTarget;
-  readonly root: StorePath;
+  readonly roots: readonly StorePath[];
   /** The host fetches what its substituters have, and is sent the rest. */
   readonly substitutes?: boolean | undefined;
   readonly clock: Clock;
@@ -43,24 +43,24 @@ const PAUSES_MS = [1_000, 2_000, 5_000, 10_000, 20_000, 30_000];
 /** For this long nothing may move: a host that writes a large object to a slow disk is silent for a while. */
 const STALL_MS = 300_000;
 
-/** Makes the closure of `root` valid on the host; says how much was missing there. */
+/** Makes the closures of `roots` valid on the host; says how much was missing there. */
 export async function copyToHost(options: CopyToHostOptions): Promise<{ paths: number; bytes: number }> {
-  const { from, to, root, clock, signal, onNote } = options;
+  const { from, to, roots, clock, signal, onNote } = options;
   let missing: { readonly paths: number; readonly bytes: number } | undefined;
   let pathsLeft = Infinity;
   for (let attempt = 0; ; attempt++) {
-    const stall = stallDeadline(root);
+    const stall = stallDeadline(roots);
     const moving = AbortSignal.any([signal, stall.signal]);
     try {
       const store = await to.store(moving);
       // Until a transaction keeps it by a root of its own, a collection on the host must not take what has arrived.
-      await store.addTempRoots([root], moving);
+      await store.addTempRoots(roots, moving);
       if (options.substitutes === true)
         await substitute(store, options, { signal: moving, onMove: () => stall.postpone() });
       await copyClosure({
         from,
         to: store,
-        roots: [root],
+        roots,
         signal: moving,
         onProgress: (progress) => {
           stall.postpone();
@@ -85,11 +85,11 @@ export async function copyToHost(options: CopyToHostOptions): Promise<{ paths: n
 
 async function substitute(
   store: HostStore,
-  { from, root, onNote }: CopyToHostOptions,
+  { from, roots, onNote }: CopyToHostOptions,
   { signal, onMove }: { readonly signal: AbortSignal; readonly onMove: () => void },
 ): Promise<void> {
-  if ((await store.validPaths([root], signal)).size > 0) return;
-  const paths = [...(await closureInfos(from, [root], signal)).values()].map(({ path }) => path);
+  if ((await store.validPaths(roots, signal)).size === roots.length) return;
+  const paths = [...(await closureInfos(from, roots, signal)).values()].map(({ path }) => path);
   const before = await store.validPaths(paths, signal);
   const missing = paths.filter(({ baseName }) => !before.has(baseName));
   const fetched = await store.substitute(missing, {
@@ -103,10 +103,10 @@ async function substitute(
   onNote?.(`the host has fetched ${fetched.size} of ${missing.length} paths from its substituters`);
 }
 
-function stallDeadline(root: StorePath): { readonly signal: AbortSignal; postpone(): void; end(): void } {
+function stallDeadline([root]: readonly StorePath[]): { readonly signal: AbortSignal; postpone(): void; end(): void } {
   const controller = new AbortController();
   const timer = setTimeout(() => {
-    const message = `nothing of ${root.baseName} was taken for ${STALL_MS / 1000} s`;
+    const message = `nothing of ${root?.baseName ?? "nothing"} was taken for ${STALL_MS / 1000} s`;
     controller.abort(new OperationError("HOST_TIMEOUT", message, { retryable: true }));
   }, STALL_MS);
   return { signal: controller.signal, postpone: () => timer.refresh(), end: () => clearTimeout(timer) };

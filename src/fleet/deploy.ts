@@ -265,7 +265,7 @@ async function copySystem(
   const copied = await copyToHost({
     from: options.localStore,
     to: session,
-    root: rootOf(system, options.localStore.storeDir),
+    roots: [rootOf(system, options.localStore.storeDir)],
     substitutes: host.substituteOnDestination,
     clock: options.clock,
     signal: options.cancel,

@@ -103,7 +103,7 @@ export class HostSession {
     if (placed.stdout.toString("utf8").trim() === rendered) return kit;
     const store = await this.store(signal);
     if (!(await store.validPaths([kitPath], signal)).has(kitPath.baseName)) {
-      await copyToHost({ from: localStore, to: this, root: kitPath, clock: systemClock, signal });
+      await copyToHost({ from: localStore, to: this, roots: [kitPath], clock: systemClock, signal });
     }
     // The kit must outlive this command: the host may need it to return.
     await kit.place({ signal });

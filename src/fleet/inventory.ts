@@ -52,6 +52,9 @@ export interface HostInventory {
   };
   /** A file on the deployer with the key that signs what is copied to the host; `~/` is the home directory. */
   readonly signingKeyFile?: string | undefined;
+  /** Whether the host's own daemon builds its system, and how much memory that takes. */
+  readonly buildOnTarget?: boolean | undefined;
+  readonly buildMemoryMiB?: number | undefined;
   /** Whether the host fetches what its substituters have, and is sent the rest only. */
   readonly substituteOnDestination?: boolean | undefined;
   readonly healthChecks: readonly unknown[];
@@ -137,6 +140,8 @@ interface RawHost {
     readonly keepGenerations: number;
     readonly preflight: { readonly freeMiB: number; readonly freeInodes: number; readonly clockSeconds: number };
     readonly signingKeyFile: string | null;
+    readonly buildOnTarget: boolean;
+    readonly buildMemoryMiB: number;
     readonly substituteOnDestination: boolean;
     readonly healthChecks: readonly unknown[];
     readonly deployerChecks: readonly DeployerCheck[];
@@ -250,6 +255,8 @@ function hostOf(name: string, host: RawHost): HostInventory {
       clockSkewSecondsMax: preflight.clockSeconds,
     },
     signingKeyFile: host.deployment.signingKeyFile ?? undefined,
+    buildOnTarget: host.deployment.buildOnTarget,
+    buildMemoryMiB: host.deployment.buildMemoryMiB,
     substituteOnDestination: host.deployment.substituteOnDestination,
     healthChecks: host.deployment.healthChecks,
     deployerChecks: host.deployment.deployerChecks,

@@ -151,7 +151,7 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   if (settled) return { ...base, state: "unchanged" };
 
   // An earlier generation has been deployed with its checks before.
-  if (source === localStore) {
+  if (source === localStore || host.buildOnTarget === true) {
     await requirePossible(host, { system: wanted, healthChecks });
     requireSecretUnits(host, wanted);
   }

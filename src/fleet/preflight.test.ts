@@ -20,6 +20,7 @@ test("an answer is read, whatever a login prints around it", () => {
       "pristine root=yes",
       "pristine daemon=yes",
       "pristine disk=100 4096 0 0",
+      "pristine memory=MemTotal:        2048 kB",
       "pristine machine=0123 4567",
       'pristine os=Example = "Linux"',
       "pristine connection=192.0.2.9 50000 2001:db8::1 2222",
@@ -36,6 +37,7 @@ test("an answer is read, whatever a login prints around it", () => {
     user: "mara",
     hasDaemon: true,
     disk: { freeBytes: 409_600, inodesTotal: 0, inodesFree: 0 },
+    memoryKiB: 2048,
     machine: "0123 4567",
     os: 'Example = "Linux"',
     base: "debian",
@@ -79,6 +81,19 @@ for (const [name, [freeBytes, inodesTotal, inodesFree, copyBytes]] of Object.ent
     else check();
   });
 }
+
+test("a host that is to build has the memory for it", () => {
+  const probe = parseProbe(
+    'pristine architecture=x86_64\npristine daemon=yes\npristine disk=100 4096 0 0\npristine memory=MemTotal: 2048 kB\npristine meta={"fleet":"shop","host":"web"}',
+  );
+  const check = (declared: Partial<HostInventory>): void => {
+    checkProbe({ ...HOST, ...declared }, "192.0.2.1", probe, { fleet: "shop", adopt: false, needsRoom: true });
+  };
+  check({ buildMemoryMiB: 3 });
+  check({ buildMemoryMiB: 2, buildOnTarget: true });
+  const small = { code: "HOST_TOO_SMALL", message: /web is to build its own system, and has 2\.0 MiB/ };
+  assert.throws(() => check({ buildMemoryMiB: 3, buildOnTarget: true }), small);
+});
 
 test("a clock is compared with the time between question and answer", () => {
   const warned = (timeSeconds: number): string[] =>

@@ -20,6 +20,8 @@ export interface HostProbe {
   readonly hasDaemon: boolean;
   /** Of the filesystem of the store; a filesystem that makes inodes as it needs them has a total of 0. */
   readonly disk: { readonly freeBytes: number; readonly inodesTotal: number; readonly inodesFree: number } | undefined;
+  /** All of it, in KiB. */
+  readonly memoryKiB?: number | undefined;
   /** Its id and that of its boot: the same for two names of one machine, and for no copy of it. */
   readonly machine: string;
   /** The operating system in words. */
@@ -70,6 +72,7 @@ say time "$(date +%s)"
 say user "$(id -un)"
 if command -v nix-daemon >/dev/null; then say daemon yes; fi
 say disk "$(stat -f -c '%a %S %c %d' /nix/store)"
+say memory "$(grep MemTotal: /proc/meminfo)"
 say machine "$(cat /run/machine-id || cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)"
 say os "$(. /etc/os-release; printf %s "$PRETTY_NAME")"
 if [ -r /run/current-system/nixos-version ]; then say nixos yes; fi
@@ -133,6 +136,7 @@ export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
     user: of("user"),
     hasDaemon: said.has("daemon"),
     disk: diskOf(of("disk")),
+    memoryKiB: memoryOf(of("memory")),
     machine: of("machine"),
     os: of("os"),
     base: said.has("nixos") ? "nixos" : system && "debian",
@@ -155,6 +159,11 @@ function diskOf(text: string): HostProbe["disk"] {
   if (blocks === undefined || blockBytes === undefined || inodesTotal === undefined || inodesFree === undefined)
     return undefined;
   return { freeBytes: blocks * blockBytes, inodesTotal, inodesFree };
+}
+
+function memoryOf(text: string): number | undefined {
+  const [, kib] = /(\d+) kB/.exec(text) ?? [];
+  return kib === undefined ? undefined : Number(kib);
 }
 
 function systemOf(meta: string): HostProbe["system"] {
@@ -225,7 +234,22 @@ export function checkProbe(
       { hint: "check deployment.target; if it was renamed, or is to be taken over, deploy with --adopt" },
     );
   }
-  if (options.needsRoom) checkRoom(host, probe.disk);
+  if (options.needsRoom) {
+    checkRoom(host, probe.disk);
+    checkMemory(host, probe.memoryKiB);
+  }
+}
+
+/** Throws when a host is to build with less memory than declared. */
+function checkMemory({ buildMemoryMiB = 0, buildOnTarget, name }: HostInventory, memoryKiB: number = Infinity): void {
+  if (buildOnTarget !== true || memoryKiB >= buildMemoryMiB * 1024) return;
+  throw new OperationError(
+    "HOST_TOO_SMALL",
+    `${name} is to build its own system, and has ${mebibytes(memoryKiB * 1024)} of memory; ${buildMemoryMiB} MiB are needed`,
+    {
+      hint: "let it be built here (deployment.buildOnTarget = false), or lower deployment.buildMemoryMiB",
+    },
+  );
 }
 
 /** A generic system is nobody's yet. */

@@ -89,12 +89,14 @@ export function switchTo({ host, record, direction, to }: Activation): void {
 
 /** Lets the boot loader boot a system, which the profile names already; what its configuration says then counts. */
 export function installBootLoader(host: Host, system: string, { isForced }: Pick<ScriptOptions, "isForced">): void {
+  const wasReadable = bootDefaults(host.files).length > 0;
   const { code, lines } = runScript(host, system, "boot", { timeoutSeconds: BOOT_TIMEOUT_SECONDS, isForced });
   if (code !== 0) throw new Error(messageOf("boot", code, lines));
   // Some scripts do nothing for the system that runs already, and end well.
   const booted = bootDefaults(host.files);
-  if (booted.length === 0 || booted.includes(system)) return;
-  const message = `switch-to-configuration boot ended well, but the boot loader boots ${booted.join(" or ")}, not ${system}`;
+  if (booted.includes(system) || (booted.length === 0 && !wasReadable)) return;
+  const found = booted.join(" or ") || "nothing that can be read any more";
+  const message = `switch-to-configuration boot ended well, but the boot loader boots ${found}, not ${system}`;
   throw new KitError("KIT_FAILED", message, { hint: "deploy with --goal boot, and run 'pristine reboot'" });
 }
 

@@ -2,8 +2,9 @@
 
 import { systemClock } from "../base/clock.ts";
 import { exitCodeOfOutcomes, type HostOutcome } from "../fleet/outcome.ts";
-import { convergeHosts } from "../fleet/rollout/converge.ts";
+import { convergeHosts, dropPending } from "../fleet/rollout/converge.ts";
 import { type PendingHost, PendingHosts } from "../fleet/rollout/pending.ts";
+import { openInterrupted } from "../fleet/rollout/rollout-journal.ts";
 import { openFleet, withSessionsTo } from "./fleet-context.ts";
 import { hookDisplay } from "./hook-flow.ts";
 import { observerFor, refusalsOf, showOutcomes, watched } from "./rollout-flow.ts";
@@ -40,10 +41,11 @@ async function convergeOnce(session: Session, names: readonly string[]): Promise
       convergeHosts(due, {
         pending,
         sessions,
+        interrupted: (rollout) => openInterrupted(inventory.name, rollout),
         look: (rollout, meant) =>
           refusalsOf(session, rollout, new Map(meant.map((name) => [name, sessions.get(name)!]))),
         observerOf: (part) => observerFor(session, part),
-        onDropped: (host, why) => session.progress.line(`${host}: ${why}`),
+        onDropped: notesOf(session),
         clock: systemClock,
         hooks: hookDisplay(session),
         localStore: store,
@@ -54,9 +56,13 @@ async function convergeOnce(session: Session, names: readonly string[]): Promise
   );
 }
 
+function notesOf({ progress }: Session): (host: string, text: string) => void {
+  return (host, text) => progress.line(`${host}: ${text}`);
+}
+
 /** The hosts that are meant and still wait; what nobody waits for any more is dropped. */
 async function dueHosts(
-  { progress }: Session,
+  session: Session,
   pending: PendingHosts,
   names: Readonly<Record<"declared" | "meant", readonly string[]>>,
 ): Promise<PendingHost[]> {
@@ -74,8 +80,7 @@ async function dueHosts(
       if (meant.has(name)) due.push(entry);
       continue;
     }
-    progress.line(`${name}: ${why}`);
-    await pending.remove(name);
+    await dropPending(entry, why, { pending, hooks: hookDisplay(session), onDropped: notesOf(session) });
   }
   return due;
 }

@@ -106,14 +106,15 @@ export async function runRollout(
 ): Promise<HostOutcome[]> {
   const changes = rollout.goal !== "dry-activate";
   if (changes) await keepWanted(rollout, store, session.signal);
-  const begun = before === undefined ? begunEvent(rollout, await rolloutsOf(rollout.fleet)) : undefined;
+  const pending = new PendingHosts(rollout.fleet, systemClock);
+  const begun =
+    before === undefined ? begunEvent(rollout, await rolloutsOf(rollout.fleet), await pending.list()) : undefined;
   const { progress } = session;
   const display = hookDisplay(session);
   const hooks = fleetHooksOf(rollout, { display, note: (text) => progress.update(rollout.fleet, text) });
   await runDeployerHooks(hooks, "preRollout", { signal: session.signal });
   using journal = changes ? await openJournal(rollout.fleet, rollout.id) : undefined;
   if (begun !== undefined) journal?.append(begun);
-  const pending = new PendingHosts(rollout.fleet, systemClock);
   const outcomes = await deployFleet(rollout, sessions, {
     clock: systemClock,
     localStore: store,

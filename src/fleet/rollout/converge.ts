@@ -5,16 +5,20 @@ import { OperationError } from "../../base/errors.ts";
 import { deployFleet, type DeployObserver, type DeployOptions, type DeploySession } from "../deploy.ts";
 import { type HostOutcome, isSettled } from "../outcome.ts";
 import type { PendingHost, PendingHosts } from "./pending.ts";
+import { hostHooksOf } from "./rollout-hooks.ts";
+import type { InterruptedJournal } from "./rollout-journal.ts";
 import { type ApprovedPlan, laterDeployment, type RolloutRecord } from "./rollout-record.ts";
 
 export interface ConvergeOptions extends Pick<DeployOptions, "clock" | "localStore" | "cancel" | "abandon" | "hooks"> {
   readonly pending: PendingHosts;
   readonly sessions: ReadonlyMap<string, DeploySession>;
+  /** The journal of a rollout that was interrupted. */
+  readonly interrupted: (rollout: string) => Promise<InterruptedJournal | undefined>;
   /** What is wrong with these hosts now. */
   readonly look: (rollout: PendingHost["rollout"], hosts: readonly string[]) => Promise<ApprovedPlan["refused"]>;
   readonly observerOf: (part: RolloutRecord) => DeployObserver;
-  /** Told why something is dropped. */
-  readonly onDropped: (host: string, why: string) => void;
+  /** Told why something is dropped, and of what is done then. */
+  readonly onDropped: (host: string, text: string) => void;
 }
 
 /** Deploys what is due, one rollout after the other; one outcome per host that nobody has deployed to since. */
@@ -24,6 +28,7 @@ export async function convergeHosts(due: readonly PendingHost[], options: Conver
   const rollouts = new Map(due.map(({ rollout }) => [rollout.id, rollout]));
   for (const rollout of rollouts.values()) {
     const entries = due.filter((entry) => entry.rollout.id === rollout.id);
+    tellInterrupted(entries, await options.interrupted(rollout.id));
     const refused = await options.look(
       rollout,
       entries.map(({ approved: { host } }) => host.name),
@@ -60,6 +65,18 @@ export async function convergeHosts(due: readonly PendingHost[], options: Conver
   return outcomes;
 }
 
+/** A rollout that was killed once a host waited, and before it wrote that down, must not go on with the host itself. */
+function tellInterrupted(entries: readonly PendingHost[], interrupted: InterruptedJournal | undefined): void {
+  if (interrupted === undefined) return;
+  using journal = interrupted;
+  for (const { approved, rollout, until } of entries) {
+    const { name: host } = approved.host;
+    if (journal.outcomes.has(host)) continue;
+    const outcome = { status: "unreachable", reason: `${host} was not reached`, pendingUntil: until } as const;
+    journal.append({ kind: "outcome", outcome: { ...outcome, host, goal: rollout.goal, timeline: [] } });
+  }
+}
+
 /** Before anything happens on hosts that answer, it is on the disk that it may have. */
 async function noteBegun(
   entries: readonly PendingHost[],
@@ -70,6 +87,23 @@ async function noteBegun(
     const isRefused = refused.some(({ host }) => host === entry.approved.host.name);
     if (!isRefused && entry.isBegun !== true) await pending.mark(entry, true);
   }
+}
+
+/** Drops what a host was to get, after what is still owed to its hooks when it was brought there before. */
+export async function dropPending(
+  { approved, rollout, isBegun }: PendingHost,
+  why: string,
+  { pending, hooks, onDropped }: Pick<ConvergeOptions, "pending" | "hooks" | "onDropped">,
+): Promise<void> {
+  const { name } = approved.host;
+  onDropped(name, why);
+  const note = (text: string): void => onDropped(name, text);
+  const owed = hostHooksOf(approved, rollout, { display: hooks, note, address: undefined, isOwed: isBegun === true });
+  await owed.around(
+    () => Promise.resolve(),
+    () => "unknown",
+  );
+  await pending.remove(name);
 }
 
 /** Leaves out hosts that somebody has deployed to since: what was planned before is dropped. */
@@ -85,8 +119,7 @@ async function withoutLater(
       ? undefined
       : await deployedSince(options.sessions.get(name)!, entry.rollout, options.cancel);
     if (later === undefined) return [entry];
-    options.onDropped(name, `${later}; what was planned for it before is dropped`);
-    await options.pending.remove(name);
+    await dropPending(entry, `${later}; what was planned for it before is dropped`, options);
     return [];
   });
   return asked.flat();

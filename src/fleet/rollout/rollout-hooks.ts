@@ -27,7 +27,7 @@ export function fleetHooksOf(rollout: RolloutRecord, { display, note }: Pick<Hoo
 /** Hooks of one host; a rehearsal of an activation has none. */
 export function hostHooksOf(
   { host, system, previous }: ApprovedHost,
-  rollout: RolloutRecord,
+  rollout: Pick<RolloutRecord, "fleet" | "goal" | "planHash" | "reason">,
   options: {
     readonly display: HookDisplay;
     readonly note: (text: string) => void;

@@ -74,7 +74,7 @@ test("an interrupted rollout is told from its journal, also when the last line w
 
 test("what an interrupted rollout owes a host's hooks, the next one owes that is interrupted before it comes there", async () => {
   const begin = async (id: string, event: RolloutEvent): Promise<readonly string[]> => {
-    const begun = begunEvent({ ...ROLLOUT, id, fleet: "owing" }, await rolloutsOf("owing"));
+    const begun = begunEvent({ ...ROLLOUT, id, fleet: "owing" }, await rolloutsOf("owing"), []);
     using journal = await openJournal("owing", id);
     journal.append(begun);
     journal.append(event);

@@ -10,6 +10,7 @@ import { stateDirectory } from "../../system/directories.ts";
 import { ensureDirectory, namesIn, openLog, readTextIfPresent, removeFile, syncDirectory } from "../../system/files.ts";
 import { type FileLock, lockFile, tryLockFile } from "../../system/flock.ts";
 import type { HostOutcome } from "../outcome.ts";
+import type { PendingHost } from "./pending.ts";
 import type { RolloutRecord } from "./rollout-record.ts";
 
 interface BegunEvent {
@@ -57,6 +58,10 @@ export interface RolloutJournal extends Disposable {
   append(event: RolloutEvent): void;
 }
 
+export interface InterruptedJournal extends RolloutJournal {
+  readonly outcomes: ReadonlyMap<string, HostOutcome>;
+}
+
 /** Opens the journal of a rollout, new or interrupted, which nobody else may be at work on. */
 export async function openJournal(fleet: string, id: string): Promise<RolloutJournal> {
   const directory = directoryOf(fleet);
@@ -74,6 +79,18 @@ export async function openJournal(fleet: string, id: string): Promise<RolloutJou
       lock.release();
     },
   };
+}
+
+/** The journal of a rollout that was interrupted, and what it tells; undefined where there is none, or somebody is at work. */
+export async function openInterrupted(fleet: string, id: string): Promise<InterruptedJournal | undefined> {
+  const state = (await openRolloutsOf(fleet)).find(({ rollout }) => rollout.id === id);
+  if (state === undefined || state.isRunning) return undefined;
+  try {
+    return { ...(await openJournal(fleet, id)), outcomes: state.outcomes };
+  } catch (error) {
+    if (error instanceof OperationError && error.code === "LOCK_HELD") return undefined;
+    throw error;
+  }
 }
 
 /** An event as it stands in the file. */
@@ -110,10 +127,15 @@ export function newestFirst(states: readonly RolloutState[]): RolloutState[] {
   return [...states].sort(isLater);
 }
 
-/** The first event of a rollout that begins after all of these. */
-export function begunEvent(rollout: RolloutRecord, earlier: readonly RolloutState[]): Required<BegunEvent> {
+/** The first event of a rollout that begins after all of these, and while these hosts wait for earlier ones. */
+export function begunEvent(
+  rollout: RolloutRecord,
+  earlier: readonly RolloutState[],
+  pending: readonly PendingHost[],
+): Required<BegunEvent> {
   const ordinal = 1 + Math.max(0, ...earlier.map((one) => one.ordinal));
-  return { kind: "begun", rollout, ordinal, owed: [...owedIn(openOf(earlier))] };
+  const begun = pending.flatMap(({ isBegun, approved }) => (isBegun === true ? [approved.host.name] : []));
+  return { kind: "begun", rollout, ordinal, owed: [...new Set([...owedIn(openOf(earlier)), ...begun])] };
 }
 
 /** Those that have hosts left which no later rollout has dealt with, the newest first. */

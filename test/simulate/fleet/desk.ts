@@ -11,11 +11,12 @@ import { deployFleet, type DeployObserver } from "../../../src/fleet/deploy.ts";
 import type { HostOutcome } from "../../../src/fleet/outcome.ts";
 import type { HookDisplay } from "../../../src/fleet/hooks.ts";
 import { type HostPlan, planHash } from "../../../src/fleet/plan.ts";
-import { convergeHosts } from "../../../src/fleet/rollout/converge.ts";
+import { convergeHosts, dropPending } from "../../../src/fleet/rollout/converge.ts";
 import { PendingHosts, type PendingFiles } from "../../../src/fleet/rollout/pending.ts";
 import {
   begunEvent,
   encodeEvent,
+  type InterruptedJournal,
   newestFirst,
   openOf,
   parseRollout,
@@ -160,6 +161,10 @@ export class Desk {
     };
   }
 
+  close(id: string): void {
+    this.#atWork.delete(`rollouts/${id}.jsonl`);
+  }
+
   pendingOf(process: DeployerProcess): PendingHosts {
     const files: PendingFiles = {
       names: async () => {
@@ -288,7 +293,8 @@ class Work {
     const { cancel, abandon } = this.#options;
     const write = this.#desk.open(rollout.id, this.#process);
     const watch = this.#world.watch(rollout, before);
-    const begun = before === undefined ? begunEvent(rollout, this.#desk.rollouts()) : undefined;
+    const pending = this.#desk.pendingOf(this.#process);
+    const begun = before === undefined ? begunEvent(rollout, this.#desk.rollouts(), await pending.list()) : undefined;
     const append = (event: RolloutEvent): void => {
       this.#process.requireAlive();
       const { killedAt } = this.#options;
@@ -299,7 +305,6 @@ class Work {
       if (isLast) this.#die();
     };
     if (begun !== undefined) append(begun);
-    const pending = this.#desk.pendingOf(this.#process);
     const outcomes = await deployFleet(rollout, this.#sessions, {
       clock: this.#process.clock,
       localStore: LOCAL_STORE,
@@ -317,23 +322,40 @@ class Work {
     return outcomes;
   }
 
+  #interrupted(id: string): InterruptedJournal | undefined {
+    const state = this.#desk.openRollouts().find(({ rollout }) => rollout.id === id);
+    if (state === undefined || state.isRunning) return undefined;
+    const write = this.#desk.open(id, this.#process);
+    return {
+      outcomes: state.outcomes,
+      append: (event) => {
+        this.#process.requireAlive();
+        write(encodeEvent(event, this.#process.clock.wallClock()));
+      },
+      [Symbol.dispose]: () => this.#desk.close(id),
+    };
+  }
+
   async converge(): Promise<HostOutcome[]> {
     const { cancel, abandon } = this.#options;
     const pending = this.#desk.pendingOf(this.#process);
     const listed = await pending.list();
-    for (const entry of listed.filter((one) => pending.isOver(one))) await pending.remove(entry.approved.host.name);
+    const onDropped = (host: string, text: string): void => this.#world.trace(this.#desk.name, `${host}: ${text}`);
+    for (const entry of listed.filter((one) => pending.isOver(one)))
+      await dropPending(entry, "it has expired", { pending, hooks: this.#display, onDropped });
     return await convergeHosts(
       listed.filter((one) => !pending.isOver(one)),
       {
         pending,
         sessions: this.#sessions,
+        interrupted: async (id) => await Promise.resolve(this.#interrupted(id)),
         look: (rollout, hosts) => {
           this.#world.checkClaims(rollout.id);
           return this.#refused(hosts);
         },
         observerOf: (part) => this.#observerOf((outcome) => this.#world.told(part, outcome)),
         hooks: this.#display,
-        onDropped: (host, why) => this.#world.trace(this.#desk.name, `${host}: ${why}`),
+        onDropped,
         clock: this.#process.clock,
         localStore: LOCAL_STORE,
         cancel,

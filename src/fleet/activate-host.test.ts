@@ -226,6 +226,13 @@ test("a refusal to begin is thrown: nothing was changed", async () => {
   await assert.rejects(run({ begin: [BUSY], follow: [] }), { message: BUSY.message });
 });
 
+test("a failure to begin once more says nothing of what the first question began", async () => {
+  const FULL = new KitError("web", { code: "KIT_FAILED", message: "no space left on device" });
+  const { result } = await run({ begin: [LOST, FULL], follow: ["checking", "reverted-by-reboot"] });
+  assert.equal(result.status, "rolled-back");
+  await assert.rejects(run({ begin: [LOST, FULL], follow: [UNKNOWN] }), { message: FULL.message });
+});
+
 test("a host that is at work on something else is asked again: it may be the way back from this very plan", async () => {
   const { result } = await run({ begin: [BUSY, { reused: true }], follow: ["reverted"] });
   assert.equal(result.status, "rolled-back");

@@ -60,8 +60,10 @@ export async function activateHost(options: ActivationOptions): Promise<HostResu
     for (const line of began.output ?? []) options.onNote(line);
     return { status: "planned", units: began.units, ...(began.output && { output: began.output }) };
   }
-  const reason = `${options.kit.connection.address} was lost before the activation began`;
-  return (await watchActivation(options, began)) ?? { status: "unreachable", reason };
+  const became = await watchActivation(options, began);
+  if (became !== undefined) return became;
+  if (began.refusal !== undefined) throw began.refusal;
+  return { status: "unreachable", reason: `${options.kit.connection.address} was lost before the activation began` };
 }
 
 /** What becomes of an activation that an earlier process may have begun; undefined when the host never heard of it. */
@@ -246,6 +248,8 @@ const CONNECTION_CODES = new Set(["HOST_UNREACHABLE", "HOST_TIMEOUT", "HOST_PERM
 interface Began {
   /** Whether the host said so; else it may or may not have begun. */
   readonly isCertain: boolean;
+  /** What it said when it was asked once more: it counts if the host then turns out never to have begun. */
+  readonly refusal?: KitError;
   /** Only for `dry-activate`. */
   readonly units?: UnitPlan;
   readonly output?: readonly string[];
@@ -268,6 +272,8 @@ async function beginOnce(options: ActivationOptions): Promise<Began> {
       // Whatever happens after the question was sent, the host may have heard it.
       if (options.abandon.aborted) return { isCertain: false };
       const isAnswer = (error instanceof KitError && !isBusy(error)) || !(error instanceof OperationError);
+      // Asked once more, a host that has begun may fail before it comes to recognise the plan, as with a full disk.
+      if (mayBeHeard && isAnswer && error instanceof KitError) return { isCertain: false, refusal: error };
       if (isAnswer || (attempt === 0 && NOT_SENT_CODES.has(error.code))) throw error;
       if (error instanceof KitError) refusal = error;
       else mayBeHeard = true;

@@ -275,7 +275,9 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
       ),
       fleet.edit("hosts/web2.nix", "Good evening", "Good night"),
     ];
-    const outcomes = await fleet.deploy([], { exit: [2] });
+    const refused = await fleet.run(["deploy", "--lab", "--yes"], { exit: [1] });
+    assert.match(refused.stderr, /cannot be evaluated or built: web1 \[FLEET_INCOMPLETE\]/);
+    const outcomes = await fleet.deploy(["--on-failure", "continue"], { exit: [2] });
     assert.deepEqual(statusOf(outcomes), { web1: "failed", web2: "activated" });
     assert.ok(outcomes["web1"]?.status === "failed");
     assert.match(outcomes["web1"].reason, /broken\.drv' cannot be executed/);

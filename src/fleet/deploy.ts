@@ -242,6 +242,7 @@ async function takeBack(
     // An interruption does not leave the wave half taken back.
     const whole = { ...options, cancel: options.abandon };
     const hooks = hooksOf(back, { rollout: because, session, note }, options);
+    options.journal?.append({ kind: "back", host: name });
     const result = await hooks.around(
       async () => activate(await session.kit(options.abandon), plan, { hooks, note }, whole),
       outcomeWord(options.abandon),
@@ -253,7 +254,9 @@ async function takeBack(
   });
   if (isBack || outcome.status === "unknown") return outcome;
   const notTakenBack = "reason" in outcome ? outcome.reason : "the deployment was interrupted";
-  return { ...changed, timeline: outcome.timeline, notTakenBack } as HostOutcome;
+  // The same transaction again would end as this one did, and what somebody else has made of the host is theirs.
+  const staysSo = outcome.status === "rolled-back" || (outcome.status === "failed" && outcome.code === "KIT_MOVED");
+  return { ...changed, timeline: outcome.timeline, notTakenBack, ...(staysSo && { staysSo }) } as HostOutcome;
 }
 
 async function copySystem(

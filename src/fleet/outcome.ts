@@ -49,6 +49,8 @@ export type HostResult =
 /** Why a host keeps what it was to give back with its wave; it is tried again when the rollout is resumed. */
 interface Kept {
   readonly notTakenBack?: string;
+  /** It was on its way back, and came here again: the same would happen once more. */
+  readonly staysSo?: boolean;
 }
 
 export type HostOutcome = HostResult & {
@@ -66,7 +68,8 @@ export function isAsWanted(outcome: HostOutcome): boolean {
 
 /** Whether an outcome stays: what was not heard of again has to be asked, what is to go back to be tried again. */
 export function isSettled(outcome: HostOutcome): boolean {
-  const isOpen = (outcome.status === "unknown" && outcome.receipt === undefined) || "notTakenBack" in outcome;
+  const isToGoBack = "notTakenBack" in outcome && outcome.staysSo !== true;
+  const isOpen = (outcome.status === "unknown" && outcome.receipt === undefined) || isToGoBack;
   return !isOpen && !(outcome.status === "skipped" && outcome.because === "cancelled");
 }
 

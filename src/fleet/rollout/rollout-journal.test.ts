@@ -92,6 +92,25 @@ test("what an interrupted rollout owes a host's hooks, the next one owes that is
   );
 });
 
+test("a rollout that was killed while it took a wave back is left to be gone on with, and owes the host's hooks", async () => {
+  const rollout = { ...ROLLOUT, fleet: "wave" };
+  const write = async (event: RolloutEvent): Promise<void> => {
+    using journal = await openJournal("wave", rollout.id);
+    journal.append(event);
+  };
+  await write(begunEvent(rollout, [], []));
+  for (const host of ["a", "b"]) {
+    await write({ kind: "host", host });
+    await write({ kind: "outcome", outcome: outcomeOf(host) });
+  }
+  await write({ kind: "back", host: "a" });
+  const open = await openRolloutsOf("wave");
+  assert.equal(open.length, 1);
+  assert.deepEqual(begunEvent(rollout, open, []).owed, ["a"]);
+  await write({ kind: "outcome", outcome: outcomeOf("a") });
+  assert.deepEqual(await openRolloutsOf("wave"), []);
+});
+
 test("old rollouts are removed once nothing of them is left to do", async () => {
   for (let index = 0; index < 60; index++) {
     const id = `20261128T11${String(index).padStart(4, "0")}-x`;

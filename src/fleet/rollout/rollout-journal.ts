@@ -26,6 +26,8 @@ export type RolloutEvent =
   | BegunEvent
   /** From here on something may have happened on the host. */
   | { readonly kind: "host"; readonly host: string }
+  /** It has an outcome, and from here on it may be on its way back. */
+  | { readonly kind: "back"; readonly host: string }
   /** Without its timeline. A later one for the same host takes its place. */
   | { readonly kind: "outcome"; readonly outcome: HostOutcome }
   /** Nothing is left to do. */
@@ -38,6 +40,8 @@ export interface RolloutState {
   readonly beganAt: string;
   /** Hosts that were begun, with or without an outcome. */
   readonly begun: ReadonlySet<string>;
+  /** Those of which nothing was written since they were begun, or began to be taken back. */
+  readonly between: ReadonlySet<string>;
   /** Hosts that earlier rollouts may have left between their hooks, when those were interrupted. */
   readonly owed: ReadonlySet<string>;
   readonly outcomes: ReadonlyMap<string, HostOutcome>;
@@ -147,7 +151,10 @@ export async function openRolloutsOf(fleet: string): Promise<RolloutState[]> {
 function owedIn(open: readonly RolloutState[]): Set<string> {
   const interrupted = open.filter(({ isRunning }) => !isRunning);
   return new Set(
-    interrupted.flatMap(({ begun, owed, outcomes }) => [...begun, ...owed].filter((name) => !outcomes.has(name))),
+    interrupted.flatMap(({ between, owed, outcomes }) => [
+      ...between,
+      ...[...owed].filter((name) => !outcomes.has(name)),
+    ]),
   );
 }
 
@@ -160,7 +167,9 @@ export function openOf(
   const open: RolloutState[] = [];
   for (const state of states) {
     const names = state.rollout.hosts.map(({ host }) => host.name);
-    const isLeft = names.some((name) => !state.outcomes.has(name) && !covered.has(name) && !isGone(name));
+    const isLeft = names.some(
+      (name) => (!state.outcomes.has(name) || state.between.has(name)) && !covered.has(name) && !isGone(name),
+    );
     if (state.isRunning || (!state.isEnded && isLeft)) open.push(state);
     for (const name of names) covered.add(name);
   }
@@ -193,6 +202,7 @@ async function readState(path: string): Promise<RolloutState | undefined> {
 export function parseRollout(text: string): Omit<RolloutState, "isRunning"> | undefined {
   let first: (BegunEvent & { readonly at: string }) | undefined;
   const begun = new Set<string>();
+  const between = new Set<string>();
   const outcomes = new Map<string, HostOutcome>();
   let isEnded = false;
   for (const line of text.split("\n")) {
@@ -200,12 +210,16 @@ export function parseRollout(text: string): Omit<RolloutState, "isRunning"> | un
     if (event === undefined) continue;
     if (event.kind === "begun") first ??= event;
     else if (event.kind === "host") begun.add(event.host);
-    else if (event.kind === "outcome") outcomes.set(event.outcome.host, event.outcome);
+    if (event.kind === "host" || event.kind === "back") between.add(event.host);
+    if (event.kind === "outcome") {
+      outcomes.set(event.outcome.host, event.outcome);
+      between.delete(event.outcome.host);
+    }
     isEnded = event.kind === "ended";
   }
   if (first?.rollout.version !== 1) return undefined;
   const { rollout, ordinal = 0, at: beganAt, owed = [] } = first;
-  return { rollout, ordinal, beganAt, begun, owed: new Set(owed), outcomes, isEnded };
+  return { rollout, ordinal, beganAt, begun, between, owed: new Set(owed), outcomes, isEnded };
 }
 
 function parseEvent(line: string): (RolloutEvent & { readonly at: string }) | undefined {

@@ -21,8 +21,8 @@ const PRISTINE = join(import.meta.dirname, "../../bin/pristine");
 const TREE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "pristine/oracle/plain-trixie");
 const PACKAGES = "systemd,systemd-sysv,openssh-server,iproute2,dbus,sudo";
 const GROUP = `${CGROUP}/${TEST_LAB_NAME}-debian`;
-/** What a login leaves by itself, whatever it runs: its log, its session and its greeting. */
-const OF_A_LOGIN = ["/var/log/*", "/run/log*", "/run/motd.dynamic", "/run/user*"].concat(
+/** What a login leaves by itself, whatever it runs: its log, its session and its greeting; and what the console's does. */
+const OF_A_LOGIN = ["/var/log/*", "/run/log*", "/run/motd.dynamic", "/run/agetty.reload", "/run/user*"].concat(
   ["", "/sessions*", "/users*", "/units*", "/transient*"].map((path) => `/run/systemd${path}`),
 );
 /** Every other file, with whatever changes when it is written to. */

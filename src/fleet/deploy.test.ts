@@ -130,10 +130,10 @@ test("a host that was not reached when the plan was made is begun only if it is 
   const expected: unknown[] = [];
   const kit = {
     connection: { address: "a" },
-    facts: async () => ({ systems: { activated: "/nix/store/found" } }),
+    facts: async () => ({ systems: { activated: "/nix/store/found" }, generations: [{ number: 7, isDefault: true }] }),
     history: async () => ({ receipts: [] }),
     begin: (plan: TransactionPlan) => {
-      expected.push(plan.expectedPrevious);
+      expected.push(plan.expectedPrevious, plan.expectedGeneration);
       return Promise.reject(new KitError("a", { code: "KIT_MOVED", message: "somebody was faster" }));
     },
   };
@@ -143,6 +143,6 @@ test("a host that was not reached when the plan was made is begun only if it is 
     store: async () => present,
   } as unknown as HostSession;
   const { outcomes } = await deploy([], { a });
-  assert.deepEqual(expected, ["/nix/store/found"]);
+  assert.deepEqual(expected, ["/nix/store/found", 7]);
   assert.equal(outcomes[0]?.status, "failed");
 });

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
 import type { DeployerCheck, HealthResult } from "../machine/health-check.ts";
+import { defaultGeneration } from "../machine/generation.ts";
 import { stepsOf, type TransactionPlan } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost, type ActivationKit, type ActivationOptions, resumeActivation } from "./activate-host.ts";
@@ -157,8 +158,7 @@ async function deployHost(
         if (skipped !== undefined) return { status: "skipped", because: skipped };
       }
       if (entry.previous === undefined) {
-        const expectedPrevious = await requireNewest(kit, entry, rollout, options.cancel);
-        plan = { ...plan, ...(expectedPrevious === null ? {} : { expectedPrevious }) };
+        plan = { ...plan, ...(await requireNewest(kit, entry, rollout, options.cancel)) };
       }
       const copyCall = { signal: options.cancel };
       await hooks.onBoth("preCopy", kit, copyCall);
@@ -176,21 +176,26 @@ async function deployHost(
 
 /**
  * Of a host that was not reached when the plan was made, nothing says that it is still as it was then. Answers what it
- * runs, so that nothing newer can come in between either.
+ * runs and boots, so that nothing newer can come in between either, or be confirmed that is on its way already.
  */
 async function requireNewest(
   kit: DeployKit,
   { host }: ApprovedHost,
   rollout: RolloutRecord,
   signal: AbortSignal,
-): Promise<string | null> {
-  const { systems } = await kit.facts({ signal });
+): Promise<Pick<TransactionPlan, "expectedPrevious" | "expectedGeneration">> {
+  const { systems, generations } = await kit.facts({ signal });
   const { receipts } = await kit.history({ signal });
   const later = laterDeployment(receipts, rollout);
-  if (later === undefined) return systems.activated;
-  throw new OperationError("PLAN_STALE", `the plan for ${host.name} is not the newest any more: ${later}`, {
-    hint: "make the plan again",
-  });
+  if (later !== undefined)
+    throw new OperationError("PLAN_STALE", `the plan for ${host.name} is not the newest any more: ${later}`, {
+      hint: "make the plan again",
+    });
+  const generation = defaultGeneration(generations);
+  return {
+    ...(systems.activated !== null && { expectedPrevious: systems.activated }),
+    ...(generation !== undefined && { expectedGeneration: generation }),
+  };
 }
 
 function hooksOf(

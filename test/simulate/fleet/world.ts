@@ -279,7 +279,8 @@ export class World {
       "a host runs the old or the new system",
       () => `${host.name} runs ${nameOf(running)}, and neither ${known.map(nameOf).join(" nor ")}`,
     );
-    if (transaction === undefined || running !== transaction.plan.system) return;
+    // What ran before as well has nothing to return to.
+    if (transaction === undefined || running !== transaction.plan.system || running === before) return;
     const { id } = transaction;
     const { boots } = machine(host);
     const { confirmTimeoutSeconds, temporarySeconds } = transaction.plan;

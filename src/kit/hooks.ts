@@ -37,10 +37,15 @@ export function runHookStep(
   for (const moment of HOOK_STEPS.get(step) ?? []) {
     if (moment.endsWith("Reboot") && record.plan.goal !== "reboot") continue;
     for (const hook of hooksAt([...(record.plan.hooks ?? []), ...more], "host", moment)) {
-      if (record.hookResults().some((result) => result.name === hook.name && result.moment === moment)) continue;
-      record.append({ kind: "hook", name: hook.name, moment, command: hook.command });
-      const result = runHook(host, hook, moment, { facts: factsOf(record, outcome), untilMs });
-      record.append({ kind: "hook", name: hook.name, moment, result });
+      const run = (): HookResult => {
+        record.append({ kind: "hook", name: hook.name, moment, command: hook.command });
+        const result = runHook(host, hook, moment, { facts: factsOf(record, outcome), untilMs });
+        record.append({ kind: "hook", name: hook.name, moment, result });
+        return result;
+      };
+      // What has failed counts also when the executor was killed before it could act on that.
+      const known = record.hookResults().find((result) => result.name === hook.name && result.moment === moment);
+      const result = known ?? run();
       if (!result.isOk && aborts(hook, moment)) {
         throw new StepFailure(step, "hook-failed", renderHookResult(result), result.output);
       }

@@ -823,6 +823,22 @@ suite("a transaction goes its way", () => {
     });
   }
 
+  test("a hook that has failed sends the host back wherever the executor is killed then", () => {
+    const prepare = (): FakeMachine => {
+      const machine = newMachine();
+      begin(processOn(machine), failing("postActivation"));
+      return machine;
+    };
+    for (const cut of effectsOf(prepare, settle)) {
+      const machine = prepare();
+      settle(machine, killAt(cut));
+      settle(machine);
+      passTime(machine);
+      assert.equal(receiptOf(machine)?.reason?.kind, "hook-failed", `${cut.name} (${cut.index})`);
+      assertRuns(machine, OLD);
+    }
+  });
+
   test("a hook that only warns, and one that comes too late to undo anything, change nothing", () => {
     for (const moment of ["preActivation", "postActivation", "postConfirmation", "finally"]) {
       const machine = newMachine();

@@ -73,6 +73,7 @@ test("a rollout that was killed before it wrote down that a host waits does not 
     sessions: new Map(),
     interrupted: () =>
       Promise.resolve({
+        begun: new Set(["b", "c"]),
         outcomes: new Map([["b", { status: "unchanged", host: "b", goal: "switch", timeline: [] }]]),
         append: (event) => void appended.push(event),
         [Symbol.dispose]: () => undefined,
@@ -87,12 +88,14 @@ test("a rollout that was killed before it wrote down that a host waits does not 
     cancel: signal,
     abandon: signal,
   };
-  const outcomes = await convergeHosts([waiting("a", false), waiting("b", false)], options);
+  const outcomes = await convergeHosts([waiting("a", false), waiting("b", false), waiting("c", false)], options);
   assert.deepEqual(
     outcomes.map(({ host, status }) => [host, status]),
     [
       ["a", "unreachable"],
       ["b", "unreachable"],
+      // It was begun when the rollout was gone on with: nothing is known until it has been asked.
+      ["c", "unknown"],
     ],
   );
   assert.deepEqual(

@@ -27,8 +27,8 @@ export async function convergeHosts(due: readonly PendingHost[], options: Conver
   const outcomes: HostOutcome[] = [];
   const rollouts = new Map(due.map(({ rollout }) => [rollout.id, rollout]));
   for (const rollout of rollouts.values()) {
-    const entries = due.filter((entry) => entry.rollout.id === rollout.id);
-    tellInterrupted(entries, await options.interrupted(rollout.id));
+    const planned = due.filter((entry) => entry.rollout.id === rollout.id);
+    const entries = tellInterrupted(planned, await options.interrupted(rollout.id));
     const refused = await options.look(
       rollout,
       entries.map(({ approved: { host } }) => host.name),
@@ -65,16 +65,24 @@ export async function convergeHosts(due: readonly PendingHost[], options: Conver
   return outcomes;
 }
 
-/** A rollout that was killed once a host waited, and before it wrote that down, must not go on with the host itself. */
-function tellInterrupted(entries: readonly PendingHost[], interrupted: InterruptedJournal | undefined): void {
-  if (interrupted === undefined) return;
+/**
+ * A rollout that was killed once a host waited, and before it wrote that down, must not go on with the host itself. One
+ * that has begun the host since, when it was gone on with, asks itself what became of that, as is done here as well.
+ */
+function tellInterrupted(
+  entries: readonly PendingHost[],
+  interrupted: InterruptedJournal | undefined,
+): readonly PendingHost[] {
+  if (interrupted === undefined) return entries;
   using journal = interrupted;
-  for (const { approved, rollout, until } of entries) {
-    const { name: host } = approved.host;
-    if (journal.outcomes.has(host)) continue;
-    const outcome = { status: "unreachable", reason: `${host} was not reached`, pendingUntil: until } as const;
-    journal.append({ kind: "outcome", outcome: { ...outcome, host, goal: rollout.goal, timeline: [] } });
-  }
+  return entries.map((entry) => {
+    const { name: host } = entry.approved.host;
+    if (journal.outcomes.has(host)) return entry;
+    if (journal.begun.has(host)) return { ...entry, isBegun: true };
+    const outcome = { status: "unreachable", reason: `${host} was not reached`, pendingUntil: entry.until } as const;
+    journal.append({ kind: "outcome", outcome: { ...outcome, host, goal: entry.rollout.goal, timeline: [] } });
+    return entry;
+  });
 }
 
 /** Before anything happens on hosts that answer, it is on the disk that it may have. */

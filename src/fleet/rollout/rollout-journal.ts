@@ -62,9 +62,7 @@ export interface RolloutJournal extends Disposable {
   append(event: RolloutEvent): void;
 }
 
-export interface InterruptedJournal extends RolloutJournal {
-  readonly outcomes: ReadonlyMap<string, HostOutcome>;
-}
+export interface InterruptedJournal extends RolloutJournal, Pick<RolloutState, "begun" | "outcomes"> {}
 
 /** Opens the journal of a rollout, new or interrupted, which nobody else may be at work on. */
 export async function openJournal(fleet: string, id: string): Promise<RolloutJournal> {
@@ -90,7 +88,7 @@ export async function openInterrupted(fleet: string, id: string): Promise<Interr
   const state = (await openRolloutsOf(fleet)).find(({ rollout }) => rollout.id === id);
   if (state === undefined || state.isRunning) return undefined;
   try {
-    return { ...(await openJournal(fleet, id)), outcomes: state.outcomes };
+    return { ...(await openJournal(fleet, id)), begun: state.begun, outcomes: state.outcomes };
   } catch (error) {
     if (error instanceof OperationError && error.code === "LOCK_HELD") return undefined;
     throw error;

@@ -327,6 +327,7 @@ class Work {
     if (state === undefined || state.isRunning) return undefined;
     const write = this.#desk.open(id, this.#process);
     return {
+      begun: state.begun,
       outcomes: state.outcomes,
       append: (event) => {
         this.#process.requireAlive();

@@ -61,7 +61,8 @@ export class TransactionRecord {
     const directory = directoryOf(plan.id);
     host.files.makeDirectory(directory);
     host.files.writeDurably(`${directory}/plan.json`, `${JSON.stringify(plan)}\n`);
-    return new TransactionRecord(host, plan, "");
+    // A full disk may have taken half of the first record when this plan was sent before.
+    return new TransactionRecord(host, plan, host.files.readFile(`${directory}/journal.jsonl`) ?? "");
   }
 
   /** Undefined when there is no such transaction or nothing was recorded of it yet. */

@@ -1460,6 +1460,26 @@ suite("the disk fills up", () => {
   }
 });
 
+test("a plan that a full disk kept from beginning begins when it is sent again, whatever was written of it", () => {
+  let refused = 0;
+  for (let writes = 0; writes < 30; writes++) {
+    const machine = newMachine();
+    machine.disk.writesLeft = writes;
+    machine.disk.ballastWrites = 0;
+    try {
+      begin(processOn(machine), planOf(NEW));
+      continue;
+    } catch {
+      refused++;
+    }
+    machine.disk.writesLeft = Number.POSITIVE_INFINITY;
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    assert.equal(confirm(processOn(machine), "t1")?.outcome, "confirmed", `after ${writes} writes`);
+  }
+  assert.ok(refused > 5);
+});
+
 const CONFIRMED_GOALS = ["switch", "temporary"] as const;
 
 suite("the disk fills up while it is confirmed, and the ballast is taken too", () => {

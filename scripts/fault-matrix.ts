@@ -1,7 +1,8 @@
 /**
  * `npm run fault-matrix -- [--json FILE] [--fault NAME]… [--step NAME]… [--rest] [--page] [--hosts N] [--virtual N]`:
  * deploys to real hosts of a lab while every fault strikes at every step of the transaction, and looks at what became of
- * them; steps that only hosts of NixOS have are driven on some that are shaped like it. Power cuts and clocks take virtual hosts, which are run by QEMU; where there can be none, it says so.
+ * them; steps that only hosts of NixOS have are driven on some that are shaped like it. Power cuts and clocks take
+ * virtual hosts, which are run by QEMU; where there can be none, it says so.
  *
  * Writes `{ cases }` to FILE as it goes. Cases that are not chosen stay as an earlier run left them; `--rest` chooses
  * those that are not known to be well. `docs/fault-matrix.md` is written after a whole run, and with `--page` from what

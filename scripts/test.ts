@@ -8,8 +8,9 @@
  * be had is skipped and counted aloud; in CI (`CI=true`) that is a failure.
  */
 
-import { spawnSync } from "node:child_process";
-import { globSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { LAB_PROGRAMS } from "../src/lab/requirements.ts";
@@ -59,6 +60,8 @@ function stageOf(path: string): Stage {
   return path.startsWith("test/machine/") ? "machine" : "fast";
 }
 
+/** What ends this process ends the stage's, which cleans up, before it. */
+const ENDING = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
 const verdicts = mkdtempSync(join(tmpdir(), "pristine-test-"));
 process.on("exit", () => {
   rmSync(verdicts, { recursive: true, force: true });
@@ -72,7 +75,7 @@ function isWanted(stage: Stage): boolean {
 }
 
 /** Runs a stage's test files, each in a process of its own. */
-function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): void {
+async function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): Promise<void> {
   if (!isWanted(stage)) return;
   // The tests of nix/ run with our evaluator and again with real Nix; hostile ones run in part, and again whole.
   const again = stage === "oracle" ? /^test\/(nix|hostile)\// : /^$/;
@@ -89,7 +92,7 @@ function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): void {
     `--test-reporter-destination=${verdict}`,
   ];
   const argv = ["--disable-warning=ExperimentalWarning", "--test", `--test-concurrency=${concurrency}`];
-  const result = spawnSync(process.execPath, [...argv, ...reporters, ...options, ...paths], {
+  const runner = spawn(process.execPath, [...argv, ...reporters, ...options, ...paths], {
     cwd: root,
     stdio: "inherit",
     // No process is to outlive the tests: those of the resident evaluator ask for one.
@@ -101,9 +104,18 @@ function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): void {
       ...env,
     },
   });
-  const found = readFileSync(verdict, "utf8");
+  let isInterrupted = false;
+  const interrupt = (signal: NodeJS.Signals): void => {
+    isInterrupted = true;
+    runner.kill(signal);
+  };
+  for (const signal of ENDING) process.on(signal, interrupt);
+  const [status] = (await once(runner, "exit")) as [number | null];
+  for (const signal of ENDING) process.off(signal, interrupt);
+  const found = existsSync(verdict) ? readFileSync(verdict, "utf8") : "";
   if (found !== "") verdictOf.set(stage, found);
-  passed = result.status === 0 && passed;
+  passed = status === 0 && passed;
+  if (isInterrupted) process.exit(1);
 }
 
 /** Installs what the whole run needs; returns what is still missing. */
@@ -142,15 +154,15 @@ const missing = needsMachine ? await installNeeded() : await missingPackages(FAS
 if (!needsMachine && missing.length > 0) {
   console.log(`some tests are skipped; to run them: apt-get install --no-install-recommends ${missing.join(" ")}`);
 }
-runStage("fast");
-runStage("program");
+await runStage("fast");
+await runStage("program");
 if (needsMachine) {
   if (missing.length > 0) skipped.push(`oracle and machine tests: install ${missing.join(" ")}`);
   else if (!isRoot()) skipped.push("oracle and machine tests: they need root");
   else {
     const env = oracleEnvironment();
-    if ("PRISTINE_ORACLE_TREE" in env) runStage("oracle", env);
-    runStage("machine", env);
+    if ("PRISTINE_ORACLE_TREE" in env) await runStage("oracle", env);
+    await runStage("machine", env);
   }
 }
 // Said once more at the end: a stage's own account of its failures is far up by then.

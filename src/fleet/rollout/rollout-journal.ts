@@ -85,14 +85,18 @@ export async function openJournal(fleet: string, id: string): Promise<RolloutJou
 
 /** The journal of a rollout that was interrupted, and what it tells; undefined where there is none, or somebody is at work. */
 export async function openInterrupted(fleet: string, id: string): Promise<InterruptedJournal | undefined> {
-  const state = (await openRolloutsOf(fleet)).find(({ rollout }) => rollout.id === id);
-  if (state === undefined || state.isRunning) return undefined;
+  const interrupted = (await openRolloutsOf(fleet)).find(({ rollout }) => rollout.id === id);
+  if (interrupted === undefined || interrupted.isRunning) return undefined;
+  let journal: RolloutJournal;
   try {
-    return { ...(await openJournal(fleet, id)), begun: state.begun, outcomes: state.outcomes };
+    journal = await openJournal(fleet, id);
   } catch (error) {
     if (error instanceof OperationError && error.code === "LOCK_HELD") return undefined;
     throw error;
   }
+  // Read once more: before it was locked, somebody may have gone on with it.
+  const { begun, outcomes } = (await readState(`${directoryOf(fleet)}/${id}.jsonl`)) ?? interrupted;
+  return { ...journal, begun, outcomes };
 }
 
 /** An event as it stands in the file. */

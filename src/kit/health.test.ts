@@ -1,7 +1,7 @@
 /** Each kind of health check against the real thing on this machine: an HTTP server, files, filesystems, memory. */
 
 import assert from "node:assert/strict";
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -62,14 +62,15 @@ function resultOf(wish: object): HealthResult {
 suite("health checks", () => {
   const directory = mkdtempSync(join(tmpdir(), "health-"));
   const file = join(directory, "file");
-  const server = spawn(process.execPath, ["-e", SERVER], { stdio: ["ignore", "pipe", "inherit"] });
+  let server: ChildProcess;
   let url = "";
   before(async () => {
+    server = spawn(process.execPath, ["-e", SERVER], { stdio: ["ignore", "pipe", "inherit"] });
     writeFileSync(file, "first line\nstate: ready\n", { mode: 0o640 });
     utimesSync(file, new Date(), new Date(Date.now() - 1000_000));
     symlinkSync(file, join(directory, "link"));
     const port = await new Promise<string>((resolve) => {
-      server.stdout.once("data", (data: Buffer) => resolve(String(data).trim()));
+      server.stdout?.once("data", (data: Buffer) => resolve(String(data).trim()));
     });
     url = `http://127.0.0.1:${port}`;
   });

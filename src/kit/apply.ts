@@ -38,6 +38,7 @@ export type Applied = { readonly receipt: Receipt } | { readonly exitCode: numbe
 const QUERY_SECONDS = 60;
 /** What a slow disk takes for a closure of many gigabytes. */
 const IMPORT_SECONDS = 6 * 3600;
+const DELETE_SECONDS = 1800;
 /** What stays free on the disk besides what is imported, as `begin` wants it. */
 const FREE_BYTES_MIN = 32 * 1024 * 1024;
 /** Paths of one question to the store: an argument list has an end. */
@@ -224,21 +225,47 @@ function importPayload(host: Host, { file, manifest, payloadOffset }: Bundle, on
     timeoutSeconds: IMPORT_SECONDS,
     stdinFile: { path: file.path, offset: payloadOffset },
   });
-  const said = stderr.trim().split("\n").at(-1) ?? "";
-  if (code !== 0) throw new KitError("KIT_FAILED", `the store does not take the payload: ${said || `exit ${code}`}`);
-  const hashes = askStore(host, ["--query", "--hash"], missing);
-  const wrong = missing.find(({ narHash }, index) => hashes[index] !== narHash);
-  if (wrong === undefined) return;
-  // Whoever can write to the file while it is read could have exchanged it.
-  throw new KitError("KIT_BUNDLE_INVALID", `${wrong.path} in the store is not what was signed; nothing was activated`);
+  try {
+    const said = stderr.trim().split("\n").at(-1) ?? "";
+    if (code !== 0) throw new KitError("KIT_FAILED", `the store does not take the payload: ${said || `exit ${code}`}`);
+    requireAsSigned(host, missing);
+  } catch (error) {
+    // What is valid the next attempt would take as it is.
+    onNote("deleting what came of the payload");
+    deleteImported(host, missing);
+    throw error;
+  }
 }
 
-function askStore(host: Host, query: readonly string[], paths: BundleManifest["paths"]): string[] {
+/** Whoever can write to the file while it is read could have exchanged it. */
+function requireAsSigned(host: Host, imported: BundleManifest["paths"]): void {
+  const hashes = askStore(host, ["--query", "--hash"], imported);
+  const wrong = imported.find(({ narHash }, index) => hashes[index] !== narHash);
+  if (wrong === undefined) return;
+  throw new KitError("KIT_BUNDLE_INVALID", `${wrong.path} came into the store as another than was signed`, {
+    hint: "apply the bundle from a place that nobody else can write to",
+  });
+}
+
+function deleteImported(host: Host, missing: BundleManifest["paths"]): void {
+  const absent = new Set(askStore(host, ["--check-validity", "--print-invalid"], missing));
+  const present = missing.filter(({ path }) => !absent.has(path));
+  // What refers to others goes first.
+  askStore(host, ["--delete"], present.reverse(), DELETE_SECONDS);
+}
+
+function askStore(
+  host: Host,
+  query: readonly [string, ...string[]],
+  paths: BundleManifest["paths"],
+  timeoutSeconds = QUERY_SECONDS,
+): string[] {
   const lines: string[] = [];
   for (let at = 0; at < paths.length; at += PATHS_AT_ONCE) {
     const some = paths.slice(at, at + PATHS_AT_ONCE).map(({ path }) => path);
-    const { code, stdout, stderr } = host.run(["nix-store", ...query, ...some], { timeoutSeconds: QUERY_SECONDS });
-    if (code !== 0) throw new KitError("KIT_FAILED", `the store of this host does not answer: ${stderr.trim()}`);
+    const { code, stdout, stderr } = host.run(["nix-store", ...query, ...some], { timeoutSeconds });
+    if (code !== 0)
+      throw new KitError("KIT_FAILED", `'nix-store ${query[0]}' failed: ${stderr.trim() || `exit ${code}`}`);
     lines.push(...stdout.split("\n").filter((line) => line !== ""));
   }
   return lines;

@@ -217,6 +217,24 @@ suite("bundles", { skip: unmetNeed("ssh-keygen") }, () => {
     assert.equal(refusalOf(at), "KIT_BUNDLE_INVALID", "another version");
   });
 
+  test("what came into the store otherwise than it was signed, or in part, stays there in no attempt", async () => {
+    const { manifest } = await hostWith();
+    const exchanged = manifest.paths.map((one, index) => (index === 0 ? { ...one, narHash: "sha256:other" } : one));
+    const cases = [
+      [{ paths: exchanged }, "KIT_BUNDLE_INVALID"],
+      [{ importExit: 1 }, "KIT_FAILED"],
+    ] as const;
+    for (const [options, code] of cases) {
+      const { at } = await hostWith({}, options);
+      for (let attempt = 0; attempt < 2; attempt++)
+        assert.throws(
+          () => applyTo(at),
+          (error) => error instanceof KitError && error.failure.code === code,
+        );
+      assert.deepEqual(at.touched, ["import", "delete", "import", "delete"]);
+    }
+  });
+
   test("switch-to-configuration of what is no system, or with another goal, begins nothing", async () => {
     const { at } = await hostWith();
     const refused = (system: string, goal: string, code: string): void => {

@@ -31,6 +31,8 @@ export interface BundleHostOptions {
   /** What becomes of transactions. */
   readonly outcome?: "confirmed" | "reverted";
   readonly freeBytes?: number;
+  /** How the store ends when it has taken the payload. */
+  readonly importExit?: number;
   readonly now: () => Date;
 }
 
@@ -133,6 +135,11 @@ export class BundleHost {
     if (line.includes("nix-store --serve --write")) {
       this.touched.push("import");
       this.imported = gunzipSync(input ?? Buffer.alloc(0));
+      return { ...said(""), code: this.#options.importExit ?? 0 };
+    }
+    if (line.startsWith("nix-store --delete")) {
+      this.touched.push("delete");
+      this.imported = undefined;
       return said("");
     }
     if (line.startsWith("nix-store --query --hash")) {

@@ -11,16 +11,19 @@ import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { setUpTree } from "../../scripts/oracle.ts";
-import { cgroupDirectories, killCgroup, makeHostCgroup, removeCgroup } from "../../src/lab/cgroup.ts";
-import { CGROUP } from "../../src/lab/lab-names.ts";
+import { cgroupDirectories, makeHostCgroup } from "../../src/lab/cgroup.ts";
+import { hostPaths } from "../../src/lab/lab-names.ts";
+import { labDown } from "../../src/lab/lab.ts";
 import type { ProbeAnswer } from "../../src/cli/render/probe.ts";
 import { unmetNeed } from "../support/needs.ts";
-import { TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
 
 const PRISTINE = join(import.meta.dirname, "../../bin/pristine");
 const TREE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "pristine/oracle/plain-trixie");
 const PACKAGES = "systemd,systemd-sysv,openssh-server,iproute2,dbus,sudo";
-const GROUP = `${CGROUP}/${TEST_LAB_NAME}-debian`;
+/** Where a host of a lab would be, so that a later run ends what a killed one has left. */
+const GROUP = hostPaths(TEST_LAB_NAME, "debian").cgroup;
+const COMMAND_MS = 60_000;
 /** What a login leaves by itself, whatever it runs: its log, its session and its greeting; and what the console's does. */
 const OF_A_LOGIN = ["/var/log/*", "/run/log*", "/run/motd.dynamic", "/run/agetty.reload", "/run/user*"].concat(
   ["", "/sessions*", "/users*", "/units*", "/transient*"].map((path) => `/run/systemd${path}`),
@@ -37,15 +40,19 @@ suite("probe", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap"), timeo
     execFileSync("nsenter", ["--target", leader, "--all", "sh", "-c", script], {
       encoding: "utf8",
       stdio: ["ignore", "pipe", "ignore"],
+      timeout: COMMAND_MS,
     });
 
   before(async () => {
+    await removeStaleLabs();
     setUpTree(TREE, "trixie", PACKAGES);
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(scratch, "key")]);
     await makeHostCgroup(GROUP, {});
     const enter = (await cgroupDirectories(GROUP)).map((path) => `echo $$ >${path}/machine/cgroup.procs`).join("; ");
     const nspawn = `systemd-nspawn --quiet --directory=${TREE} --volatile=overlay --boot --private-network --machine=${TEST_LAB_NAME} --register=no --keep-unit --settings=no --link-journal=no --resolv-conf=off --timezone=off --kill-signal=SIGRTMIN+4 --console=read-only`;
-    const container = spawn("sh", ["-c", `${enter}; exec ${nspawn}`], { stdio: ["ignore", "ignore", "inherit"] });
+    // It ends with this process.
+    const argv = ["--pdeathsig", "KILL", "sh", "-c", `${enter}; exec ${nspawn}`];
+    const container = spawn("setpriv", argv, { stdio: ["ignore", "ignore", "inherit"] });
     for (let tries = 0; tries < 300 && container.exitCode === null; tries++) {
       const children = `/proc/${container.pid}/task/${container.pid}/children`;
       leader = readFileSync(children, "utf8").trim().split(" ")[0] ?? "";
@@ -62,11 +69,10 @@ suite("probe", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap"), timeo
       sshConfig,
       `Host plain\n  User root\n  IdentityFile ${join(scratch, "key")}\n  StrictHostKeyChecking no\n  UserKnownHostsFile ${join(scratch, "known")}\n  LogLevel ERROR\n  ProxyCommand nsenter --target ${leader} --all /usr/sbin/sshd -i\n`,
     );
-    execFileSync("ssh", ["-F", sshConfig, "plain", "true"]);
+    execFileSync("ssh", ["-F", sshConfig, "plain", "true"], { timeout: COMMAND_MS });
   });
   after(async () => {
-    await killCgroup(GROUP);
-    await removeCgroup(GROUP);
+    await labDown(TEST_LAB_NAME);
     rmSync(scratch, { recursive: true, force: true });
   });
 

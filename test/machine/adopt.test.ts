@@ -5,20 +5,15 @@
 
 import assert from "node:assert/strict";
 import { cpSync, writeFileSync } from "node:fs";
-import { basename, join } from "node:path";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { StorePath } from "../../src/format/store-path.ts";
 import { labDown, labUp } from "../../src/lab/lab.ts";
-import { copyClosure } from "../../src/store/copy.ts";
-import { LocalStore } from "../../src/store/local-store.ts";
-import { openLocalStore } from "../../src/store/open-store.ts";
 import { FleetDriver } from "../support/fleet-driver.ts";
 import { CHECKOUT, makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
-import { TEST_STORE } from "../support/test-store.ts";
-import { labsMissing } from "../support/test-system.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { bootstrapOf, labsMissing } from "../support/test-system.ts";
 
-const SUBNET = `10.77.${20 + (process.pid % 200)}`;
+const SUBNET = takeTestSubnet();
 const HOSTS = ["web1", "web2", "web3", "web4"] as const;
 const ADOPTED = HOSTS.slice(0, 3);
 const SHAPED = `${CHECKOUT}/test/support/nixpkgs-shaped`;
@@ -93,7 +88,7 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
       await labUp({
         name: TEST_LAB_NAME,
         hosts: ADOPTED.slice(0, index + 1).map((name, at) => ({ name, address: `${SUBNET}.${11 + at}` })),
-        bootstrap: { system: path, seed: (root, signal) => seed(path, root, signal) },
+        bootstrap: bootstrapOf(path),
         identityFiles: [join(shop.directory, "keys/operator")],
         signal: limit(240),
       });
@@ -125,9 +120,3 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
     );
   });
 });
-
-async function seed(system: string, root: string, signal: AbortSignal): Promise<void> {
-  await using from = await openLocalStore(TEST_STORE, signal);
-  await using to = await LocalStore.open(root);
-  await copyClosure({ from, to, roots: [StorePath.of(basename(system))], signal });
-}

@@ -8,14 +8,14 @@ import type { HostOutcome } from "../../src/fleet/outcome.ts";
 import { labDown } from "../../src/lab/lab.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
 const FLEET = `{
   meta = { name = "${TEST_LAB_NAME}"; base = "debian"; };
   hosts.one = {
     networking.useDHCP = false;
-    networking.interfaces.host0.ipv4.addresses = [ { address = "10.81.${20 + (process.pid % 200)}.11"; prefixLength = 24; } ];
+    networking.interfaces.host0.ipv4.addresses = [ { address = "${takeTestSubnet()}.11"; prefixLength = 24; } ];
     users.users.root.openssh.authorizedKeys.keyFiles = [ ./keys/operator.pub ];
     environment.etc.greeting.text = "first";
     deployment.buildOnTarget = true;

@@ -7,10 +7,10 @@ import { after, before, suite, test } from "node:test";
 import { labDown } from "../../src/lab/lab.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { labsMissing } from "../support/test-system.ts";
 
-const SUBNET = `10.80.${20 + (process.pid % 200)}`;
+const SUBNET = takeTestSubnet();
 
 const FLEET = `{
   meta = { name = "${TEST_LAB_NAME}"; base = "debian"; };

@@ -123,8 +123,7 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     const watching = setInterval(() => {
       void host.lab.memory().then((memory) => (peak = Math.max(peak, memory?.anonymousBytes ?? 0)));
     }, 50);
-    const { code, receipt, told } = await apply("one");
-    clearInterval(watching);
+    const { code, receipt, told } = await apply("one").finally(() => clearInterval(watching));
     assert.deepEqual([code, receipt?.outcome], [0, "confirmed"], told);
     t.diagnostic(`${bytes} bytes; programs' memory on the host ${idle} before, ${peak} at most`);
     assert.ok(peak - idle < MEMORY_BYTES_MAX);

@@ -5,6 +5,7 @@
 
 import { type BundleManifest, type BundleReceipt, renderHeader, renderSigned } from "../machine/bundle.ts";
 import { defaultGeneration } from "../machine/generation.ts";
+import { sshdValues } from "../machine/sshd-config.ts";
 import type { Receipt } from "../machine/transaction.ts";
 import { type Bundle, type BundleFile, openBundle, requirePayload, sshKeygen, withScratch } from "./bundle-file.ts";
 import type { Host } from "./host.ts";
@@ -103,9 +104,9 @@ function requireItsHost(host: Host, { file, manifest }: Bundle): HostKey {
 
 /** The keys that sshd has, ed25519 first. */
 function hostKeys(host: Host): HostKey[] {
-  const configured = [...textOf(host, "/etc/ssh/sshd_config").matchAll(/^\s*HostKey\s+(\S+)/gim)];
+  const configured = sshdValues(textOf(host, "/etc/ssh/sshd_config"), "hostkey");
   const usual = ["ed25519", "rsa"].map((type) => `/etc/ssh/ssh_host_${type}_key`);
-  const files = new Set([...configured.map(([, path = ""]) => path), ...usual]);
+  const files = new Set([...configured, ...usual]);
   return [...files]
     .flatMap((file) => {
       const [type, base64] = textOf(host, `${file}.pub`).trim().split(/\s+/);

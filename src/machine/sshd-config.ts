@@ -23,8 +23,8 @@ export function sshdConfigOf(system: SystemObject): string | undefined {
 /** The reasons for which it refuses, in words. */
 export function sshdRefusals(config: string, login: Login, portDefault: number): string[] {
   const { user } = login;
-  const first = (keyword: string): string | undefined => valuesOf(config, keyword)[0];
-  const words = (keyword: string): string[] => valuesOf(config, keyword).flatMap((value) => value.split(/\s+/));
+  const first = (keyword: string): string | undefined => sshdValues(config, keyword)[0];
+  const words = (keyword: string): string[] => sshdValues(config, keyword).flatMap((value) => value.split(/\s+/));
   const refusals = [...listening(config, login, portDefault)];
   const rootLogin = first("permitrootlogin");
   if (user === "root" && (rootLogin === "no" || rootLogin === "forced-commands-only")) {
@@ -53,9 +53,9 @@ export function sshdRefusals(config: string, login: Login, portDefault: number):
 }
 
 function* listening(config: string, { port, address }: Login, portDefault: number): Iterable<string> {
-  const declared = valuesOf(config, "port").map(Number);
+  const declared = sshdValues(config, "port").map(Number);
   const ports = declared.length > 0 ? declared : [portDefault];
-  const sockets = valuesOf(config, "listenaddress").map((value) => {
+  const sockets = sshdValues(config, "listenaddress").map((value) => {
     const [, bracketed, plain, own] = /^(?:\[([^\]]+)\]|([^:]+|.*:.*:.*?))(?::(\d+))?$/.exec(value) ?? [];
     return { host: bracketed ?? plain ?? value, ports: own === undefined ? ports : [Number(own)] };
   });
@@ -91,7 +91,7 @@ export function globToRegExp(glob: string): RegExp {
 }
 
 /** Values of a keyword before the first `Match`, which only holds for some connections. */
-function valuesOf(config: string, keyword: string): string[] {
+export function sshdValues(config: string, keyword: string): string[] {
   const values: string[] = [];
   for (const line of config.split("\n")) {
     const match = /^\s*([A-Za-z]+)(?:\s+|\s*=\s*)(.*?)\s*$/.exec(line);

@@ -88,7 +88,7 @@ export function finish(host: Host, id: string, onNote: (text: string) => void): 
     until ??= host.uptimeMs() + (activationTimeoutSeconds + confirmTimeoutSeconds + GRACE_SECONDS) * 1000;
     if (host.uptimeMs() > until) {
       throw new KitError("KIT_FAILED", `transaction ${id} is still ${state}`, {
-        hint: "apply the bundle again to see what becomes of it",
+        hint: `'pristine-kit journal ${id} --follow' shows what becomes of it; a bundle is applied again for its receipt`,
       });
     }
     if (record.bootId !== host.bootId()) ask(host, ["status"], QUERY_SECONDS);

@@ -29,6 +29,7 @@ import {
   warnOfHost,
   withSessions,
   withSystems,
+  withUnknown,
 } from "./fleet-context.ts";
 import { type AroundBuild, hookDisplay, requireHooks, runBuildHooks } from "./hook-flow.ts";
 import { renderCount } from "./render/table.ts";
@@ -273,7 +274,7 @@ function wavePatterns({ inventory }: FleetContext, flags: Pick<RolloutFlags, "wa
   const given = flags.wave?.map((text) => parsePatterns([text])) ?? [];
   const waves = given.length > 0 ? given : (inventory.rollout.waves ?? []).map((wave) => [wave].flat());
   // A pattern that fits nothing is a mistake, also when other hosts are meant this time.
-  for (const patterns of waves) selectHosts(inventory.hosts, patterns);
+  for (const patterns of waves) selectHosts(withUnknown(inventory), patterns);
   return waves;
 }
 

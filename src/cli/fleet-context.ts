@@ -75,7 +75,7 @@ export async function openFleet(
 }
 
 /** All hosts of the fleet by name, also those of which nothing else is known. */
-function withUnknown({ hosts, failed }: Inventory): HostInventory[] {
+export function withUnknown({ hosts, failed }: Inventory): HostInventory[] {
   const known = new Set(hosts.map(({ name }) => name));
   const unknown = [...failed.keys()].filter((name) => !known.has(name)).map(unknownHost);
   return [...hosts, ...unknown].sort((a, b) => (a.name < b.name ? -1 : 1));

@@ -148,6 +148,9 @@ export async function generateFiles(
 
 /** Encrypts every operators' file for those who are declared now; what hosts have stays as it is. */
 export async function rekeyOperators(inventory: Inventory, context: SourceContext): Promise<string[]> {
+  const [failure] = inventory.failed.values();
+  // Which files are for a host that cannot be evaluated nobody knows.
+  if (failure !== undefined) throw failure;
   const recipients = recipientsOf(inventory);
   const hosts = await Promise.all(inventory.hosts.map(async ({ name }) => HostFiles.open(inventory.fleetFile, name)));
   const rewritten: string[] = [];

@@ -5,13 +5,13 @@ import * as fs from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { baseOfReceipt, readReceipt, requireSigned } from "../../src/fleet/bundle/receipt.ts";
+import { baseOfFacts, baseOfReceipt, readReceipt, requireSigned } from "../../src/fleet/bundle/receipt.ts";
 import { type BundleRequest, writeBundle } from "../../src/fleet/bundle/write-bundle.ts";
 import { generateKeyPair, parseSigningKey } from "../../src/format/signature.ts";
 import { apply, type Applied } from "../../src/kit/apply.ts";
 import { KitError } from "../../src/kit/kit-error.ts";
 import { switchTo } from "../../src/kit/own-confirmation.ts";
-import type { BundleManifest } from "../../src/machine/bundle.ts";
+import { type BundleManifest, renderHeader } from "../../src/machine/bundle.ts";
 import { MemoryStore } from "../../src/store/memory-store.ts";
 import { HELLO, objectOf, type StoredObject, TREE } from "../contract/store-contract.ts";
 import { BundleHost, type BundleHostOptions, KIT } from "../support/bundle-host.ts";
@@ -247,6 +247,17 @@ suite("bundles", { skip: unmetNeed("ssh-keygen") }, () => {
     refused(path(SYSTEM), "reboot", "KIT_USAGE");
     refused(path(SYSTEM), "", "KIT_USAGE");
     assert.deepEqual(at.touched, []);
+  });
+
+  test("what is signed by nobody and says nothing is no receipt, and no facts", async () => {
+    const file = join(directory, "receipt");
+    const whole = { version: 1, host: "web", hostKey: "ssh-ed25519 AAAA" };
+    const others = [null, 1, [], { ...whole, version: 2 }, { ...whole, host: undefined }, { ...whole, hostKey: {} }];
+    for (const text of ["", "{", ...others.map((value) => JSON.stringify(value))]) {
+      fs.writeFileSync(file, renderHeader("pristine-receipt", { size: text.length, signature: "AAAA" }) + text);
+      await assert.rejects(readReceipt(file), { code: "RECEIPT_INVALID" }, text);
+      assert.throws(() => baseOfFacts("facts", text), { code: "BUNDLE_BASE_UNKNOWN" }, text);
+    }
   });
 
   test("a receipt is no bundle, although the host trusts nothing more than itself", async () => {

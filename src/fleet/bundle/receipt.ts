@@ -30,14 +30,23 @@ export async function readReceipt(file: string): Promise<UncheckedReceipt> {
   const { size, offset, signature } = header;
   const text = whole.slice(offset);
   if (text.length !== size) throw invalid(file, `it has ${text.length} bytes of signed text instead of ${size}`);
-  let value: BundleReceipt;
+  const value = parsed<BundleReceipt>(text);
+  if (value === undefined) throw invalid(file, "its text is damaged");
+  const { host, hostKey, version } = value;
+  if (version !== 1) throw invalid(file, `it has version ${String(version)}, and 1 is understood`);
+  if (typeof host !== "string" || typeof hostKey !== "string") throw invalid(file, "it does not say whose it is");
+  return { value: value as BundleReceipt, text, signature };
+}
+
+/** The members of a JSON object, which may be any. */
+function parsed<T>(text: string): Partial<T> | undefined {
   try {
-    value = JSON.parse(text) as BundleReceipt;
-  } catch (error) {
-    throw new OperationError("RECEIPT_INVALID", `${file}: its text is damaged`, { cause: error });
+    const value: unknown = JSON.parse(text);
+    return typeof value === "object" && value !== null ? value : undefined;
+  } catch {
+    // Where the text is from says more than where it is wrong.
+    return undefined;
   }
-  if (value.version !== 1) throw invalid(file, `it has version ${String(value.version)}, and 1 is understood`);
-  return { value, text, signature };
 }
 
 /** Throws unless that key has signed the receipt. */
@@ -65,23 +74,22 @@ export function baseOfReceipt({ receipt }: BundleReceipt): BundleBase {
 export async function readHostKey(file: string): Promise<string> {
   const [type, base64] = (await readTextIfPresent(file))?.trim().split(/\s+/) ?? [];
   if (type !== undefined && base64 !== undefined) return `${type} ${base64}`;
-  throw new OperationError("RECEIPT_KEY", `${file} has no public ssh key`);
+  throw new OperationError("RECEIPT_KEY", `${file} has no public ssh key`, {
+    hint: "name the file of the host's key that ends in .pub",
+  });
 }
 
 /** What a host says by `pristine-kit facts`. */
 export function baseOfFacts(file: string, text: string | undefined): BundleBase {
-  if (text === undefined) throw new OperationError("BUNDLE_BASE_UNKNOWN", `there is no file ${file}`);
-  let facts: HostFacts;
-  try {
-    facts = JSON.parse(text) as HostFacts;
-  } catch (error) {
-    throw new OperationError("BUNDLE_BASE_UNKNOWN", `${file} is neither a receipt nor what 'pristine-kit facts' says`, {
-      cause: error,
+  const unknown = (why: string): OperationError =>
+    new OperationError("BUNDLE_BASE_UNKNOWN", why, {
+      hint: "bring the host's last receipt, or what 'pristine-kit facts' prints there, or make a bundle without a base",
     });
-  }
+  if (text === undefined) throw unknown(`there is no file ${file}`);
+  const facts = parsed<HostFacts>(text);
+  if (facts === undefined) throw unknown(`${file} is neither a receipt nor what 'pristine-kit facts' says`);
   const system = facts.systems?.activated ?? facts.systems?.system;
-  if (system === undefined || system === null)
-    throw new OperationError("BUNDLE_BASE_UNKNOWN", `${file} does not say which system the host runs`);
-  const generation = defaultGeneration(facts.generations);
+  if (typeof system !== "string") throw unknown(`${file} does not say which system the host runs`);
+  const generation = defaultGeneration(facts.generations ?? []);
   return { system, ...(generation === undefined ? {} : { generation }) };
 }

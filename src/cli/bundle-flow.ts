@@ -17,6 +17,7 @@ import type { BundleFlags } from "./commands/bundle.ts";
 import { EXIT } from "./exit-codes.ts";
 import { build, type FleetContext, kitOf, openFleet, systemOf, warnOfHost } from "./fleet-context.ts";
 import { timeSpanOf, wholeNumberOf } from "./option-values.ts";
+import { safeText } from "./render/safe-text.ts";
 import { renderBytes, renderCount } from "./render/table.ts";
 import { thisOperator } from "./rollout-flow.ts";
 import type { Session } from "./session.ts";
@@ -179,9 +180,12 @@ export async function showReceipt(session: Session, file: string, keyFile: strin
   if (session.options.json) terminal.out(JSON.stringify(value));
   else {
     const generation = receipt.generation === undefined ? "" : ` as generation ${receipt.generation}`;
-    terminal.out(`${value.host} of the fleet ${value.fleet}: bundle ${bundle.id} ${receipt.outcome}${generation}`);
-    terminal.out(`at ${receipt.endedAt}, it runs ${isForth ? receipt.system : receipt.previous}`);
-    if (receipt.reason !== undefined) terminal.out(`because ${receipt.reason.message}`);
+    const lines = [
+      `${value.host} of the fleet ${value.fleet}: bundle ${bundle.id} ${receipt.outcome}${generation}`,
+      `at ${receipt.endedAt}, it runs ${isForth ? receipt.system : receipt.previous}`,
+      ...(receipt.reason === undefined ? [] : [`because ${receipt.reason.message}`]),
+    ];
+    for (const line of lines) terminal.out(safeText(line));
   }
   return isForth ? EXIT.ok : EXIT.hostsFailed;
 }
@@ -197,7 +201,8 @@ async function hostKeyOf(
   if (inventory.name !== fleet) {
     throw new OperationError("RECEIPT_INVALID", `the receipt is of the fleet ${fleet}, and this is ${inventory.name}`);
   }
-  const known = hosts[0]?.secrets?.hostKey;
+  // The name comes from the receipt, and is no pattern.
+  const known = hosts.find((host) => host.name === name)?.secrets?.hostKey;
   if (typeof known === "string") return known;
   throw new OperationError("RECEIPT_KEY", `the fleet does not know the ssh key of ${name}`, {
     hint: `set deployment.hostKey, or name a file with it by --host-key; the receipt says that it is ${hostKey}`,

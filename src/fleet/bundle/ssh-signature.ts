@@ -6,6 +6,7 @@ import type { SignedKind } from "../../machine/bundle.ts";
 import { temporaryDirectory } from "../../system/directories.ts";
 import { makeTemporaryDirectory, removeTree, writeFileAtomic } from "../../system/files.ts";
 import { run, succeeded } from "../../system/process.ts";
+import { wireOf } from "../secrets/ssh-key.ts";
 
 const MAGIC = Buffer.from("SSHSIG");
 const VERSION = Buffer.from([0, 0, 0, 1]);
@@ -16,11 +17,12 @@ const PUBLIC_BYTES = 32;
 /** The signature in base 64. */
 export function sshSignature(kind: SignedKind, text: string, { key }: SigningKey): string {
   const digest = createHash(HASH).update(text).digest();
-  const signed = Buffer.concat([MAGIC, ...[kind, "", HASH, digest].map(sshString)]);
+  const signed = Buffer.concat([MAGIC, wireOf(kind, "", HASH, digest)]);
   // The bytes of the key are the end of its DER form.
   const publicBytes = createPublicKey(key).export({ format: "der", type: "spki" }).subarray(-PUBLIC_BYTES);
-  const parts = [sshKey(publicBytes), kind, "", HASH, sshKey(sign(null, signed, key))];
-  return Buffer.concat([MAGIC, VERSION, ...parts.map(sshString)]).toString("base64");
+  const signature = wireOf(KEY_TYPE, sign(null, signed, key));
+  const parts = wireOf(wireOf(KEY_TYPE, publicBytes), kind, "", HASH, signature);
+  return Buffer.concat([MAGIC, VERSION, parts]).toString("base64");
 }
 
 /** Whether a public key of any kind that OpenSSH knows has made a signature. */
@@ -45,15 +47,3 @@ export async function isSshSignature(
 }
 
 const VERIFY_MS = 20_000;
-
-function sshString(value: string | Uint8Array): Buffer {
-  const bytes = Buffer.from(value);
-  const size = Buffer.alloc(4);
-  size.writeUInt32BE(bytes.length);
-  return Buffer.concat([size, bytes]);
-}
-
-/** A key or a signature with its type. */
-function sshKey(bytes: Uint8Array): Buffer {
-  return Buffer.concat([sshString(KEY_TYPE), sshString(bytes)]);
-}

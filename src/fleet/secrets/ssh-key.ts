@@ -159,12 +159,14 @@ function rsaPublicKey(modulus: Buffer, exponent: Buffer): SshPublicKey {
   return publicKeyOf("ssh-rsa", wireOf("ssh-rsa", positive(exponent), positive(modulus)));
 }
 
-function wireOf(type: string, ...parts: readonly Buffer[]): Buffer {
+/** Strings of ssh's wire format, one after another. */
+export function wireOf(...parts: readonly (string | Uint8Array)[]): Buffer {
   return Buffer.concat(
-    [Buffer.from(type, "latin1"), ...parts].flatMap((part) => {
+    parts.flatMap((part) => {
+      const bytes = Buffer.from(part);
       const size = Buffer.alloc(4);
-      size.writeUInt32BE(part.length);
-      return [size, part];
+      size.writeUInt32BE(bytes.length);
+      return [size, bytes];
     }),
   );
 }

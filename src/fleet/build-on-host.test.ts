@@ -69,3 +69,16 @@ test("what the host has is not asked for, nor what it was made of", async () => 
   assert.deepEqual(await ask({ here: [tool], there: [part] }), [[], ["b"]]);
   assert.deepEqual(await ask({ here: [], there: [root] }), [[], []]);
 });
+
+test("of an input with several outputs, those that nothing is built from may be nowhere", async () => {
+  const doc = objectOf("g", { type: "regular", executable: false, contents: Buffer.from("doc") }).info.path;
+  const before = tool.drv;
+  const outputs = new Map([...before.outputs, ["doc", { kind: "input-addressed", path: doc } as const]]);
+  nodes.set(tool.drvPath.baseName, { ...tool, drv: { ...before, outputs } });
+  try {
+    assert.deepEqual(await ask({ here: [tool], there: [] }), [["c.drv"], ["b", "c"]]);
+    assert.deepEqual(await ask({ here: [], there: [tool] }), [["c.drv"], ["c"]]);
+  } finally {
+    nodes.set(tool.drvPath.baseName, tool);
+  }
+});

@@ -82,36 +82,40 @@ export async function inputsFor(
 ): Promise<{ readonly fetches: StorePath[]; readonly ready: StorePath[] }> {
   const drvs = new Map<
     string,
-    { readonly drvPath: StorePath; readonly drv: Derivation; readonly outputs: StorePath[] }
+    { readonly drv: Derivation; readonly outputs: ReadonlyMap<string, StorePath | undefined> }
   >();
   const unread = [root];
   for (let drvPath = unread.pop(); drvPath !== undefined; drvPath = unread.pop()) {
     if (drvs.has(drvPath.baseName)) continue;
     signal.throwIfAborted();
     const drv = await here.derivation(drvPath);
-    const outputs = [...drv.outputs.keys()].flatMap((name) => outputPathOf(drv, name, here.storeDir) ?? []);
-    drvs.set(drvPath.baseName, { drvPath, drv, outputs });
+    const outputs = new Map([...drv.outputs.keys()].map((name) => [name, outputPathOf(drv, name, here.storeDir)]));
+    drvs.set(drvPath.baseName, { drv, outputs });
     unread.push(...drv.inputDerivations.map(({ path }) => path));
   }
   const present = await there.validPaths(
-    [...drvs.values()].flatMap(({ outputs }) => outputs),
+    [...drvs.values()].flatMap(({ outputs }) => [...outputs.values()].filter((path) => path !== undefined)),
     signal,
   );
-  const fetches: StorePath[] = [];
-  const ready: StorePath[] = [];
-  const seen = new Set<string>();
-  const wanted = [root];
-  for (let drvPath = wanted.pop(); drvPath !== undefined; drvPath = wanted.pop()) {
-    const known = drvs.get(drvPath.baseName);
-    if (known === undefined || seen.has(drvPath.baseName)) continue;
-    seen.add(drvPath.baseName);
-    const { drv, outputs } = known;
-    if (outputs.every(({ baseName }) => present.has(baseName))) continue;
-    const isHere = outputs.length > 0 && outputs.every((path) => here.isValid(path));
+  const fetches = new Map<string, StorePath>();
+  const ready = new Map<string, StorePath>();
+  const built = new Set<string>();
+  // Of an input only the outputs count that something is built from: the others are often nowhere.
+  const wanted = [{ drvPath: root, names: [...drvs.get(root.baseName)!.outputs.keys()] as readonly string[] }];
+  for (let item = wanted.pop(); item !== undefined; item = wanted.pop()) {
+    const { drvPath, names } = item;
+    const { baseName } = drvPath;
+    const { drv, outputs } = drvs.get(baseName)!;
+    const lacking = names.map((name) => outputs.get(name)).filter((path) => !present.has(path?.baseName ?? ""));
+    if (lacking.length === 0) continue;
+    const isHere = lacking.every((path) => path !== undefined && here.isValid(path));
     if (isHere || isFetch(drv)) {
-      if (!isHere) fetches.push(drvPath);
-      ready.push(...outputs);
-    } else wanted.push(...drv.inputDerivations.map(({ path }) => path));
+      if (!isHere) fetches.set(baseName, drvPath);
+      for (const path of lacking) if (path !== undefined) ready.set(path.baseName, path);
+    } else if (!built.has(baseName)) {
+      built.add(baseName);
+      wanted.push(...drv.inputDerivations.map((input) => ({ drvPath: input.path, names: input.outputs })));
+    }
   }
-  return { fetches, ready };
+  return { fetches: [...fetches.values()], ready: [...ready.values()] };
 }

@@ -215,7 +215,7 @@ let
     sshOptions = report.becomes [ ] "deployment.target.sshOptions";
     privilegeEscalationCommand = report.becomes defaultEscalation "deployment.target.privilegeEscalation";
     tags = report.becomes [ ] "deployment.tags";
-    buildOnTarget = report.changes false "built by this machine or its builders, and copied";
+    buildOnTarget = report.becomes false "deployment.buildOnTarget";
     allowLocalDeployment = report.changes false "deployed to over ssh as any other";
     replaceUnknownProfiles = report.changes true "a plan that was approved is refused by a host that has another system since";
   };
@@ -232,6 +232,7 @@ let
       left = if deployment.targetHost == null then "deployment.targetHost is null: Colmena deploys to it from itself only" else null;
       definitions.deployment = {
         inherit (deployment) tags;
+        buildOnTarget = lib.mkIf deployment.buildOnTarget true;
         # As Colmena, unless its --no-substitute is given.
         substituteOnDestination = lib.mkDefault true;
         target = targetOf deployment;

@@ -228,6 +228,7 @@ let
             else
               filter (word: word != "") (lib.splitString " " settings.sudo) ++ [ "root" ];
         };
+        buildOnTarget = lib.mkIf settings.remoteBuild true;
         # What deploy-rs does unless it is told that the connection is fast.
         substituteOnDestination = if settings.fastConnection then false else lib.mkDefault true;
         confirmTimeout =
@@ -270,7 +271,7 @@ let
     magicRollback = option: value: report.differs option value "a host that is not confirmed returns all the same";
     activationTimeout = option: value: report.differs option value "an activation has 300 seconds";
     tempPath = option: value: report.differs option value "nothing of a deployment lies there";
-    remoteBuild = option: value: report.differs option value "built by this machine or its builders, and copied";
+    remoteBuild = option: value: report.same option value "deployment.buildOnTarget";
   };
 in
 if !isAttrs deploy || !isAttrs (deploy.nodes or null) then

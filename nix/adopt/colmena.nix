@@ -216,7 +216,7 @@ let
     privilegeEscalationCommand = report.becomes defaultEscalation "deployment.target.privilegeEscalation";
     tags = report.becomes [ ] "deployment.tags";
     buildOnTarget = report.becomes false "deployment.buildOnTarget";
-    allowLocalDeployment = report.changes false "deployed to over ssh as any other";
+    allowLocalDeployment = report.changes false "no host deploys to itself; `colmena apply-local' goes on doing it";
     replaceUnknownProfiles = report.changes true "a plan that was approved is refused by a host that has another system since";
   };
 

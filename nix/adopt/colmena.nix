@@ -261,7 +261,7 @@ in
     ])
     ++ map (note: note // { option = "meta.${note.option}"; }) (
       report.ofOptions {
-        machinesFile = report.changes null "the machines that Nix's own configuration of builders names are used";
+        machinesFile = report.changes null "no other machine builds for this one";
         allowApplyAll = report.changes true "a deployment shows its plan and asks, whichever hosts it is for";
       } evaluated.metaConfig
     );

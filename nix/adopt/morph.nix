@@ -200,7 +200,7 @@ in
     )
     ++ optional (order != [ ]) (report.same "network.ordering.tags" order "deployment.wave")
     ++ optional (settings.nixConfig or { } != { }) (
-      report.differs "network.nixConfig" (attrNames settings.nixConfig) "Nix's own configuration is used"
+      report.differs "network.nixConfig" (attrNames settings.nixConfig) "builds are Pristine's own, without settings of Nix's"
     )
     ++ optional (settings ? buildShell) (
       report.differs "network.buildShell" null "builds do without a shell around them"

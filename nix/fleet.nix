@@ -425,13 +425,11 @@ let
       known = lib.unique (concatMap (host: host.config.deployment.tags) (attrValues hosts));
       unknown = filter (tag: !(builtins.elem tag known)) (attrNames tags);
       tag = head unknown;
-      pos = builtins.unsafeGetAttrPos tag tags;
-      place = if pos == null then describe fleet else "${pos.file}:${toString pos.line}";
     in
     if unknown == [ ] then
       null
     else
-      throw "`tags.${tag}' is for a tag that no host has.${suggest tag known} It is defined in ${place}. ${
+      throw "`tags.${tag}' is for a tag that no host has.${suggest tag known} It is defined in ${lib.moduleErrors.placeIn (describe fleet) tag tags}. ${
         if known == [ ] then "No host has a tag (deployment.tags)." else "Hosts have the tags ${lib.concatStringsSep ", " known}."
       }";
 

@@ -17,7 +17,7 @@ let
     pathExists
     typeOf
     ;
-  inherit (lib.moduleErrors) suggest;
+  inherit (lib.moduleErrors) placeIn suggest;
   architectures = import ../debian/architectures.nix;
   report = import ./report.nix { inherit lib; };
 
@@ -29,13 +29,6 @@ let
     nixosConfigurations = import ./nixos-configurations.nix { inherit lib report; };
   };
   kinds = [ "flake" ] ++ attrNames tools;
-
-  placeIn =
-    where: name: set:
-    let
-      pos = builtins.unsafeGetAttrPos name set;
-    in
-    if pos == null then where else "${pos.file}:${toString pos.line}";
 
   ## What an entry names: a file, a flake, or a value
 

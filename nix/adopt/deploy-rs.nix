@@ -87,12 +87,7 @@ let
     };
   };
 
-  placeOf =
-    name: set:
-    let
-      pos = builtins.unsafeGetAttrPos name set;
-    in
-    if pos == null then where else "${pos.file}:${toString pos.line}";
+  placeOf = lib.moduleErrors.placeIn where;
 
   # A level's settings, whose types are deploy-rs's.
   checked =

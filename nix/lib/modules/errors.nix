@@ -26,6 +26,7 @@ let
     substring
     tryEval
     typeOf
+    unsafeGetAttrPos
     ;
   inherit (lib.options) showOption;
 
@@ -114,6 +115,14 @@ let
       "`${pos.file}:${toString pos.line}'"
     else
       "`${toString definition.file}' (${pos.file}:${toString pos.line})";
+
+  # Where an attribute of a set was written; `where` when that is not known.
+  placeIn =
+    where: name: set:
+    let
+      pos = unsafeGetAttrPos name set;
+    in
+    if pos == null then where else "${pos.file}:${toString pos.line}";
 
   plainValue =
     value:
@@ -290,6 +299,7 @@ in
     showDefinition
     showDefinitions
     showFiles
+    placeIn
     editDistance
     near
     suggest

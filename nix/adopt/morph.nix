@@ -86,7 +86,7 @@ let
   attempts = check: rec {
     timeout = if check.timeout > 0 then lib.min check.timeout secondsForChecks else secondsForChecks;
     interval = lib.max 1 check.period;
-    retries = secondsForChecks / (timeout + interval);
+    retries = (secondsForChecks - timeout) / (timeout + interval);
   };
   checksOf =
     address: checks:

@@ -74,13 +74,11 @@ let
     else if flake != null then
       throw "${where} has no `meta.nixpkgs', which a flake's hive needs: add `meta.nixpkgs = import nixpkgs { system = \"x86_64-linux\"; };' to its output colmena."
     else
-      let
-        searched = builtins.tryEval (builtins.findFile builtins.nixPath "nixpkgs");
-      in
-      if searched.success then
-        searched.value
-      else
-        throw "${where} has no `meta.nixpkgs', and NIX_PATH names no nixpkgs: add `meta.nixpkgs = …;', or set NIX_PATH."
+      import ./searched-nixpkgs.nix {
+        inherit where;
+        setting = "meta.nixpkgs";
+        value = "…";
+      }
   );
   packagesFor =
     name:

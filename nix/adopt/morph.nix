@@ -40,13 +40,11 @@ let
     if packages ? path then
       packages.path
     else
-      let
-        searched = builtins.tryEval (builtins.findFile builtins.nixPath "nixpkgs");
-      in
-      if searched.success then
-        searched.value
-      else
-        throw "${where} has no `network.pkgs', and NIX_PATH names no nixpkgs: add `network.pkgs = import … { };', or set NIX_PATH.";
+      import ./searched-nixpkgs.nix {
+        inherit where;
+        setting = "network.pkgs";
+        value = "import … { }";
+      };
 
   evalHost =
     { isChecked }:

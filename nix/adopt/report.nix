@@ -30,7 +30,7 @@ rec {
           note,
         }:
         let
-          value = lib.attrByPath (lib.splitString "." option) default values;
+          value = values.${option} or default;
         in
         lib.optional (value != default) (note option value)
       ) table

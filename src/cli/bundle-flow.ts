@@ -15,11 +15,12 @@ import { exists, readTextIfPresent, sizeOfFile } from "../system/files.ts";
 import { run } from "../system/process.ts";
 import type { BundleFlags } from "./commands/bundle.ts";
 import { EXIT } from "./exit-codes.ts";
-import { build, type FleetContext, kitOf, openFleet, systemOf, warnOfHost } from "./fleet-context.ts";
+import { build } from "../library/build.ts";
+import { type FleetContext, kitOf, openContext, systemOf, warnOfHost } from "../library/context.ts";
+import { thisOperator } from "../library/rollout.ts";
 import { timeSpanOf, wholeNumberOf } from "./option-values.ts";
-import { safeText } from "./render/safe-text.ts";
-import { renderBytes, renderCount } from "./render/table.ts";
-import { thisOperator } from "./rollout-flow.ts";
+import { safeText } from "../base/safe-text.ts";
+import { renderBytes, renderCount } from "../base/quantities.ts";
 import type { Session } from "./session.ts";
 
 export async function makeBundle(session: Session, name: string, flags: BundleFlags): Promise<number> {
@@ -28,7 +29,7 @@ export async function makeBundle(session: Session, name: string, flags: BundleFl
     throw new OperationError("USAGE", "--base and --from both say what the host runs: give one of them");
   }
   const validSeconds = timeSpanOf("--valid-for", flags.validFor, VALID_DAYS_MAX);
-  const context = await openFleet(session, [name], { systems: true });
+  const context = await openContext(session, { hosts: [name], systems: true });
   const [host, ...others] = context.hosts;
   if (host === undefined || others.length > 0)
     throw new OperationError("USAGE", `'${name}' names several hosts; a bundle is for one`);
@@ -197,7 +198,7 @@ async function hostKeyOf(
   keyFile: string | undefined,
 ): Promise<string> {
   if (keyFile !== undefined) return await readHostKey(keyFile);
-  const { inventory, hosts } = await openFleet(session, [name]);
+  const { inventory, hosts } = await openContext(session, { hosts: [name] });
   if (inventory.name !== fleet) {
     throw new OperationError("RECEIPT_INVALID", `the receipt is of the fleet ${fleet}, and this is ${inventory.name}`);
   }

@@ -4,7 +4,7 @@ import type { EvaluationRequest, EvaluationServices } from "../realise/evaluate.
 import { storeServices } from "../realise/store-services.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { defaultStoreRoot, resolveStoreAddress } from "../store/store-address.ts";
-import { safeText } from "./render/safe-text.ts";
+import { safeText } from "../base/safe-text.ts";
 import type { Session } from "./session.ts";
 
 export interface ServedEvaluation {

@@ -8,8 +8,8 @@ import type { FlakeRequest } from "../realise/flake/flake-request.ts";
 import { instantiate } from "../realise/instantiate.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { evaluationServices } from "./evaluation-services.ts";
-import { BuildDisplay } from "./render/build.ts";
-import { renderCount } from "./render/table.ts";
+import { BuildCounts } from "../library/build-counts.ts";
+import { renderCount } from "../base/quantities.ts";
 import type { Session } from "./session.ts";
 
 interface BuiltOutput {
@@ -56,15 +56,15 @@ export async function buildDerivations(
   store: LocalStore,
   drvPaths: readonly string[],
 ): Promise<ReadonlyMap<string, string>> {
-  const { progress, signal } = session;
-  progress.update("build", "instantiating");
+  const { observer, signal } = session;
+  observer.update("build", "instantiating");
   await instantiate(made, drvPaths, store, signal);
-  const display = new BuildDisplay(progress);
+  const display = new BuildCounts(observer);
   const roots = [...new Set(drvPaths.map((path) => path.replace(/![^!/]*$/, "")))];
   const { storeDir } = store;
   const parsed = roots.map((path) => rootOf(path, storeDir));
-  const { outputs } = await realise({ store, drvPaths: parsed, signal, onEvent: (event) => display.show(event) });
-  progress.done("build", renderCount(display.built, "derivation"));
+  const { outputs } = await realise({ store, drvPaths: parsed, signal, onEvent: (event) => display.take(event) });
+  observer.done("build", renderCount(display.built, "derivation"));
   const paths = new Map<string, string>();
   parsed.forEach((drvPath, index) => {
     for (const [name, path] of outputs.get(drvPath.baseName)!) {

@@ -3,8 +3,9 @@
 import { collectKey, writeMeshKeys } from "../fleet/mesh.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import { parseSshPublicKey, renderSshPublicKey, sshFingerprint, type SshPublicKey } from "../fleet/secrets/ssh-key.ts";
-import { type FleetContext, withSessions } from "./fleet-context.ts";
-import { safeText } from "./render/safe-text.ts";
+import { withSessions } from "../library/connect.ts";
+import type { FleetContext } from "../library/context.ts";
+import { safeText } from "../base/safe-text.ts";
 import { renderTable } from "./render/table.ts";
 import type { Terminal } from "./render/terminal.ts";
 import { enrollHost } from "./secrets-flow.ts";

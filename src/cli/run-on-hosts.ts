@@ -4,7 +4,7 @@ import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import type { HostSession } from "../fleet/host-session.ts";
 import { EXIT } from "./exit-codes.ts";
-import { safeText } from "./render/safe-text.ts";
+import { safeText } from "../base/safe-text.ts";
 import type { Session } from "./session.ts";
 
 /** What came of the command on one host. */

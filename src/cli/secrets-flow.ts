@@ -8,7 +8,8 @@ import { HostFiles } from "../fleet/secrets/host-files.ts";
 import { Identities } from "../fleet/secrets/identities.ts";
 import type { SourceContext } from "../fleet/secrets/source.ts";
 import { parseSshPublicKey, renderSshPublicKey, sshFingerprint, type SshPublicKey } from "../fleet/secrets/ssh-key.ts";
-import { type FleetContext, withSessions } from "./fleet-context.ts";
+import { withSessions } from "../library/connect.ts";
+import type { FleetContext } from "../library/context.ts";
 import { requireApproval } from "./option-values.ts";
 import type { Session } from "./session.ts";
 

@@ -3,6 +3,8 @@
 import type { Command } from "commander";
 import { resolve } from "node:path";
 import { SudoPassword } from "../fleet/privilege.ts";
+import type { Deployer } from "../library/deployer.ts";
+import { terminalObserver } from "./render/observer.ts";
 import { Progress } from "./render/progress.ts";
 import { processTerminal, type Terminal } from "./render/terminal.ts";
 
@@ -23,14 +25,10 @@ export interface GlobalOptions {
   readonly cache: boolean;
 }
 
-export interface Session {
+export interface Session extends Deployer {
   readonly options: GlobalOptions;
-  readonly fleetFile: string;
   readonly terminal: Terminal;
   readonly progress: Progress;
-  readonly signal: AbortSignal;
-  /** For hosts whose sudo wants one: asked for once. */
-  readonly sudoPassword: SudoPassword;
 }
 
 /** The fleet file, and what of other tools can take its place, in the order in which they are looked for. */
@@ -64,8 +62,11 @@ export function action<Args extends unknown[]>(
     const session = {
       options,
       fleetFile: resolve(options.fleet),
+      store: options.store,
+      ssh: { configFile: options.sshConfig, lab: options.labName ?? (options.lab || undefined) },
       terminal,
       progress,
+      observer: terminalObserver(terminal, progress, options),
       signal: abort.signal,
       sudoPassword: new SudoPassword(async (question) => {
         const { sudoPasswordFrom } = await import("./sudo-password.ts");

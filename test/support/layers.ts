@@ -15,6 +15,7 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
   fleet: ["base", "format", "language", "protocol", "system", "store", "build", "fetch", "realise", "machine"],
   lab: ["base", "system", "machine"],
   kit: ["base", "format", "machine"],
+  library: ["base", "store", "build", "realise", "machine", "fleet", "lab", "system"],
   cli: [
     "base",
     "format",
@@ -29,6 +30,6 @@ export const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "fleet",
     "lab",
     "kit",
+    "library",
   ],
-  library: ["base", "fleet", "machine", "cli"],
 };

@@ -36,8 +36,8 @@ export function registerBuild(program: Command): void {
     .action(
       action(async (session, options: { architecture: string[]; offline?: boolean }) => {
         const { lockFleet } = await import("../../fleet/lock.ts");
-        const { renderLockEvent } = await import("../render/build.ts");
-        const { renderBytes } = await import("../render/table.ts");
+        const { renderLockEvent } = await import("../render/lock.ts");
+        const { renderBytes } = await import("../../base/quantities.ts");
         const { progress, terminal } = session;
         const result = await lockFleet(session.fleetFile, {
           signal: session.signal,
@@ -100,10 +100,11 @@ interface BuildOptions extends LockOptions {
 
 /** Builds the systems of hosts: what is wrong with one of them keeps no other from being built. */
 async function buildHosts(session: Session, names: readonly string[], { on }: BuildOptions): Promise<number> {
-  const { buildEach, openFleet, systemOf } = await import("../fleet-context.ts");
+  const { buildEach } = await import("../../library/build.ts");
+  const { openContext, systemOf } = await import("../../library/context.ts");
   const { errorRecordOf } = await import("../render/plan.ts");
-  const { safeText } = await import("../render/safe-text.ts");
-  const context = await openFleet(session, names, { on, systems: true, keepGoing: true });
+  const { safeText } = await import("../../base/safe-text.ts");
+  const context = await openContext(session, { hosts: [...names, ...on], systems: true, keepGoing: true });
   const evaluated = context.hosts.filter(({ name }) => !context.failed.has(name));
   const systems = new Map(evaluated.map((host) => [host.name, systemOf(context, host)]));
   const drvPaths = [...systems.values()].map(({ drvPath }) => drvPath);

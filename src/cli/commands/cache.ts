@@ -23,7 +23,7 @@ export function registerCache(program: Command): void {
     .action(
       action(async (session) => {
         const { EvaluationCache } = await import("../../realise/cache/evaluation-cache.ts");
-        const { renderBytes, renderCount } = await import("../render/table.ts");
+        const { renderBytes, renderCount } = await import("../../base/quantities.ts");
         const { residentStatus } = await import("../../realise/resident/resident-client.ts");
         const usage = EvaluationCache.ofUser().usage();
         const resident = await residentStatus(session.signal);
@@ -50,7 +50,7 @@ export function registerCache(program: Command): void {
     .action(
       action(async (session) => {
         const { EvaluationCache } = await import("../../realise/cache/evaluation-cache.ts");
-        const { renderBytes, renderCount } = await import("../render/table.ts");
+        const { renderBytes, renderCount } = await import("../../base/quantities.ts");
         const { entries, bytes } = EvaluationCache.ofUser().clear();
         if (session.options.json) session.terminal.out(JSON.stringify({ entries, bytes }));
         else session.terminal.out(`removed ${renderCount(entries, "result")}, ${renderBytes(bytes)}`);
@@ -67,7 +67,7 @@ export function registerCache(program: Command): void {
     .action(
       action(async (session, size: string) => {
         const { EvaluationCache } = await import("../../realise/cache/evaluation-cache.ts");
-        const { renderBytes } = await import("../render/table.ts");
+        const { renderBytes } = await import("../../base/quantities.ts");
         const bytesMax = parseSize(size);
         if (!EvaluationCache.ofUser().setBytesMax(bytesMax)) {
           throw new OperationError("CACHE_NOT_WRITABLE", "the cache's directory cannot be written by you alone", {

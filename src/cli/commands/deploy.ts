@@ -2,31 +2,20 @@
 
 import { type Command, Option } from "commander";
 import { OperationError } from "../../base/errors.ts";
-import type { FleetPlan } from "../../fleet/plan.ts";
 import { FAILURE_POLICIES } from "../../fleet/rollout/policy.ts";
-import { TRANSACTION_GOALS, type TransactionGoal } from "../../machine/transaction.ts";
+import { TRANSACTION_GOALS } from "../../machine/transaction.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
-import type { RolloutFlags } from "../deploy-flow.ts";
-import type { PlanOptions as PlanView } from "../render/plan.ts";
-import { durationMsOf, requireApproval, timeSpanOf } from "../option-values.ts";
-import { action, type Session } from "../session.ts";
+import type { DeployFlags as RequestFlags } from "../deploy-flow.ts";
+import { durationMsOf, requireApproval } from "../option-values.ts";
+import { action } from "../session.ts";
 import { collect, onOption } from "../host-option.ts";
 
 /** `temporary` has an option of its own, which says how long. */
 const GOALS = TRANSACTION_GOALS.filter((goal) => goal !== "temporary");
 
-interface PlanFlags {
+interface DeployFlags extends RequestFlags {
   readonly on: string[];
-  readonly goal: TransactionGoal;
-  readonly parallel?: string;
-  readonly adopt?: boolean;
-}
-
-interface DeployFlags extends PlanFlags, RolloutFlags {
   readonly yes?: boolean;
-  readonly confirmTimeout?: string;
-  readonly ignoreInhibitors?: boolean;
-  readonly temporary?: string;
   readonly plan?: string;
   readonly resume?: string | true;
 }
@@ -56,13 +45,13 @@ export function registerDeploy(program: Command): void {
     .action(
       action(
         async (session, names: string[], flags: DeployFlags & { diff?: boolean; full?: boolean; out?: string }) => {
-          const { approvedOf, makePlan } = await import("../deploy-flow.ts");
-          return makePlan(session, names, flags, async (plan, _sessions, context) => {
-            const approved = approvedOf(plan, context, flags, "deploy");
-            const { diff: fileDiffs = false, full = false } = flags;
-            const { incompleteness } = await import("../../fleet/rollout/rollout-record.ts");
+          const { requestOf, showPlan } = await import("../deploy-flow.ts");
+          const { withPlan } = await import("../../library/plan.ts");
+          const { incompleteness } = await import("../../fleet/rollout/rollout-record.ts");
+          const { diff: fileDiffs = false, full = false } = flags;
+          return withPlan(session, requestOf(names, flags), async ({ approved, context, plan }) => {
             const refusal = incompleteness(approved);
-            await showPlan(session, plan, { fileDiffs, full, waves: approved.waves, ...(refusal && { refusal }) });
+            showPlan(session, plan, { fileDiffs, full, waves: approved.waves, ...(refusal && { refusal }) });
             if (flags.out !== undefined) {
               const { writePlanFile } = await import("../../fleet/plan-file.ts");
               const { keepWanted } = await import("../../fleet/rollout/wanted.ts");
@@ -122,26 +111,23 @@ export function registerDeploy(program: Command): void {
       }),
     )
     .action(
-      action(async (session, names: string[], given: DeployFlags) => {
-        const flags = withTemporary(given);
-        const { approvedOf, makePlan, wholeFleetOf } = await import("../deploy-flow.ts");
-        const { beginRollout, deployPlanFile, executeRollout, resumeRollout } = await import("../rollout-flow.ts");
-        const { requireComplete } = await import("../../fleet/rollout/rollout-record.ts");
+      action(async (session, names: string[], flags: DeployFlags) => {
+        const { askForPlan, refuseTogether, requestOf, showExecuted, showPlan, watched } =
+          await import("../deploy-flow.ts");
+        const { deployHosts, deployPlanFile, resumeRollout } = await import("../../library/deploy.ts");
+        refuseOtherGoal(flags);
         refuseTogether(names, flags);
-        if (flags.resume !== undefined) return resumeRollout(session, flags.resume);
-        if (flags.plan !== undefined) return deployPlanFile(session, flags.plan, flags);
-        return makePlan(session, names, flags, async (plan, sessions, context) => {
-          const approved = approvedOf(plan, context, flags, "deploy");
-          await showPlan(session, plan, { fileDiffs: false, waves: approved.waves });
-          requireComplete(approved);
-          await approve(session, plan, flags.yes ?? false);
-          return executeRollout(session, beginRollout(approved, flags), {
-            sessions,
-            store: context.store,
-            wholeFleet: wholeFleetOf(context),
-            record: await recordOf(plan),
-          });
+        const request = requestOf(names, flags);
+        const watch = <T>(run: (abandon: AbortSignal) => Promise<T>): Promise<T> => watched(session, run);
+        if (flags.resume !== undefined) return showExecuted(session, await resumeRollout(session, flags.resume, watch));
+        if (flags.plan !== undefined)
+          return showExecuted(session, await deployPlanFile(session, flags.plan, request, watch));
+        const deployment = await deployHosts(session, request, {
+          onPlan: (plan, waves) => showPlan(session, plan, { fileDiffs: false, waves }),
+          approve: (plan) => askForPlan(session, plan, flags.yes ?? false),
+          watch,
         });
+        return showExecuted(session, deployment);
       }),
     );
 
@@ -173,18 +159,16 @@ export function registerDeploy(program: Command): void {
     )
     .action(
       action(async (session, name: string, flags: DeployFlags & { to?: string }) => {
-        const { approvedOf, planRollback } = await import("../deploy-flow.ts");
-        const { beginRollout, executeRollout } = await import("../rollout-flow.ts");
-        return planRollback(session, name, flags, async (plan, sessions, context, generation) => {
-          await showPlan(session, plan, { fileDiffs: false });
-          await approve(session, plan, flags.yes ?? false);
-          const approved = approvedOf(plan, context, flags, `rollback to generation ${generation}`);
-          return executeRollout(session, beginRollout(approved, flags), {
-            sessions,
-            store: context.store,
-            record: await recordOf(plan),
-          });
+        const { askForPlan, requestOf, showExecuted, showPlan, watched } = await import("../deploy-flow.ts");
+        const { rollBackHost } = await import("../../library/deploy.ts");
+        const { hosts: _hosts, ...how } = requestOf([], flags);
+        const rollback = { ...how, host: name, generation: flags.to };
+        const deployment = await rollBackHost(session, rollback, {
+          onPlan: (plan) => showPlan(session, plan, { fileDiffs: false }),
+          approve: (plan) => askForPlan(session, plan, flags.yes ?? false),
+          watch: (run) => watched(session, run),
         });
+        return showExecuted(session, deployment);
       }),
     );
 
@@ -234,8 +218,20 @@ export function registerDeploy(program: Command): void {
     )
     .action(
       action(async (session, names: string[], flags: { on: string[]; timeout: string; yes?: boolean }) => {
-        const { rebootHosts } = await import("../deploy-flow.ts");
-        return rebootHosts(session, names, flags);
+        const { rebootHosts } = await import("../../library/reboot.ts");
+        const timeoutMs = durationMsOf("--timeout", flags.timeout);
+        const hosts = await rebootHosts(session, {
+          hosts: [...names, ...flags.on],
+          timeoutMs,
+          approve: async (meant) => {
+            if (flags.yes === true) return;
+            const { askYesNo } = await import("../../system/prompt.ts");
+            const question = `Reboot ${meant.join(", ")}? What is not persisted is erased. [y/N] `;
+            requireApproval(await askYesNo(question, session.signal), "nothing was rebooted");
+          },
+        });
+        if (session.options.json) session.terminal.out(JSON.stringify({ hosts }));
+        return hosts.every(({ healthy }) => healthy) ? EXIT.ok : EXIT.hostsFailed;
       }),
     );
 }
@@ -265,43 +261,9 @@ function withRolloutOptions(command: Command): Command {
     .option("--pending-for <seconds>", "how long a host that is not reached stays pending; 0: not at all");
 }
 
-/** What `--temporary` means: a goal of its own, which is checked before anything is done. */
-function withTemporary(flags: DeployFlags): DeployFlags {
-  if (flags.temporary === undefined) return flags;
+/** `--temporary` is a goal of its own. */
+function refuseOtherGoal(flags: DeployFlags): void {
+  if (flags.temporary === undefined) return;
   const other = flags.goal !== "switch" ? `--goal ${flags.goal}` : flags.plan !== undefined ? "--plan" : undefined;
   if (other !== undefined) throw new OperationError("USAGE", `--temporary and ${other} exclude each other`);
-  return { ...flags, goal: "temporary", temporarySeconds: timeSpanOf("--temporary", flags.temporary) };
-}
-
-/** A plan in a file and an interrupted rollout have their hosts and their order already. */
-function refuseTogether(names: readonly string[], flags: DeployFlags): void {
-  const given = flags.plan !== undefined ? "--plan" : flags.resume !== undefined ? "--resume" : undefined;
-  if (given === undefined) return;
-  const isMore = names.length > 0 || flags.on.length > 0 || (flags.plan !== undefined && flags.resume !== undefined);
-  if (isMore) throw new OperationError("USAGE", `${given} says which hosts are meant: name none besides`);
-}
-
-async function recordOf(plan: FleetPlan): Promise<object> {
-  const { planRecord } = await import("../render/plan.ts");
-  return { plan: planRecord(plan) };
-}
-
-/** Shows a plan to people; programs get it with the command's one answer. */
-async function showPlan(session: Session, plan: FleetPlan, options: PlanView): Promise<void> {
-  if (session.options.json) return;
-  const { renderPlan } = await import("../render/plan.ts");
-  for (const line of renderPlan(plan, session.terminal, options)) session.terminal.out(line);
-}
-
-/** Asks on the terminal; without one, only `--yes` approves. */
-async function approve(session: Session, plan: FleetPlan, yes: boolean): Promise<void> {
-  // What is not reached is to get its system later.
-  const isWanted = ({ state, system }: FleetPlan["hosts"][number]): boolean =>
-    state === "change" || (state === "unreachable" && system !== undefined);
-  if (yes || !plan.hosts.some(isWanted)) return;
-  const { askYesNo } = await import("../../system/prompt.ts");
-  requireApproval(
-    await askYesNo(`Deploy plan ${plan.hash.slice(0, 12)}? [y/N] `, session.signal),
-    "nothing was changed",
-  );
 }

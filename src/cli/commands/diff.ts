@@ -40,9 +40,11 @@ export function registerDiff(program: Command): void {
           from: number("from"),
           to: number("to"),
         });
-        const { buildKits, openFleet, withSessions } = await import("../fleet-context.ts");
+        const { buildKits } = await import("../../library/build.ts");
+        const { withSessions } = await import("../../library/connect.ts");
+        const { openContext } = await import("../../library/context.ts");
         const { comparisonRecord, renderComparison } = await import("../render/comparison.ts");
-        const context = await openFleet(session, [...new Set(wanted.map((side) => side.host))]);
+        const context = await openContext(session, { hosts: [...new Set(wanted.map((side) => side.host))] });
         for (const side of wanted) {
           if (context.hosts.every(({ name }) => name !== side.host))
             throw new OperationError("USAGE", `'${side.host}' is a pattern; diff takes the names of hosts`);

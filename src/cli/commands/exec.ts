@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import { OperationError } from "../../base/errors.ts";
 import { exitCodesHelp, EXIT } from "../exit-codes.ts";
-import type { FleetContext } from "../fleet-context.ts";
+import type { FleetContext } from "../../library/context.ts";
 import { onOption } from "../host-option.ts";
 import { durationMsOf, wholeNumberOf } from "../option-values.ts";
 import { action, type Session } from "../session.ts";
@@ -33,8 +33,8 @@ export function registerExec(program: Command): void {
     .action(
       action(async (session, command: string[], options: ExecOptions & { on: string[] }) => {
         checkOptions(options);
-        const { openFleet } = await import("../fleet-context.ts");
-        return execute(session, await openFleet(session, [], { on: options.on }), command, options);
+        const { openContext } = await import("../../library/context.ts");
+        return execute(session, await openContext(session, { hosts: options.on }), command, options);
       }),
     );
 
@@ -56,9 +56,10 @@ export function registerExec(program: Command): void {
     )
     .action(
       action(async (session, host: string, command: string[]) => {
-        const { openFleet, withSessions } = await import("../fleet-context.ts");
+        const { openContext } = await import("../../library/context.ts");
+        const { withSessions } = await import("../../library/connect.ts");
         const { run } = await import("../../system/process.ts");
-        const context = await openFleet(session, [host]);
+        const context = await openContext(session, { hosts: [host] });
         if (context.hosts.length > 1) {
           if (command.length > 0) return execute(session, context, command, DEFAULTS);
           throw new OperationError(
@@ -97,7 +98,7 @@ async function execute(
   command: readonly string[],
   options: ExecOptions,
 ): Promise<number> {
-  const { withSessions } = await import("../fleet-context.ts");
+  const { withSessions } = await import("../../library/connect.ts");
   const { exitCodeOfRuns, runOnHosts } = await import("../run-on-hosts.ts");
   const argv = command as [string, ...string[]];
   return withSessions(session, context, async (sessions) => {

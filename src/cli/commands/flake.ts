@@ -6,7 +6,7 @@ import type { EvaluationRequest, EvaluationResult } from "../../realise/evaluate
 import type { FlakeRequest } from "../../realise/flake/flake-request.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { addLockOptions, flakeRequest, type LockOptions } from "../flake-options.ts";
-import { safeText } from "../render/safe-text.ts";
+import { safeText } from "../../base/safe-text.ts";
 import { action, type Session } from "../session.ts";
 
 interface FlakeOptions extends LockOptions {

@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
+import type { StatusRequest } from "../../library/status.ts";
 import { action, type Session } from "../session.ts";
 import { onOption } from "../host-option.ts";
 import { durationMsOf } from "../option-values.ts";
@@ -31,17 +32,22 @@ export function registerInspect(program: Command): void {
       action(async (session, names: string[], options: StatusOptions) => {
         const everyMs = durationMsOf("--every", options.every);
         if (options.watch === true) return watchStatuses(session, names, { ...options, everyMs });
-        const { withStatuses } = await import("../status-flow.ts");
-        const { statuses, fleet } = await withStatuses(session, names, options, async (ask, name) => ({
+        const { withStatuses } = await import("../../library/status.ts");
+        const { statuses, fleet } = await withStatuses(session, requestOf(names, options), async (ask, name) => ({
           statuses: await ask(),
           fleet: name,
         }));
         const { renderStatuses } = await import("../render/status.ts");
-        const { openWorkOf, renderOpenWork } = await import("../open-work.ts");
+        const { safeText } = await import("../../base/safe-text.ts");
+        const { describeOpenWork, openWorkOf } = await import("../../library/open-work.ts");
         const { terminal } = session;
         const work = await openWorkOf(fleet);
         if (session.options.json) terminal.out(JSON.stringify({ hosts: statuses, ...work }));
-        else for (const line of [...renderStatuses(statuses, terminal), ...renderOpenWork(work)]) terminal.out(line);
+        else {
+          const open = describeOpenWork(work).map(safeText);
+          for (const line of [...renderStatuses(statuses, terminal), ...(open.length > 0 ? ["", ...open] : [])])
+            terminal.out(line);
+        }
         return statuses.every((status) => status.asDeclared) ? EXIT.ok : EXIT.hostsFailed;
       }),
     );
@@ -65,11 +71,13 @@ export function registerInspect(program: Command): void {
     )
     .action(
       action(async (session, names: string[], options: { on: string[]; history?: boolean }) => {
-        const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
+        const { openContext } = await import("../../library/context.ts");
+        const { buildKits } = await import("../../library/build.ts");
+        const { withSessions } = await import("../../library/connect.ts");
         const { checkHistoriesOf, checkHosts } = await import("../../fleet/status.ts");
         const { renderCheckHistories, renderChecks } = await import("../render/health.ts");
         const { progress, signal, terminal } = session;
-        const context = await openFleet(session, names, { on: options.on });
+        const context = await openContext(session, { hosts: [...names, ...options.on] });
         await buildKits(session, context);
         const show = (hosts: readonly object[], lines: () => readonly string[]): void => {
           progress.close();
@@ -108,11 +116,13 @@ export function registerInspect(program: Command): void {
     )
     .action(
       action(async (session, names: string[], options: { on: string[] }) => {
-        const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
+        const { openContext } = await import("../../library/context.ts");
+        const { buildKits } = await import("../../library/build.ts");
+        const { withSessions } = await import("../../library/connect.ts");
         const { ephemeralOf } = await import("../../fleet/status.ts");
         const { renderEphemeral } = await import("../render/ephemeral.ts");
         const { terminal } = session;
-        const context = await openFleet(session, names, { on: options.on });
+        const context = await openContext(session, { hosts: [...names, ...options.on] });
         await buildKits(session, context);
         return withSessions(session, context, async (sessions) => {
           const answers = await ephemeralOf([...sessions.values()], session.signal);
@@ -131,6 +141,10 @@ interface StatusOptions {
   readonly every: string;
 }
 
+function requestOf(names: readonly string[], { on, health }: Pick<StatusOptions, "on" | "health">): StatusRequest {
+  return { hosts: [...names, ...on], health };
+}
+
 async function watchStatuses(
   session: Session,
   names: readonly string[],
@@ -138,14 +152,14 @@ async function watchStatuses(
 ): Promise<number> {
   const { systemClock } = await import("../../base/clock.ts");
   const { showRound, watch } = await import("../render/watch.ts");
-  const { withStatuses } = await import("../status-flow.ts");
+  const { withStatuses } = await import("../../library/status.ts");
   const show = showRound(session.terminal, {
     json: session.options.json,
     redraws: process.stdout.isTTY && !session.options.json,
     everyMs: options.everyMs,
     clock: systemClock,
   });
-  return withStatuses(session, names, options, async (ask) => {
+  return withStatuses(session, requestOf(names, options), async (ask) => {
     session.progress.close();
     return watch({ ask, show, everyMs: options.everyMs, clock: systemClock, signal: session.signal });
   });

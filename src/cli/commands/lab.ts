@@ -130,16 +130,16 @@ async function buildBootstrap(
   const { LocalStore } = await import("../../store/local-store.ts");
   const { openLocalStore } = await import("../../store/open-store.ts");
   const { copyClosure } = await import("../../store/copy.ts");
-  const { BuildDisplay } = await import("../render/build.ts");
+  const { BuildCounts } = await import("../../library/build-counts.ts");
   const { drvPath, outPath } = rehearsal.bootstrap;
   const store = await openLocalStore(session.options.store, session.signal);
-  const display = new BuildDisplay(session.progress);
+  const display = new BuildCounts(session.observer);
   await instantiate(rehearsal.evaluation, [drvPath], store, session.signal);
   await realise({
     store,
     drvPaths: [StorePath.ofFull(drvPath, store.storeDir)],
     signal: session.signal,
-    onEvent: (event) => display.show(event),
+    onEvent: (event) => display.take(event),
   });
   return {
     system: outPath,
@@ -258,7 +258,7 @@ function registerStatus(lab: Command): void {
         const { checkRoot } = await import("../../lab/requirements.ts");
         checkRoot();
         const { openLab, summaryOf } = await import("../../lab/lab.ts");
-        const { safeText } = await import("../render/safe-text.ts");
+        const { safeText } = await import("../../base/safe-text.ts");
         const name = await theLab(session);
         const opened = await openLab(name);
         const chosen = opened === undefined ? [] : host === undefined ? opened.hosts : [opened.host(host)];
@@ -439,7 +439,8 @@ async function unknownHost(name: string, hosts: readonly { readonly name: string
 }
 
 async function printHosts(session: Session, hosts: readonly import("../../lab/lab.ts").HostSummary[]): Promise<void> {
-  const { renderBytes, renderTable } = await import("../render/table.ts");
+  const { renderBytes } = await import("../../base/quantities.ts");
+  const { renderTable } = await import("../render/table.ts");
   const { green, red, yellow } = session.terminal.colors;
   const rows = hosts.map((host) => {
     const shape = [

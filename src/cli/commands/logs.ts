@@ -76,9 +76,10 @@ async function showJournals(session: Session, names: readonly string[], options:
     });
   }
   const argv = journalCommand(options);
-  const { openFleet, withSessions } = await import("../fleet-context.ts");
+  const { openContext } = await import("../../library/context.ts");
+  const { withSessions } = await import("../../library/connect.ts");
   const { exitCodeOfRuns, runOnHosts } = await import("../run-on-hosts.ts");
-  const context = await openFleet(session, names, { on: options.on });
+  const context = await openContext(session, { hosts: [...names, ...options.on] });
   return withSessions(session, context, async (sessions) => {
     // All are followed at the same time.
     const ends =
@@ -105,12 +106,14 @@ async function showDeployments(session: Session, names: readonly string[], optio
     options.since !== undefined && "--since",
   ].find((flag) => flag !== false);
   if (stray !== undefined) throw new OperationError("USAGE", `--deployment and ${stray} exclude each other`);
-  const { openFleet, buildKits, withSessions } = await import("../fleet-context.ts");
+  const { buildKits } = await import("../../library/build.ts");
+  const { withSessions } = await import("../../library/connect.ts");
+  const { openContext } = await import("../../library/context.ts");
   const { deploymentLogsOf } = await import("../../fleet/status.ts");
   const { renderDeploymentLog } = await import("../render/deployment-log.ts");
-  const { safeText } = await import("../render/safe-text.ts");
+  const { safeText } = await import("../../base/safe-text.ts");
   const { terminal } = session;
-  const context = await openFleet(session, names, { on: options.on });
+  const context = await openContext(session, { hosts: [...names, ...options.on] });
   await buildKits(session, context);
   return withSessions(session, context, async (sessions) => {
     const id = options.deployment === true ? undefined : options.deployment;

@@ -24,9 +24,9 @@ export function registerMesh(program: Command): void {
     .addHelpText("after", exitCodesHelp({ ok: "listed, whatever is known" }))
     .action(
       action(async (session, names: string[], options: { on: string[] }) => {
-        const { openFleet } = await import("../fleet-context.ts");
+        const { openContext } = await import("../../library/context.ts");
         const { listMembers, renderMembers } = await import("../mesh-flow.ts");
-        const members = listMembers((await openFleet(session, names, options)).hosts);
+        const members = listMembers((await openContext(session, { hosts: [...names, ...options.on] })).hosts);
         session.progress.close();
         if (session.options.json) session.terminal.out(JSON.stringify({ members }));
         else for (const line of renderMembers(members, session.terminal)) session.terminal.out(line);
@@ -67,9 +67,9 @@ export function registerMesh(program: Command): void {
       )
       .action(
         action(async (session, names: string[], options: { on: string[]; yes?: boolean }) => {
-          const { openFleet } = await import("../fleet-context.ts");
+          const { openContext } = await import("../../library/context.ts");
           const { collectMesh, renderCollected } = await import("../mesh-flow.ts");
-          const context = await openFleet(session, names, options);
+          const context = await openContext(session, { hosts: [...names, ...options.on] });
           const collected = await collectMesh(session, context, { isNew, yes: options.yes === true });
           session.progress.close();
           if (session.options.json) session.terminal.out(JSON.stringify({ hosts: collected }));

@@ -30,13 +30,12 @@ export function registerProbe(program: Command): void {
         const { SshConnection } = await import("../../fleet/ssh.ts");
         const { probeMachine } = await import("../../fleet/probe.ts");
         const { possibleBases } = await import("../../fleet/possible-bases.ts");
-        const { showCommand } = await import("../fleet-context.ts");
         const { renderProbes } = await import("../render/probe.ts");
-        const { terminal, signal, options } = session;
+        const { terminal, signal, observer, options } = session;
         const answers = await mapConcurrently(addresses, CONCURRENCY_MAX, async (address): Promise<ProbeAnswer> => {
           try {
             const onCommand = (remote: readonly string[], local: readonly string[]): void => {
-              if (options.showCommands) showCommand(session, address, options.verbose ? local : remote);
+              observer.command?.(address, remote, local);
             };
             const connection = new SshConnection({ host: address }, { configFile: options.sshConfig, onCommand });
             const found = await probeMachine(connection, signal);

@@ -21,10 +21,10 @@ export function registerRepl(program: Command): void {
         const { evaluationServices } = await import("../evaluation-services.ts");
         const { performAction } = await import("../repl/repl-actions.ts");
         const { runReplLoop } = await import("../repl/repl-loop.ts");
-        const { BuildDisplay } = await import("../render/build.ts");
+        const { BuildCounts } = await import("../../library/build-counts.ts");
         const { fleetExpression } = await import("../../fleet/inventory.ts");
         const { exists } = await import("../../system/files.ts");
-        const { terminal, progress, signal } = session;
+        const { terminal, signal } = session;
         const { expression, file, ...request } = await evaluationRequest(session, options);
         const { storeRoot, services, store } = await evaluationServices(session, { canBuild: true });
         const out = (text: string): void => void process.stdout.write(text);
@@ -51,13 +51,13 @@ export function registerRepl(program: Command): void {
           out,
           error,
           act: async (wanted, reader) => {
-            const display = new BuildDisplay(progress);
+            const display = new BuildCounts(session.observer);
             const markdown = { columns: Math.max(terminal.columns - 5, 60), colors: terminal.colors };
             await performAction(wanted, reader, {
               store,
               signal,
               out,
-              onBuildEvent: (event) => display.show(event),
+              onBuildEvent: (event) => display.take(event),
               markdown,
             });
           },

@@ -6,7 +6,7 @@ import { OperationError } from "../../base/errors.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { collect, onOption } from "../host-option.ts";
 import type { FileChange } from "../../fleet/secrets/operators.ts";
-import type { FleetContext } from "../fleet-context.ts";
+import type { FleetContext } from "../../library/context.ts";
 import { action, type Session } from "../session.ts";
 import type { IdentityFlags } from "../secrets-flow.ts";
 
@@ -65,7 +65,7 @@ export function registerSecrets(program: Command): void {
         const { checkSecrets } = await import("../../fleet/secrets/check.ts");
         const { sourceContext } = await import("../secrets-flow.ts");
         const { renderProblem } = await import("../render/secrets.ts");
-        const { renderCount } = await import("../render/table.ts");
+        const { renderCount } = await import("../../base/quantities.ts");
         const identities = options.decrypt ? await sourceContext(session, options).identities() : undefined;
         const problems = await checkSecrets(inventory, hosts, identities, session.signal);
         const count = hosts.reduce((sum, host) => sum + (host.secrets?.secrets ?? []).length, 0);
@@ -244,10 +244,10 @@ async function open(
   names: readonly string[],
   options: { readonly on?: readonly string[] },
 ): Promise<FleetContext> {
-  const { openFleet } = await import("../fleet-context.ts");
+  const { openContext } = await import("../../library/context.ts");
   // A secret in a variable is for this process: the resident one would keep it in its environment.
   process.env["PRISTINE_RESIDENT"] = "off";
-  return await openFleet(session, names, options);
+  return await openContext(session, { hosts: [...names, ...(options.on ?? [])] });
 }
 
 async function showChanges(session: Session, changes: readonly FileChange[]): Promise<void> {

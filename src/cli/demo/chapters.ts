@@ -4,7 +4,7 @@ import { systemClock } from "../../base/clock.ts";
 import type { HostOutcome } from "../../fleet/outcome.ts";
 import type { HostStatus } from "../../fleet/status.ts";
 import type { EphemeralAnswer } from "../../machine/facts.ts";
-import { renderBytes } from "../render/table.ts";
+import { renderBytes } from "../../base/quantities.ts";
 import { Load, type LoadReport } from "./load.ts";
 import { ClaimError } from "./edit.ts";
 import type { Story } from "./story.ts";

@@ -12,7 +12,7 @@ import { stateDirectory } from "../../system/directories.ts";
 import { ensureDirectory, freeBytes, removeTree, writeFileAtomic } from "../../system/files.ts";
 import { programFile } from "../../system/program-files.ts";
 import { EXIT } from "../exit-codes.ts";
-import { renderBytes, renderDuration } from "../render/table.ts";
+import { renderBytes, renderDuration } from "../../base/quantities.ts";
 import type { Session } from "../session.ts";
 import { Chapters } from "./chapters.ts";
 import { Story } from "./story.ts";

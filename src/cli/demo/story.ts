@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { renderArgv } from "../../base/shell-words.ts";
 import { readText } from "../../system/files.ts";
 import { run, type ProcessOutcome } from "../../system/process.ts";
-import { renderDuration } from "../render/table.ts";
+import { renderDuration } from "../../base/quantities.ts";
 import { ClaimError, replaceInFile } from "./edit.ts";
 import type { Terminal } from "../render/terminal.ts";
 

@@ -2,8 +2,9 @@
 
 import { relative } from "node:path";
 import type { Adopted, AdoptedOption } from "../../fleet/adopted.ts";
-import { safeText } from "./safe-text.ts";
-import { renderCount, renderTable } from "./table.ts";
+import { safeText } from "../../base/safe-text.ts";
+import { renderCount } from "../../base/quantities.ts";
+import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Headings of the options, by what became of them. */

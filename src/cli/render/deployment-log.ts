@@ -3,7 +3,7 @@
 import { basename } from "node:path";
 import { describeRecord } from "../../fleet/timeline.ts";
 import type { DeploymentLog } from "../../fleet/deployment-log.ts";
-import { safeText } from "./safe-text.ts";
+import { safeText } from "../../base/safe-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function renderDeploymentLog(host: string, log: DeploymentLog, terminal: Terminal): string[] {

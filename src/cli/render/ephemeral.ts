@@ -2,8 +2,9 @@
 
 import type { EphemeralEntry } from "../../machine/facts.ts";
 import type { HostEphemeral } from "../../fleet/status.ts";
-import { safeText } from "./safe-text.ts";
-import { renderBytes, renderCount, renderTable } from "./table.ts";
+import { safeText } from "../../base/safe-text.ts";
+import { renderBytes, renderCount } from "../../base/quantities.ts";
+import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function renderEphemeral(answers: readonly HostEphemeral[], terminal: Terminal): string[] {

@@ -1,8 +1,8 @@
 /** Shows an error to a person, or to a program as a small record. */
 
 import { EvalDiagnostic } from "../../realise/evaluation-request.ts";
-import { describeEvaluationError, hostOfError, placeOfError } from "./evaluation.ts";
-import { safeText } from "./safe-text.ts";
+import { describeEvaluationError, hostOfError, placeOfError } from "../../realise/evaluation-error-text.ts";
+import { safeText } from "../../base/safe-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 interface Shown {

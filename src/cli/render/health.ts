@@ -2,7 +2,7 @@
 
 import type { HealthResult } from "../../machine/health-check.ts";
 import type { HostCheck, HostCheckHistory } from "../../fleet/status.ts";
-import { safeText } from "./safe-text.ts";
+import { safeText } from "../../base/safe-text.ts";
 import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 

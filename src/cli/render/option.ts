@@ -4,7 +4,7 @@ import { relative } from "node:path";
 import type { FoundOption, OptionAnswer, OptionDefinition, OptionPlace, OptionSummary } from "../../fleet/option.ts";
 import { EvalDiagnostic } from "../../realise/evaluation-request.ts";
 import { layOut, parsePrinted, type PrintedValue } from "./nix-value.ts";
-import { safeText } from "./safe-text.ts";
+import { safeText } from "../../base/safe-text.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface OptionView {

@@ -11,8 +11,8 @@ import type { SystemObject } from "../../machine/system-object.ts";
 import { describeInhibitor } from "../../machine/switch-inhibitors.ts";
 import type { TransactionGoal } from "../../machine/transaction.ts";
 import { unitActions } from "../../machine/unit-plan.ts";
-import { safeText } from "./safe-text.ts";
-import { renderBytes, renderCount } from "./table.ts";
+import { safeText } from "../../base/safe-text.ts";
+import { renderBytes, renderCount } from "../../base/quantities.ts";
 import type { Terminal } from "./terminal.ts";
 
 export interface PlanOptions {

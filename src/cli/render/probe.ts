@@ -2,8 +2,9 @@
 
 import type { PossibleBase } from "../../fleet/possible-bases.ts";
 import type { MachineFindings } from "../../fleet/probe.ts";
-import { safeText } from "./safe-text.ts";
-import { renderBytes, renderCount, renderTable } from "./table.ts";
+import { safeText } from "../../base/safe-text.ts";
+import { renderBytes, renderCount } from "../../base/quantities.ts";
+import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** Of one machine: what was found, or why nothing was. */

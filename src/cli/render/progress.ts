@@ -3,8 +3,8 @@
  * line per change when output is piped.
  */
 
-import { safeText } from "./safe-text.ts";
-import { renderDuration } from "./table.ts";
+import { safeText } from "../../base/safe-text.ts";
+import { renderDuration } from "../../base/quantities.ts";
 import { type Terminal, widthOf } from "./terminal.ts";
 
 const FRAMES = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];

@@ -15,16 +15,16 @@ import type { JournalRecord, Receipt } from "../../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../../machine/unit-plan.ts";
 import { EvalDiagnostic, type EvalDiagnosticData } from "../../realise/evaluation-request.ts";
 import { errorRecord, renderError } from "./error.ts";
-import { describeEvaluationError } from "./evaluation.ts";
-import { renderOutcome, renderSummary } from "./outcome.ts";
+import { describeEvaluationError } from "../../realise/evaluation-error-text.ts";
+import { describeOutcome } from "../../fleet/outcome-text.ts";
+import { renderSummary } from "./outcome.ts";
 import { renderPlan } from "./plan.ts";
 import { Progress } from "./progress.ts";
-import { safeText } from "./safe-text.ts";
 import type { HostCheck, HostCheckHistory } from "../../fleet/status.ts";
 import type { CheckSpan } from "../../machine/check-history.ts";
 import { renderCheckHistories, renderChecks } from "./health.ts";
 import { renderStatuses } from "./status.ts";
-import { renderBytes, renderDuration, renderTable } from "./table.ts";
+import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 function terminal(): Terminal & { readonly lines: string[] } {
@@ -333,7 +333,7 @@ test("outcomes: one line per host, then the story of those that did not end as w
     { ...common, host: "db", status: "skipped", because: "cancelled" },
   ];
   assert.deepEqual(
-    outcomes.map((outcome) => renderOutcome(outcome).text),
+    outcomes.map((outcome) => describeOutcome(outcome).text),
     [
       "confirmed as generation 7, 3 paths (4.0 KiB) copied",
       "returned to its previous system: page: 502",
@@ -351,27 +351,6 @@ lb: timeline
 1 activated, 1 rolled-back`,
   );
 });
-
-const UNSAFE: Readonly<Record<string, string>> = {
-  plain: "plain",
-  "two\nlines\tand a tab": "two\nlines\tand a tab",
-  "\u001b[31mred\u001b[0m": "\\x1b[31mred\\x1b[0m",
-  "over\rwritten": "over\\x0dwritten",
-  "\u0000\u0008\u007f\u009b": "\\x00\\x08\\x7f\\x9b",
-  "a\u202eb": "a\\u202eb",
-  "http://user:word@mirror/pool": "http://[redacted]@mirror/pool",
-  "http://user:w@rd@mirror/pool": "http://[redacted]@mirror/pool",
-  "ssh-ng://root@host": "ssh-ng://[redacted]@host",
-  "https://mirror/a@b": "https://mirror/a@b",
-  "https://mirror?mail=a@b": "https://mirror?mail=a@b",
-  "mail a@b, see http://c": "mail a@b, see http://c",
-};
-for (const [text, expected] of Object.entries(UNSAFE)) {
-  test(`safe text: ${JSON.stringify(text)}`, () => {
-    assert.equal(safeText(text), expected);
-    assert.equal(safeText(safeText(text)), expected, "twice is as once");
-  });
-}
 
 test("what a host says reaches the terminal in one safe line", () => {
   const shown = terminal();
@@ -396,17 +375,6 @@ test("columns are as wide as their text, without its colours", () => {
     lines.map((line) => line.replace(/\u001b\[\d+m/g, "")),
     ["host         system  up", "a            x       1 s", "a-long-name  yy"],
   );
-});
-
-test("sizes and durations", () => {
-  assert.deepEqual([0, 1023, 1024, 5 * 1024 ** 3].map(renderBytes), ["0 B", "1023 B", "1.0 KiB", "5.0 GiB"]);
-  assert.deepEqual([4.4, 999, 1000, 59_940, 125_000].map(renderDuration), [
-    "4 ms",
-    "999 ms",
-    "1.0 s",
-    "59.9 s",
-    "2 min 05 s",
-  ]);
 });
 
 const PLACE = { file: "/fleet/web.nix", line: 3, column: 9, excerpt: "     3|   x = pkgs.htoop;" };

@@ -5,7 +5,7 @@ import { describeSource, type DeclaredSecret } from "../../fleet/secrets/declare
 import { type SecretProblem, STATES } from "../../fleet/secrets/check.ts";
 import type { FileChange, HostFilesChange } from "../../fleet/secrets/operators.ts";
 import type { HostInventory } from "../../fleet/inventory.ts";
-import { safeText } from "./safe-text.ts";
+import { safeText } from "../../base/safe-text.ts";
 import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 

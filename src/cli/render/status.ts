@@ -4,8 +4,9 @@ import { basename } from "node:path";
 import type { Drift } from "../../machine/facts.ts";
 import type { HostStatus } from "../../fleet/status.ts";
 import { describeSeen } from "./health.ts";
-import { safeText } from "./safe-text.ts";
-import { renderDuration, renderTable } from "./table.ts";
+import { safeText } from "../../base/safe-text.ts";
+import { renderDuration } from "../../base/quantities.ts";
+import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
 
 export function renderStatuses(statuses: readonly HostStatus[], terminal: Terminal): string[] {

@@ -12,7 +12,7 @@ import { readTextIfPresent } from "../../system/files.ts";
 import type { LineReader } from "../../system/line-editor.ts";
 import { run } from "../../system/process.ts";
 import { renderMarkdown, type MarkdownOptions } from "../render/markdown.ts";
-import { safeText } from "../render/safe-text.ts";
+import { safeText } from "../../base/safe-text.ts";
 
 export interface ActionServices {
   readonly store: () => Promise<LocalStore>;

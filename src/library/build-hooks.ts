@@ -1,28 +1,27 @@
-/** Hooks on the command line: where they run, who sees what they say, and those around builds. */
+/** Hooks around builds; where hooks run, and who sees what they say. */
 
 import { dirname } from "node:path";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { type HookDisplay, HostHooks, requireHookPrograms, runDeployerHooks } from "../fleet/hooks.ts";
-import type { HostSession } from "../fleet/host-session.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import { type Hook, type HookMoment, hooksAt } from "../machine/hook.ts";
 import type { TransactionGoal } from "../machine/transaction.ts";
-import { build, type FleetContext, kitOf, showCommand, systemOf } from "./fleet-context.ts";
-import { safeText } from "./render/safe-text.ts";
-import type { Session } from "./session.ts";
+import { build } from "./build.ts";
+import type { Sessions } from "./connect.ts";
+import { type FleetContext, kitOf, systemOf } from "./context.ts";
+import type { Deployer } from "./deployer.ts";
 
 const CONCURRENCY_MAX = 16;
 
-export function hookDisplay(session: Session): HookDisplay {
-  const { fleetFile, options, progress, terminal } = session;
-  const { bold } = terminal.colors;
+export function hookDisplay({ fleetFile, observer }: Deployer): HookDisplay {
+  const { command } = observer;
   return {
     directory: dirname(fleetFile),
-    ...(options.showCommands
-      ? { onCommand: (subject, on, argv) => showCommand(session, on === "host" ? subject : `${subject} (${on})`, argv) }
-      : {}),
-    output: (subject, line) => progress.line(`${bold(subject)} | ${safeText(line)}`),
+    ...(command && {
+      onCommand: (subject, on, argv) => command(on === "host" ? subject : `${subject} (${on})`, argv),
+    }),
+    output: (subject, line) => observer.output(subject, line),
   };
 }
 
@@ -39,34 +38,34 @@ export interface AroundBuild {
   readonly context: FleetContext;
   readonly goal: TransactionGoal;
   readonly hosts: readonly HostInventory[];
-  readonly sessions: ReadonlyMap<string, HostSession>;
+  readonly sessions: Sessions;
   /** Hosts that were not reached: their own hooks do not run. */
   readonly unreached: ReadonlySet<string>;
 }
 
 /** Runs hooks before or after a build; answers the hosts for which one failed that was to end it. */
 export async function runBuildHooks(
-  session: Session,
+  deployer: Deployer,
   moment: "preBuild" | "postBuild",
   { context, goal, hosts, sessions, unreached }: AroundBuild,
 ): Promise<ReadonlyMap<string, OperationError>> {
   const { inventory } = context;
-  const { signal, progress } = session;
-  const display = hookDisplay(session);
+  const { signal, observer } = deployer;
+  const display = hookDisplay(deployer);
   const common = { PRISTINE_FLEET: inventory.name, PRISTINE_GOAL: goal };
   const ofFleet = {
     subject: inventory.name,
     hooks: inventory.hooks,
     facts: { ...common, PRISTINE_HOSTS: hosts.map(({ name }) => name).join(" ") },
     display,
-    note: (text: string) => progress.update(inventory.name, text),
+    note: (text: string) => observer.update(inventory.name, text),
   };
   if (moment === "preBuild") await runDeployerHooks(ofFleet, moment, { signal });
   const asked = hosts.filter((host) => hasHooks(host, moment) && !unreached.has(host.name));
   // The kit is what runs hooks on hosts.
   if (asked.length > 0)
     await build(
-      session,
+      deployer,
       context,
       asked.map((host) => kitOf(context, host).drvPath),
     );
@@ -82,7 +81,7 @@ export async function runBuildHooks(
         PRISTINE_SYSTEM: systemOf(context, host).outPath,
       },
       display,
-      note: (text) => progress.update(host.name, text),
+      note: (text) => observer.update(host.name, text),
     });
     try {
       if (open !== undefined && asked.includes(host)) await hooks.onBoth(moment, await open.kit(signal), { signal });

@@ -5,7 +5,7 @@
  * Nix code are left out.
  */
 
-import type { DiagnosticPlace, EvalDiagnosticData } from "../../realise/evaluation-request.ts";
+import type { DiagnosticPlace, EvalDiagnosticData } from "./evaluation-request.ts";
 
 const HOST_FRAME = /^while evaluating the host '([^']+)':?$/;
 const OPTION_FRAME = /^while evaluating the option [`']([^']+)':?$/;

@@ -4,8 +4,7 @@ import { systemClock } from "../base/clock.ts";
 import { PendingHosts } from "../fleet/rollout/pending.ts";
 import { openRolloutsOf, type RolloutState } from "../fleet/rollout/rollout-journal.ts";
 import type { Operator } from "../machine/transaction.ts";
-import { safeText } from "./render/safe-text.ts";
-import { renderCount } from "./render/table.ts";
+import { renderCount } from "../base/quantities.ts";
 
 interface OpenRollout {
   readonly id: string;
@@ -40,13 +39,13 @@ export function openRollout({ rollout, outcomes, begun, beganAt, isRunning }: Ro
   return { id, beganAt, operator, isRunning, hosts: hosts.length, done: outcomes.size, begun: open };
 }
 
-export function renderOpenWork({ rollouts, pending }: OpenWork): string[] {
+/** A line for each, with what goes on with it. */
+export function describeOpenWork({ rollouts, pending }: OpenWork): string[] {
   const waiting = pending.map(
     ({ host, since, until }) =>
       `${host}: pending since ${minuteOf(since)}, until ${minuteOf(until)} (pristine converge)`,
   );
-  const lines = [...rollouts.map(describeRollout), ...waiting].map(safeText);
-  return lines.length === 0 ? [] : ["", ...lines];
+  return [...rollouts.map(describeRollout), ...waiting];
 }
 
 /** One line about a rollout that has not ended. */

@@ -270,7 +270,8 @@ function writeRecord(
   plan: TransactionPlan,
   { previous, running, partial, superseded }: RecordInput,
 ): TransactionRecord {
-  layBallast(host);
+  const base = baseOf(host, plan.system) ?? "debian";
+  layBallast(host, base);
   noteDataVersions(host, previous, { isConfirmed: false });
   if (superseded?.plan.goal === "reboot") removeBootOnce(host, superseded.base);
   if (superseded?.base === "nixos") restoreBootDefault(host, superseded);
@@ -285,7 +286,7 @@ function writeRecord(
   record.append({
     kind: "recorded",
     facts: {
-      base: baseOf(host, plan.system) ?? "debian",
+      base,
       previous,
       profile: profileSystem(host) ?? null,
       bootId: host.bootId(),

@@ -24,7 +24,13 @@ import { KitError } from "./kit-error.ts";
 import { pruneSecrets } from "./secrets.ts";
 import { restoreBootDefault, switchTo } from "./switch-to-configuration.ts";
 import { profileSystem, removeRoot, setRoot } from "./systems.ts";
-import { EXECUTOR_UNIT, pruneTransactions, ROLLBACK_UNIT, TransactionRecord } from "./transaction-record.ts";
+import {
+  EXECUTOR_UNIT,
+  pruneTransactions,
+  ROLLBACK_UNIT,
+  TransactionRecord,
+  useReturnBallast,
+} from "./transaction-record.ts";
 
 export interface RevertOptions {
   /** We are the executor's own process and must not stop it. */
@@ -111,10 +117,10 @@ function act(activation: Activation, step: StepName): void {
       // Done above, before anything was read; the record says that it was.
       break;
     case "revert-switch-to-configuration":
-      switchTo(activation);
+      useReturnBallast(host, () => switchTo(activation));
       break;
     case "revert-boot-loader":
-      restoreBootDefault(host, record);
+      useReturnBallast(host, () => restoreBootDefault(host, record));
       break;
     case "revert-boot-once":
       removeBootOnce(host, record.base);

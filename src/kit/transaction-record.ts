@@ -297,9 +297,29 @@ function directoryOf(id: string): string {
 const BALLAST = `${STATE_DIRECTORY}/ballast`;
 const BALLAST_CHARS = 512 * 1024;
 
-/** Sets aside what a transaction needs to be written down to its end. */
-export function layBallast(host: Host): void {
-  if (!host.files.exists(BALLAST)) host.files.writeDurably(BALLAST, "ballast\n".repeat(BALLAST_CHARS / 8));
+/** The same for what systems that switch to themselves write on the way back: links of /etc, the boot loader's menu. */
+const RETURN_BALLAST = `${STATE_DIRECTORY}/return-ballast`;
+const RETURN_BALLAST_CHARS = 2 * 1024 * 1024;
+
+/** Sets aside what a transaction needs to be written down to its end, and its system to be left again. */
+export function layBallast(host: Host, base: SystemBase): void {
+  lay(host, BALLAST, BALLAST_CHARS);
+  if (base === "nixos") lay(host, RETURN_BALLAST, RETURN_BALLAST_CHARS);
+}
+
+function lay(host: Host, path: string, chars: number): void {
+  if (!host.files.exists(path)) host.files.writeDurably(path, "ballast\n".repeat(chars / 8));
+}
+
+/** Tries once more with the space that was set aside for the way back, where that is still there. */
+export function useReturnBallast(host: Host, act: () => void): void {
+  try {
+    act();
+  } catch (error) {
+    if (!host.files.exists(RETURN_BALLAST)) throw error;
+    host.files.remove(RETURN_BALLAST, { durable: true });
+    act();
+  }
 }
 
 function useBallast(host: Host, write: () => void): void {

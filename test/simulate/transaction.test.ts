@@ -1460,6 +1460,32 @@ suite("the disk fills up", () => {
   }
 });
 
+suite("the disk of a host of NixOS fills up", () => {
+  for (let writes = 0; writes < 60; writes++) {
+    test(`after ${writes} writes: there is room for what switches back`, () => {
+      const machine = newMachine("nixos");
+      machine.disk.writesLeft = writes;
+      try {
+        begin(processOn(machine), planOf(NEW));
+        settle(machine);
+        // Whatever the ballast gave has gone meanwhile.
+        machine.disk.writesLeft = Math.min(machine.disk.writesLeft, 0);
+      } catch {
+        // It could not begin.
+      }
+      passTime(machine);
+      passTime(machine);
+      assertRuns(machine, OLD);
+      assert.equal(machine.loadedPath, OLD);
+      machine.disk.writesLeft = Number.POSITIVE_INFINITY;
+      openUnfinished(processOn(machine));
+      const { outcome } = readReceipts(processOn(machine))[0] ?? {};
+      assert.ok(outcome === undefined || outcome === "reverted", outcome);
+      assertCanDeploy(machine);
+    });
+  }
+});
+
 test("a plan that a full disk kept from beginning begins when it is sent again, whatever was written of it", () => {
   let refused = 0;
   for (let writes = 0; writes < 30; writes++) {

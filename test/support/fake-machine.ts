@@ -212,11 +212,17 @@ export class FakeMachine implements MachineParts {
 
   /** What NixOS's script does; its exit code. */
   switchToConfiguration(path: string, action: string): number {
-    if (action === "boot" && this.brokenBootLoaders.has(path)) return 1;
+    const hasNoSpace = this.disk.writesLeft <= 0;
+    if (action === "boot" && (hasNoSpace || this.brokenBootLoaders.has(path))) return 1;
     if (action === "boot" && this.files.has(GRUB_CONFIG)) this.installGrub(path);
     else if (action === "boot" && this.files.has(LOADER_INFO)) this.installSystemdBoot(path);
     else if (action === "boot") this.setLink(BOOT_LOADER, path);
     if (action !== "test") return 0;
+    if (hasNoSpace) {
+      // Its activation says last that the system runs, whatever it has failed at before: its units are not there.
+      this.setLink("/run/current-system", path);
+      return 2;
+    }
     const before = this.loaded();
     const next = new SystemObject(this.tree(), path);
     for (const name of this.units.keys()) {
@@ -431,7 +437,7 @@ class FakeFiles implements HostFiles {
   remove(path: string): void {
     this.#effect(`remove ${path}`);
     this.#machine.files.delete(path);
-    if (path.endsWith("/ballast")) this.#machine.disk.writesLeft = this.#machine.disk.ballastWrites;
+    if (/\/(?:return-)?ballast$/.test(path)) this.#machine.disk.writesLeft = this.#machine.disk.ballastWrites;
     this.#effect(`removed ${path}`);
   }
 

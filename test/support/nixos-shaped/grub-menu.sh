@@ -32,6 +32,6 @@ HEADER
     entry "NixOS - Configuration ${number%-link} (2026-11-28 - 26.05)" "$(readlink -f "$link")"
   done
   echo '}'
-} >/boot/grub/grub.cfg.tmp
-sync /boot/grub/grub.cfg.tmp
+} >/boot/grub/grub.cfg.tmp || exit 1
+sync /boot/grub/grub.cfg.tmp || exit 1
 mv /boot/grub/grub.cfg.tmp /boot/grub/grub.cfg

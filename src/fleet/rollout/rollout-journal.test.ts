@@ -5,6 +5,7 @@ import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
+import type { Receipt } from "../../machine/transaction.ts";
 import type { HostOutcome } from "../outcome.ts";
 import { readPlanFile, writePlanFile } from "../plan-file.ts";
 import { PendingHosts } from "./pending.ts";
@@ -109,6 +110,29 @@ test("a rollout that was killed while it took a wave back is left to be gone on 
   assert.deepEqual(begunEvent(rollout, open, []).owed, ["a"]);
   await write({ kind: "outcome", outcome: outcomeOf("a") });
   assert.deepEqual(await openRolloutsOf("wave"), []);
+});
+
+test("a rollout that was killed before it took back a wave that is to be is left to be gone on with", async () => {
+  const rollout: RolloutRecord = {
+    ...ROLLOUT,
+    fleet: "kept",
+    policy: { ...ROLLOUT.policy, onFailure: "rollBackWave" },
+    waves: [["a"], ["b", "c"]],
+    hosts: ["a", "b", "c"].map((name) => hostOf(name, "/nix/store/one")),
+  };
+  const told = { goal: "switch", timeline: [] } as const;
+  const changed = (host: string): HostOutcome => ({ ...told, host, status: "tested", receipt: {} as Receipt });
+  const write = async (event: RolloutEvent): Promise<void> => {
+    using journal = await openJournal("kept", rollout.id);
+    journal.append(event);
+  };
+  await write(begunEvent(rollout, [], []));
+  await write({ kind: "outcome", outcome: changed("a") });
+  await write({ kind: "outcome", outcome: changed("b") });
+  await write({ kind: "outcome", outcome: { ...told, host: "c", status: "rolled-back", reason: "sick", log: [] } });
+  assert.equal((await openRolloutsOf("kept")).length, 1, "b is to go back");
+  await write({ kind: "outcome", outcome: { ...told, host: "b", status: "rolled-back", reason: "wave", log: [] } });
+  assert.deepEqual(await openRolloutsOf("kept"), [], "a keeps what its wave has brought");
 });
 
 test("old rollouts are removed once nothing of them is left to do", async () => {

@@ -11,6 +11,7 @@ import { ensureDirectory, namesIn, openLog, readTextIfPresent, removeFile, syncD
 import { type FileLock, lockFile, tryLockFile } from "../../system/flock.ts";
 import type { HostOutcome } from "../outcome.ts";
 import type { PendingHost } from "./pending.ts";
+import { keptByWave } from "./rollout.ts";
 import type { RolloutRecord } from "./rollout-record.ts";
 
 interface BegunEvent {
@@ -169,8 +170,10 @@ export function openOf(
   const open: RolloutState[] = [];
   for (const state of states) {
     const names = state.rollout.hosts.map(({ host }) => host.name);
+    const { between, outcomes, rollout } = state;
+    const kept = new Set(keptByWave(rollout.waves, outcomes, rollout.policy));
     const isLeft = names.some(
-      (name) => (!state.outcomes.has(name) || state.between.has(name)) && !covered.has(name) && !isGone(name),
+      (name) => (!outcomes.has(name) || between.has(name) || kept.has(name)) && !covered.has(name) && !isGone(name),
     );
     if (state.isRunning || (!state.isEnded && isLeft)) open.push(state);
     for (const name of names) covered.add(name);

@@ -103,5 +103,22 @@ export async function rollOut<H extends { readonly name: string }>(
   return waves.flat().map((host) => outcomes.get(host.name)!);
 }
 
+/** Hosts that are changed although their wave is to be taken back: an interrupted rollout may not have come to them. */
+export function keptByWave(
+  waves: readonly (readonly string[])[],
+  outcomes: ReadonlyMap<string, HostOutcome>,
+  policy: Pick<RolloutPolicy, "onFailure" | "failuresMax">,
+): string[] {
+  if (policy.onFailure !== "rollBackWave") return [];
+  let failures = 0;
+  for (const wave of waves) {
+    const known = wave.flatMap((name) => outcomes.get(name) ?? []);
+    failures += known.filter(hasFailed).length;
+    if (failures <= policy.failuresMax) continue;
+    return known.filter((one) => CHANGED.has(one.status) && !("staysSo" in one)).map(({ host }) => host);
+  }
+  return [];
+}
+
 /** Outcomes that mean a host was changed and stays so. */
 export const CHANGED: ReadonlySet<HostOutcome["status"]> = new Set(["activated", "tested", "temporary"]);

@@ -23,6 +23,8 @@ export interface RunOnHosts {
   readonly concurrencyMax: number;
   /** Runs it as root, also where the fleet logs in as somebody else. */
   readonly asRoot?: boolean;
+  /** Hosts that are meant, too, and why they cannot be evaluated. */
+  readonly failed: ReadonlyMap<string, OperationError>;
 }
 
 /** One outcome per host, in order; with `--json`, output is in these rather than on the terminal. */
@@ -33,9 +35,18 @@ export async function runOnHosts(
 ): Promise<HostRun[]> {
   const { terminal, signal } = session;
   const captures = session.options.json;
-  const width = Math.max(...sessions.map(({ host }) => host.name.length));
-  return mapConcurrently(sessions, options.concurrencyMax, async ({ host, connection }) => {
-    const prefix = terminal.colors.cyan(host.name.padEnd(width));
+  const known = new Set(sessions.map(({ host }) => host.name));
+  const unknown = [...options.failed].filter(([name]) => !known.has(name));
+  const width = Math.max(...[...known, ...unknown.map(([name]) => name)].map(({ length }) => length));
+  const prefixOf = (name: string): string => terminal.colors.cyan(name.padEnd(width));
+  const failed = (name: string, { code, message, hint }: OperationError): HostRun => {
+    for (const line of [...`${message} [${code}]`.split("\n"), ...(hint === undefined ? [] : [hint])])
+      terminal.err(`${prefixOf(name)} ! ${safeText(line)}`);
+    return { host: name, exitCode: null, error: { code, message, ...(hint && { hint }) } };
+  };
+  const refused = unknown.map(([name, error]) => failed(name, error));
+  const runs = await mapConcurrently(sessions, options.concurrencyMax, async ({ host, connection }) => {
+    const prefix = prefixOf(host.name);
     const complain = (text: string): void => terminal.err(`${prefix} ! ${safeText(text)}`);
     const stdout = linesOf((line) => terminal.out(`${prefix} | ${safeText(line)}`));
     const stderr = linesOf(complain);
@@ -60,12 +71,10 @@ export async function runOnHosts(
     } catch (error) {
       if (signal.aborted || !(error instanceof OperationError)) throw error;
       stdout.end();
-      const { code, message, hint } = error;
-      complain(`${message} [${code}]`);
-      if (hint !== undefined) complain(hint);
-      return { host: host.name, exitCode: null, error: { code, message, ...(hint && { hint }) } };
+      return failed(host.name, error);
     }
   });
+  return [...runs, ...refused].sort((a, b) => (a.host < b.host ? -1 : 1));
 }
 
 /** 0 when the command succeeded on every host. */

@@ -33,43 +33,44 @@ export interface HostStatus {
   readonly error?: { readonly code: string; readonly message: string };
 }
 
+/** The hosts that are asked. */
+export interface AskedHosts {
+  readonly sessions: readonly HostSession[];
+  /** Why hosts cannot be evaluated; those that are none of `sessions` cannot be asked either. */
+  readonly failed: ReadonlyMap<string, OperationError>;
+  readonly signal: AbortSignal;
+}
+
 /** Runs `ask` for every host; what fails for one host is that host's answer. */
-async function askHosts<T>(
-  sessions: readonly HostSession[],
-  signal: AbortSignal,
+async function askHosts<T extends { readonly host: string }>(
+  { failed, sessions, signal }: AskedHosts,
   ask: (session: HostSession) => Promise<T>,
-  failed: (session: HostSession, error: OperationError) => T,
+  failure: (host: string, error: OperationError, session?: HostSession) => T,
 ): Promise<T[]> {
-  return mapConcurrently(sessions, CONCURRENCY_MAX, async (session) => {
+  const asked = await mapConcurrently(sessions, CONCURRENCY_MAX, async (session) => {
     try {
       return await ask(session);
     } catch (error) {
       if (signal.aborted || !(error instanceof OperationError)) throw error;
-      return failed(session, error);
+      return failure(session.host.name, error, session);
     }
   });
+  const known = new Set(sessions.map(({ host }) => host.name));
+  const unknown = [...failed].flatMap(([host, error]) => (known.has(host) ? [] : [failure(host, error)]));
+  return [...asked, ...unknown].sort((a, b) => (a.host < b.host ? -1 : 1));
 }
 
 export async function statusOfHosts(
-  sessions: readonly HostSession[],
+  hosts: AskedHosts,
   options: {
     /** What the fleet declares, by host. */
     readonly declared: ReadonlyMap<string, { readonly outPath: string }>;
-    /** Why hosts cannot be evaluated; those that are none of `sessions` cannot be asked either. */
-    readonly failed: ReadonlyMap<string, OperationError>;
     readonly health: boolean;
-    readonly signal: AbortSignal;
   },
 ): Promise<HostStatus[]> {
-  const { signal } = options;
-  const nothing = { asDeclared: false, differs: false, health: [], drift: [] } as const;
-  const known = new Set(sessions.map(({ host }) => host.name));
-  const unknown = [...options.failed].flatMap(([host, { code, message }]): HostStatus[] =>
-    known.has(host) ? [] : [{ ...nothing, host, address: "", tags: [], declared: "", error: { code, message } }],
-  );
-  const asked = await askHosts<HostStatus>(
-    sessions,
-    signal,
+  const { failed, signal } = hosts;
+  return askHosts<HostStatus>(
+    hosts,
     async (session) => {
       const kit = await session.kit(signal);
       const facts = await kit.facts({ signal });
@@ -78,7 +79,7 @@ export async function statusOfHosts(
       const running = facts.systems.activated;
       const generation = facts.generations.findLast((entry) => entry.path === running)?.number;
       const declared = options.declared.get(host.name)?.outPath ?? "";
-      const failure = options.failed.get(host.name);
+      const failure = failed.get(host.name);
       const differs = failure === undefined && running !== declared;
       const healthy = check?.healthy ?? true;
       return {
@@ -102,16 +103,18 @@ export async function statusOfHosts(
         ...(failure === undefined ? {} : { error: { code: failure.code, message: failure.message } }),
       };
     },
-    (session, error) => ({
-      ...nothing,
-      host: session.host.name,
-      address: session.connection.address,
-      tags: session.host.tags,
-      declared: options.declared.get(session.host.name)?.outPath ?? "",
-      error: { code: error.code, message: error.message },
+    (host, { code, message }, session) => ({
+      host,
+      address: session?.connection.address ?? "",
+      tags: session?.host.tags ?? [],
+      asDeclared: false,
+      declared: options.declared.get(host)?.outPath ?? "",
+      differs: false,
+      health: [],
+      drift: [],
+      error: { code, message },
     }),
   );
-  return [...asked, ...unknown].sort((a, b) => (a.host < b.host ? -1 : 1));
 }
 
 /** How long checks from the deployer may take together when nobody waits to be confirmed. */
@@ -144,18 +147,11 @@ export interface HostCheck extends CheckAnswer {
   readonly error?: string;
 }
 
-export async function checkHosts(sessions: readonly HostSession[], signal: AbortSignal): Promise<HostCheck[]> {
+export async function checkHosts(hosts: AskedHosts): Promise<HostCheck[]> {
   return askHosts<HostCheck>(
-    sessions,
-    signal,
-    async (session) => ({ host: session.host.name, ...(await checkHost(session, signal)) }),
-    (session, error) => ({
-      host: session.host.name,
-      healthy: false,
-      results: [],
-      failedUnits: [],
-      error: error.message,
-    }),
+    hosts,
+    async (session) => ({ host: session.host.name, ...(await checkHost(session, hosts.signal)) }),
+    (host, { message }) => ({ host, healthy: false, results: [], failedUnits: [], error: message }),
   );
 }
 
@@ -166,18 +162,15 @@ export interface HostCheckHistory {
 }
 
 /** What the checks that hosts run by themselves have seen. */
-export async function checkHistoriesOf(
-  sessions: readonly HostSession[],
-  signal: AbortSignal,
-): Promise<HostCheckHistory[]> {
+export async function checkHistoriesOf(hosts: AskedHosts): Promise<HostCheckHistory[]> {
+  const { signal } = hosts;
   return askHosts<HostCheckHistory>(
-    sessions,
-    signal,
+    hosts,
     async (session) => ({
       host: session.host.name,
       checks: (await (await session.kit(signal)).checkHistory({ signal })).checks,
     }),
-    (session, error) => ({ host: session.host.name, checks: [], error: error.message }),
+    (host, { message }) => ({ host, checks: [], error: message }),
   );
 }
 
@@ -187,12 +180,12 @@ export interface HostEphemeral {
   readonly error?: string;
 }
 
-export async function ephemeralOf(sessions: readonly HostSession[], signal: AbortSignal): Promise<HostEphemeral[]> {
+export async function ephemeralOf(hosts: AskedHosts): Promise<HostEphemeral[]> {
+  const { signal } = hosts;
   return askHosts<HostEphemeral>(
-    sessions,
-    signal,
+    hosts,
     async (session) => ({ host: session.host.name, answer: await (await session.kit(signal)).ephemeral({ signal }) }),
-    (session, error) => ({ host: session.host.name, error: error.message }),
+    (host, { message }) => ({ host, error: message }),
   );
 }
 
@@ -202,18 +195,10 @@ export interface HostDeploymentLog {
   readonly error?: string;
 }
 
-export async function deploymentLogsOf(
-  sessions: readonly HostSession[],
-  id: string | undefined,
-  signal: AbortSignal,
-): Promise<HostDeploymentLog[]> {
+export async function deploymentLogsOf(hosts: AskedHosts, id: string | undefined): Promise<HostDeploymentLog[]> {
   return askHosts<HostDeploymentLog>(
-    sessions,
-    signal,
-    async (session) => ({ host: session.host.name, log: await deploymentLogOf(session, id, signal) }),
-    (session, error) => ({
-      host: session.host.name,
-      error: error.hint === undefined ? error.message : `${error.message}; ${error.hint}`,
-    }),
+    hosts,
+    async (session) => ({ host: session.host.name, log: await deploymentLogOf(session, id, hosts.signal) }),
+    (host, { message, hint }) => ({ host, error: hint === undefined ? message : `${message}; ${hint}` }),
   );
 }

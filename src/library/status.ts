@@ -24,7 +24,8 @@ export async function withStatuses<T>(
   const { signal } = deployer;
   return withSessions(deployer, context, (sessions) =>
     use(
-      () => statusOfHosts([...sessions.values()], { declared: inventory.systems, failed, health, signal }),
+      () =>
+        statusOfHosts({ sessions: [...sessions.values()], failed, signal }, { declared: inventory.systems, health }),
       inventory.name,
     ),
   );

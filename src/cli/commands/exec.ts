@@ -34,7 +34,7 @@ export function registerExec(program: Command): void {
       action(async (session, command: string[], options: ExecOptions & { on: string[] }) => {
         checkOptions(options);
         const { openContext } = await import("../../library/context.ts");
-        return execute(session, await openContext(session, { hosts: options.on }), command, options);
+        return execute(session, await openContext(session, { hosts: options.on, keepGoing: true }), command, options);
       }),
     );
 
@@ -59,16 +59,13 @@ export function registerExec(program: Command): void {
         const { openContext } = await import("../../library/context.ts");
         const { withSessions } = await import("../../library/connect.ts");
         const { run } = await import("../../system/process.ts");
-        const context = await openContext(session, { hosts: [host] });
-        if (context.hosts.length > 1) {
+        const context = await openContext(session, { hosts: [host], keepGoing: true });
+        const meant = [...new Set([...context.hosts.map(({ name }) => name), ...context.failed.keys()])].sort();
+        if (meant.length > 1) {
           if (command.length > 0) return execute(session, context, command, DEFAULTS);
-          throw new OperationError(
-            "USAGE",
-            `'${host}' means ${context.hosts.length} hosts, and a shell is one host's`,
-            {
-              hint: `name one of ${context.hosts.map(({ name }) => name).join(", ")}, or give a command after --`,
-            },
-          );
+          throw new OperationError("USAGE", `'${host}' means ${meant.length} hosts, and a shell is one host's`, {
+            hint: `name one of ${meant.join(", ")}, or give a command after --`,
+          });
         }
         return withSessions(session, context, async (sessions) => {
           const [open] = sessions.values();
@@ -102,7 +99,11 @@ async function execute(
   const { exitCodeOfRuns, runOnHosts } = await import("../run-on-hosts.ts");
   const argv = command as [string, ...string[]];
   return withSessions(session, context, async (sessions) => {
-    const runs = await runOnHosts(session, [...sessions.values()], { argv, ...checkOptions(options) });
+    const runs = await runOnHosts(session, [...sessions.values()], {
+      argv,
+      ...checkOptions(options),
+      failed: context.failed,
+    });
     if (session.options.json) session.terminal.out(JSON.stringify({ hosts: runs }));
     return exitCodeOfRuns(runs);
   });

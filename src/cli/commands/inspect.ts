@@ -77,7 +77,7 @@ export function registerInspect(program: Command): void {
         const { checkHistoriesOf, checkHosts } = await import("../../fleet/status.ts");
         const { renderCheckHistories, renderChecks } = await import("../render/health.ts");
         const { progress, signal, terminal } = session;
-        const context = await openContext(session, { hosts: [...names, ...options.on] });
+        const context = await openContext(session, { hosts: [...names, ...options.on], keepGoing: true });
         await buildKits(session, context);
         const show = (hosts: readonly object[], lines: () => readonly string[]): void => {
           progress.close();
@@ -86,12 +86,13 @@ export function registerInspect(program: Command): void {
         };
         const isTable = process.stdout.isTTY;
         return withSessions(session, context, async (sessions) => {
+          const hosts = { sessions: [...sessions.values()], failed: context.failed, signal };
           if (options.history === true) {
-            const histories = await checkHistoriesOf([...sessions.values()], signal);
+            const histories = await checkHistoriesOf(hosts);
             show(histories, () => renderCheckHistories(histories, terminal, { isTable }));
             return histories.every(({ error }) => error === undefined) ? EXIT.ok : EXIT.hostsFailed;
           }
-          const answers = await checkHosts([...sessions.values()], signal);
+          const answers = await checkHosts(hosts);
           show(answers, () => renderChecks(answers, terminal, { isTable }));
           return answers.every((answer) => answer.healthy) ? EXIT.ok : EXIT.hostsFailed;
         });
@@ -122,10 +123,14 @@ export function registerInspect(program: Command): void {
         const { ephemeralOf } = await import("../../fleet/status.ts");
         const { renderEphemeral } = await import("../render/ephemeral.ts");
         const { terminal } = session;
-        const context = await openContext(session, { hosts: [...names, ...options.on] });
+        const context = await openContext(session, { hosts: [...names, ...options.on], keepGoing: true });
         await buildKits(session, context);
         return withSessions(session, context, async (sessions) => {
-          const answers = await ephemeralOf([...sessions.values()], session.signal);
+          const answers = await ephemeralOf({
+            sessions: [...sessions.values()],
+            failed: context.failed,
+            signal: session.signal,
+          });
           if (session.options.json) terminal.out(JSON.stringify({ hosts: answers }));
           else for (const line of renderEphemeral(answers, terminal)) terminal.out(line);
           return answers.every((answer) => answer.answer !== undefined) ? EXIT.ok : EXIT.hostsFailed;

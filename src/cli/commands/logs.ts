@@ -79,14 +79,19 @@ async function showJournals(session: Session, names: readonly string[], options:
   const { openContext } = await import("../../library/context.ts");
   const { withSessions } = await import("../../library/connect.ts");
   const { exitCodeOfRuns, runOnHosts } = await import("../run-on-hosts.ts");
-  const context = await openContext(session, { hosts: [...names, ...options.on] });
+  const context = await openContext(session, { hosts: [...names, ...options.on], keepGoing: true });
   return withSessions(session, context, async (sessions) => {
     // All are followed at the same time.
     const ends =
       options.follow === true
         ? ({ deadlineMs: "none", concurrencyMax: sessions.size } as const)
         : { deadlineMs: READ_DEADLINE_MS, concurrencyMax: 32 };
-    const runs = await runOnHosts(session, [...sessions.values()], { argv, asRoot: true, ...ends });
+    const runs = await runOnHosts(session, [...sessions.values()], {
+      argv,
+      asRoot: true,
+      ...ends,
+      failed: context.failed,
+    });
     if (json) {
       const hosts = runs.map(({ stdout = "", ...run }) => ({
         ...run,
@@ -113,11 +118,14 @@ async function showDeployments(session: Session, names: readonly string[], optio
   const { renderDeploymentLog } = await import("../render/deployment-log.ts");
   const { safeText } = await import("../../base/safe-text.ts");
   const { terminal } = session;
-  const context = await openContext(session, { hosts: [...names, ...options.on] });
+  const context = await openContext(session, { hosts: [...names, ...options.on], keepGoing: true });
   await buildKits(session, context);
   return withSessions(session, context, async (sessions) => {
     const id = options.deployment === true ? undefined : options.deployment;
-    const answers = await deploymentLogsOf([...sessions.values()], id, session.signal);
+    const answers = await deploymentLogsOf(
+      { sessions: [...sessions.values()], failed: context.failed, signal: session.signal },
+      id,
+    );
     session.progress.close();
     if (session.options.json) terminal.out(JSON.stringify({ hosts: answers }));
     for (const { host, log, error } of session.options.json ? [] : answers) {

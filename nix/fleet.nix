@@ -165,28 +165,47 @@ let
         "base"
         "description"
         "architecture"
+        "buildOn"
+        "builders"
         "rollout"
         "hooks"
         "secrets"
       ] given;
       rollout = checkRollout "`meta.rollout' of ${where}" (meta.rollout or { });
       secrets = checkSecrets "`meta.secrets' of ${where}" (meta.secrets or { });
+      buildOn = checkBuildOn "`meta.buildOn' of ${where}" (meta.buildOn or { });
       name = meta.name or (throw "${where} has no name: add `meta.name = \"…\";'");
     in
     if !builtins.isString name || match "[a-z0-9][a-z0-9-]{0,31}" name == null then
       throw "`meta.name' of ${where} must be a short word of lower-case letters, digits and dashes."
     else if meta.base or "debian" != "debian" then
       throw "`meta.base' of ${where} is ${lib.moduleErrors.showValue meta.base}; the only base there is so far is \"debian\"."
+    else if !builtins.isString (meta.builders or "") then
+      throw "`meta.builders' of ${where} is a value of type ${typeOf meta.builders}; it must be a string such as \"ssh://nix@big x86_64-linux\", or \"@/etc/nix/machines\"."
     else if !builtins.elem (meta.architecture or "amd64") (attrNames architectures) then
       throw "`meta.architecture' of ${where} is ${lib.moduleErrors.showValue meta.architecture}; known are ${lib.concatStringsSep ", " (attrNames architectures)}."
     else
-      builtins.deepSeq [ rollout secrets ] (
+      builtins.deepSeq [ rollout secrets buildOn ] (
         meta
         // {
           base = "debian";
-          inherit rollout secrets;
+          inherit rollout secrets buildOn;
         }
       );
+
+  # Which host builds for those of a platform; whether there is such a host is for the hosts that it builds.
+  checkBuildOn =
+    where: given:
+    if !isAttrs given then
+      throw "${where} is a value of type ${typeOf given}; it must be an attribute set such as { x86_64-linux = \"builder1\"; }."
+    else
+      mapAttrs (
+        platform: host:
+        if builtins.isString host then
+          host
+        else
+          throw "`${platform}' in ${where} is ${lib.moduleErrors.showValue host}; it must be the name of a host."
+      ) (checkKeys where (map (architecture: architecture.system) (attrValues architectures)) given);
 
   # For whom the files in the repository are encrypted.
   checkSecrets =
@@ -386,13 +405,16 @@ let
           keepGenerations
           preflight
           signingKeyFile
-          buildOnTarget
           buildMemoryMiB
+          buildOn
+          builders
           substituteOnDestination
           deployerChecks
           checkPlaces
           ;
         inherit (meta) healthChecks;
+        # A host that is named to build for its platform builds its own as well.
+        buildOnTarget = deployment.buildOnTarget || deployment.buildOn == host.name;
         hooks = deployment.hookData;
         target = {
           inherit (deployment.target)

@@ -218,6 +218,7 @@ let
     replaceUnknownProfiles = report.changes true "a plan that was approved is refused by a host that has another system since";
   };
 
+  machinesFile = evaluated.metaConfig.machinesFile or null;
   hostOf =
     name: node:
     let
@@ -231,6 +232,7 @@ let
       definitions.deployment = {
         inherit (deployment) tags;
         buildOnTarget = lib.mkIf deployment.buildOnTarget true;
+        builders = lib.mkIf (machinesFile != null) "@${toString machinesFile}";
         # As Colmena, unless its --no-substitute is given.
         substituteOnDestination = lib.mkDefault true;
         target = targetOf deployment;
@@ -259,7 +261,7 @@ in
     ])
     ++ map (note: note // { option = "meta.${note.option}"; }) (
       report.ofOptions {
-        machinesFile = report.changes null "no other machine builds for this one";
+        machinesFile = report.becomes null "deployment.builders";
         allowApplyAll = report.changes true "a deployment shows its plan and asks, whichever hosts it is for";
       } evaluated.metaConfig
     );

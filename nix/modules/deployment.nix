@@ -1,13 +1,17 @@
 # How a host is reached and deployed to. None of this is on the host, except what its executor must know.
 {
   config,
+  fleet,
+  hosts,
   lib,
   name,
+  options,
   ...
 }:
 let
   inherit (lib) mkOption types;
   cfg = config.deployment;
+  platform = (import ../debian/architectures.nix).${config.system.architecture}.system;
   addressType = types.strMatching "[a-zA-Z0-9_.:%][a-zA-Z0-9_.:%-]*";
 in
 {
@@ -105,10 +109,34 @@ in
       default = false;
       description = "Whether the host builds its system itself, by its own daemon. The deployer sends what it has of the inputs, and fetches what has to be fetched.";
     };
+    buildOn = mkOption {
+      type = types.nullOr types.str;
+      default = if fleet.buildOn or { } == { } then null else fleet.buildOn.${platform} or null;
+      defaultText = lib.literalExpression "what meta.buildOn says for the host's platform, else null";
+      apply =
+        builder:
+        let
+          places = map (definition: definition.file) options.deployment.buildOn.definitionsWithLocations;
+          place = if places == [ ] then "`meta.buildOn.${platform}' of the fleet" else lib.concatStringsSep " and " places;
+        in
+        if builder == null || builder == name || hosts ? ${builder} then
+          builder
+        else
+          throw "The host '${name}' is to be built on the host '${builder}' (deployment.buildOn), which the fleet does not have.${lib.moduleErrors.suggest builder (builtins.attrNames hosts)} It is defined in ${place}.";
+      example = "builder1";
+      description = "The host of the fleet that builds this one's system, by its own daemon. It must be of the same platform. `buildOnTarget` goes before it.";
+    };
+    builders = mkOption {
+      type = types.lines;
+      default = fleet.builders or "";
+      defaultText = lib.literalExpression "meta.builders of the fleet, else empty";
+      example = "ssh://nix@big.example.org x86_64-linux ~/.ssh/id_big 8 1 kvm,big-parallel";
+      description = "Machines of which one builds the host's system, as `builders` of nix.conf has them: separated by `;` or lines, `@FILE` for those in a file such as /etc/nix/machines. `buildOnTarget` and `buildOn` go before it.";
+    };
     buildMemoryMiB = mkOption {
       type = types.ints.unsigned;
       default = 1024;
-      description = "How many MiB of memory the host must have for `buildOnTarget`; with less it is refused before anything is done.";
+      description = "How many MiB of memory the host must have to build, itself (`buildOnTarget`) or for others (`buildOn`); with less it is refused before anything is done.";
     };
     substituteOnDestination = mkOption {
       type = types.bool;

@@ -49,6 +49,9 @@ const DEPLOYMENT: readonly Wrong[] = [
   },
   { name: "deployment.wave", values: ['"first"', "1.5", "null"], wanted: "signed integer" },
   { name: "deployment.confirmTimeout", values: ["4", "3601", "-1", '"60"'], wanted: "integer between 5 and 3600" },
+  { name: "deployment.buildOn", values: ["3", "[ ]"], wanted: "null or string" },
+  { name: "deployment.buildOn", values: ['"wbe"'], wanted: "which the fleet does not have. Did you mean" },
+  { name: "deployment.builders", values: ["null", "[ ]"], wanted: "string" },
   { name: "deployment.keepGenerations", values: ["0", "1", "1001"], wanted: "integer between 2 and 1000" },
   { name: "deployment.preflight.freeMiB", values: ["-1", '"1G"'], wanted: "unsigned integer" },
   { name: "deployment.preflight.freeInodes", values: ["-1"], wanted: "unsigned integer" },
@@ -56,6 +59,10 @@ const DEPLOYMENT: readonly Wrong[] = [
 ];
 
 const META: readonly Wrong[] = [
+  { name: "buildOn", values: ['"web"'], wanted: "it must be an attribute set" },
+  { name: "buildOn.x86_64", values: ['"web"'], wanted: "Did you mean `x86_64-linux'?" },
+  { name: "buildOn.x86_64-linux", values: ["3"], wanted: "it must be the name of a host" },
+  { name: "builders", values: ["[ ]"], wanted: "it must be a string" },
   { name: "rollout", values: ["[ ]"], wanted: "it must be an attribute set" },
   { name: "rollout.wave", values: ["[ ]"], wanted: "Did you mean `waves'?" },
   { name: "rollout.waves", values: ['"web"', "[ 1 ]", "[ [ [ ] ] ]"], wanted: "it must be a list of patterns" },

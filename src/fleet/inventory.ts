@@ -55,6 +55,9 @@ export interface HostInventory {
   /** Whether the host's own daemon builds its system, and how much memory that takes. */
   readonly buildOnTarget?: boolean | undefined;
   readonly buildMemoryMiB?: number | undefined;
+  /** The host of the fleet that builds its system, or machines of Nix's that may, as in nix.conf; `buildOnTarget` comes first. */
+  readonly buildOn?: string | undefined;
+  readonly builders?: string | undefined;
   /** Whether the host fetches what its substituters have, and is sent the rest only. */
   readonly substituteOnDestination?: boolean | undefined;
   readonly healthChecks: readonly unknown[];
@@ -142,6 +145,8 @@ interface RawHost {
     readonly signingKeyFile: string | null;
     readonly buildOnTarget: boolean;
     readonly buildMemoryMiB: number;
+    readonly buildOn: string | null;
+    readonly builders: string;
     readonly substituteOnDestination: boolean;
     readonly healthChecks: readonly unknown[];
     readonly deployerChecks: readonly DeployerCheck[];
@@ -257,6 +262,8 @@ function hostOf(name: string, host: RawHost): HostInventory {
     signingKeyFile: host.deployment.signingKeyFile ?? undefined,
     buildOnTarget: host.deployment.buildOnTarget,
     buildMemoryMiB: host.deployment.buildMemoryMiB,
+    buildOn: host.deployment.buildOn ?? undefined,
+    builders: host.deployment.builders,
     substituteOnDestination: host.deployment.substituteOnDestination,
     healthChecks: host.deployment.healthChecks,
     deployerChecks: host.deployment.deployerChecks,

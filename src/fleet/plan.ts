@@ -56,6 +56,8 @@ export interface HostPlan {
   /** The compared systems, for text differences on demand. */
   readonly old?: SystemObject | undefined;
   readonly wanted?: SystemObject;
+  /** The system is on the host and not here: it was built there, or sent there by who built it, or is an earlier one. */
+  readonly isOnHost?: true;
   /** What is to be known of the host before it is deployed to. */
   readonly warnings?: readonly string[];
   readonly error?: OperationError;
@@ -146,12 +148,13 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     hooks,
     warnings: target.warnings,
     ...(previous === undefined ? {} : { previous }),
+    ...(source === localStore ? {} : { isOnHost: true as const }),
   };
   const settled = previous === system && facts.systems.profile === system && facts.transaction === null;
   if (settled) return { ...base, state: "unchanged" };
 
   // An earlier generation has been deployed with its checks before.
-  if (source === localStore || host.buildOnTarget === true) {
+  if (source === localStore || host.buildOnTarget === true || host.buildOn !== undefined) {
     await requirePossible(host, { system: wanted, healthChecks });
     requireSecretUnits(host, wanted);
   }

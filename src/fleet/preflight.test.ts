@@ -91,7 +91,7 @@ test("a host that is to build has the memory for it", () => {
   };
   check({ buildMemoryMiB: 3 });
   check({ buildMemoryMiB: 2, buildOnTarget: true });
-  const small = { code: "HOST_TOO_SMALL", message: /web is to build its own system, and has 2\.0 MiB/ };
+  const small = { code: "HOST_TOO_SMALL", message: /web is to build, and has 2\.0 MiB/ };
   assert.throws(() => check({ buildMemoryMiB: 3, buildOnTarget: true }), small);
 });
 

@@ -236,18 +236,18 @@ export function checkProbe(
   }
   if (options.needsRoom) {
     checkRoom(host, probe.disk);
-    checkMemory(host, probe.memoryKiB);
+    if (host.buildOnTarget === true) requireBuildMemory(host, probe.memoryKiB);
   }
 }
 
-/** Throws when a host is to build with less memory than declared. */
-function checkMemory({ buildMemoryMiB = 0, buildOnTarget, name }: HostInventory, memoryKiB: number = Infinity): void {
-  if (buildOnTarget !== true || memoryKiB >= buildMemoryMiB * 1024) return;
+/** Throws when a host that is to build has less memory than declared. */
+export function requireBuildMemory({ buildMemoryMiB = 0, name }: HostInventory, memoryKiB: number = Infinity): void {
+  if (memoryKiB >= buildMemoryMiB * 1024) return;
   throw new OperationError(
     "HOST_TOO_SMALL",
-    `${name} is to build its own system, and has ${mebibytes(memoryKiB * 1024)} of memory; ${buildMemoryMiB} MiB are needed`,
+    `${name} is to build, and has ${mebibytes(memoryKiB * 1024)} of memory; ${buildMemoryMiB} MiB are needed`,
     {
-      hint: "let it be built here (deployment.buildOnTarget = false), or lower deployment.buildMemoryMiB",
+      hint: "let it be built elsewhere (deployment.buildOnTarget, buildOn), or lower deployment.buildMemoryMiB",
     },
   );
 }

@@ -26,7 +26,7 @@ export async function withSessions<T>(
 
 /** The same for hosts that are known without evaluating the fleet. */
 export async function withSessionsTo<T>(
-  { fleetFile, observer, ssh, sudoPassword }: Deployer,
+  deployer: Deployer,
   wanted: {
     readonly fleet: string;
     readonly store: LocalStore;
@@ -35,37 +35,43 @@ export async function withSessionsTo<T>(
   },
   use: (sessions: Sessions) => Promise<T>,
 ): Promise<T> {
-  const { store } = wanted;
-  const { lab } = ssh;
-  const configFile = lab === undefined ? ssh.configFile : await labSshConfig(lab === true ? wanted.fleet : lab);
-  const ownKey = join(dirname(fleetFile), OPERATOR_KEY);
-  const identityFile = (await exists(ownKey)) ? ownKey : undefined;
-  const { command } = observer;
+  const makeSession = await sessionMaker(deployer, wanted);
   const sessions = new Map(
-    wanted.hosts.flatMap(({ host, kit }) => {
-      if (kit === undefined) return [];
-      // In a lab, hosts are known to ssh by their names.
-      const target = lab === undefined ? host.target : { host: host.name, user: "root" };
-      const opened = new HostSession(
-        { ...host, target },
-        {
-          ssh: {
-            configFile,
-            identityFile,
-            sudoPassword,
-            ...(command && { onCommand: (remote, local) => command(host.name, remote, local) }),
-          },
-          localStore: store,
-          kitPath: rootOf(kit, store.storeDir),
-          ...(command && { onOwnCommand: (argv) => command(`${host.name} (deployer)`, argv) }),
-        },
-      );
-      return [[host.name, opened] as const];
-    }),
+    wanted.hosts.flatMap(({ host, kit }) => (kit === undefined ? [] : [[host.name, makeSession(host, kit)] as const])),
   );
   try {
     return await use(sessions);
   } finally {
     await Promise.all([...sessions.values()].map((open) => open.disconnect()));
   }
+}
+
+/** Makes sessions to hosts, which connect when they are asked something; whoever makes one ends it. */
+export async function sessionMaker(
+  { fleetFile, observer, ssh, sudoPassword }: Deployer,
+  { fleet, store }: { readonly fleet: string; readonly store: LocalStore },
+): Promise<(host: HostInventory, kit: string) => HostSession> {
+  const { lab } = ssh;
+  const configFile = lab === undefined ? ssh.configFile : await labSshConfig(lab === true ? fleet : lab);
+  const ownKey = join(dirname(fleetFile), OPERATOR_KEY);
+  const identityFile = (await exists(ownKey)) ? ownKey : undefined;
+  const { command } = observer;
+  return (host, kit) => {
+    // In a lab, hosts are known to ssh by their names.
+    const target = lab === undefined ? host.target : { host: host.name, user: "root" };
+    return new HostSession(
+      { ...host, target },
+      {
+        ssh: {
+          configFile,
+          identityFile,
+          sudoPassword,
+          ...(command && { onCommand: (remote, local) => command(host.name, remote, local) }),
+        },
+        localStore: store,
+        kitPath: rootOf(kit, store.storeDir),
+        ...(command && { onOwnCommand: (argv) => command(`${host.name} (deployer)`, argv) }),
+      },
+    );
+  };
 }

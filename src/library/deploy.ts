@@ -104,9 +104,8 @@ export async function deployPlanFile(
 
 /** Everything that is to be copied has to be in the local store still. */
 async function requireSystems(plan: ApprovedPlan, store: LocalStore, signal: AbortSignal): Promise<void> {
-  const paths = plan.hosts.flatMap(({ host, isUnchanged, system, kit }) =>
-    // What a host has built is there alone.
-    system === undefined || kit === undefined ? [] : isUnchanged || host.buildOnTarget === true ? [kit] : [system, kit],
+  const paths = plan.hosts.flatMap(({ isOnHost, isUnchanged, system, kit }) =>
+    system === undefined || kit === undefined ? [] : isUnchanged || isOnHost === true ? [kit] : [system, kit],
   );
   const roots = [...new Set(paths)].map((path) => rootOf(path, store.storeDir));
   const valid = await store.validPaths(roots, signal);

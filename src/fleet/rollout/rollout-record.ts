@@ -21,6 +21,8 @@ export interface ApprovedHost {
   /** The generation that the host booted by default then. */
   readonly generation?: number;
   readonly isUnchanged: boolean;
+  /** The system is on the host, and not in the store of who planned. */
+  readonly isOnHost?: true;
   readonly healthChecks: readonly HealthCheck[];
   /** Those of the previous system, for the way back. */
   readonly previousHealthChecks: readonly HealthCheck[];
@@ -130,6 +132,7 @@ function approvedHost(plan: HostPlan, kit: string | undefined): ApprovedHost {
     ...(previous === undefined ? {} : { previous }),
     ...(generation === undefined ? {} : { generation }),
     isUnchanged: state === "unchanged",
+    ...(plan.isOnHost === true ? { isOnHost: true as const } : {}),
     healthChecks,
     previousHealthChecks: plan.old?.meta?.healthChecks ?? [],
     hooks,
@@ -160,7 +163,7 @@ export function transactionId(rollout: Pick<RolloutRecord, "id">, host: string, 
 
 /** The transaction by which a rollout reaches a host. */
 export function transactionPlan(
-  entry: Omit<ApprovedHost, "kit" | "isUnchanged" | "previousHealthChecks">,
+  entry: Omit<ApprovedHost, "kit" | "isUnchanged" | "isOnHost" | "previousHealthChecks">,
   rollout: PlannedRollout,
 ): TransactionPlan {
   const { host, system, previous, generation, healthChecks, hooks } = entry;

@@ -1,12 +1,12 @@
-/** What a host that builds is sent: of all inputs only those that it lacks, and nothing below what is there to be sent. */
+/** What a machine that builds is sent: of all inputs only those that it lacks, and nothing below what is there to be sent. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import type { Derivation } from "../format/derivation.ts";
-import { StorePath } from "../format/store-path.ts";
-import { MemoryStore } from "../store/memory-store.ts";
-import { objectOf, type StoredObject } from "../../test/contract/store-contract.ts";
-import { inputsFor } from "./build-on-host.ts";
+import type { Derivation } from "../../format/derivation.ts";
+import { StorePath } from "../../format/store-path.ts";
+import { MemoryStore } from "../../store/memory-store.ts";
+import { objectOf, type StoredObject } from "../../../test/contract/store-contract.ts";
+import { inputsFor } from "./build-there.ts";
 
 const signal = AbortSignal.timeout(10_000);
 

@@ -311,24 +311,22 @@ function lay(host: Host, path: string, chars: number): void {
   if (!host.files.exists(path)) host.files.writeDurably(path, "ballast\n".repeat(chars / 8));
 }
 
-/** Tries once more with the space that was set aside for the way back, where that is still there. */
+/** Tries `act` once more with the space that was set aside for the way back, where that is still there. */
 export function useReturnBallast(host: Host, act: () => void): void {
-  try {
-    act();
-  } catch (error) {
-    if (!host.files.exists(RETURN_BALLAST)) throw error;
-    host.files.remove(RETURN_BALLAST, { durable: true });
-    act();
-  }
+  withSpace(host, RETURN_BALLAST, act);
 }
 
 function useBallast(host: Host, write: () => void): void {
+  withSpace(host, BALLAST, write);
+}
+
+function withSpace(host: Host, ballast: string, act: () => void): void {
   try {
-    write();
+    act();
   } catch (error) {
-    if (!host.files.exists(BALLAST)) throw error;
-    host.files.remove(BALLAST, { durable: true });
-    write();
+    if (!host.files.exists(ballast)) throw error;
+    host.files.remove(ballast, { durable: true });
+    act();
   }
 }
 

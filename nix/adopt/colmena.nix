@@ -168,8 +168,18 @@ let
 
   ## Hosts
 
-  # Never looks at what is in them.
   keysOf = deployment: map (key: key.name) (builtins.attrValues deployment.keys);
+  # What is in them is looked at when it is uploaded.
+  uploadOf = _: key: {
+    inherit (key) path group;
+    inherit (key) text;
+    hasText = key.keyFile == null && key.keyCommand == null;
+    file = if key.keyFile == null then null else toString key.keyFile;
+    command = key.keyCommand;
+    owner = key.user;
+    mode = key.permissions;
+    when = if key.uploadAt == "pre-activation" then "preActivation" else "postActivation";
+  };
   systemOf =
     name: node:
     let
@@ -236,11 +246,12 @@ let
         # As Colmena, unless its --no-substitute is given.
         substituteOnDestination = lib.mkDefault true;
         target = targetOf deployment;
+        uploads = mapAttrs uploadOf deployment.keys;
       };
       options =
         map (note: note // { option = "deployment.${note.option}"; }) (report.ofOptions (notes name) deployment)
         ++ lib.optional (keys != [ ]) (
-          report.unserved "deployment.keys" keys "its keys are not uploaded; `colmena upload-keys' goes on doing it"
+          report.same "deployment.keys" keys "deployment.uploads"
         );
     };
 

@@ -42,6 +42,7 @@ let
       fromFlake = flake: where: {
         inherit flake where;
         value = null;
+        directory = null;
       };
     in
     if isFlake given then
@@ -58,12 +59,14 @@ let
           flake = null;
           where = toString given;
           value = import given;
+          directory = dirOf given;
         }
     else
       {
         flake = null;
         where = place;
         value = given;
+        directory = null;
       };
 
   ## Entries

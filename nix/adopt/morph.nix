@@ -108,6 +108,19 @@ let
     );
   describe = checks: map (check: check.description) (checks.cmd ++ checks.http);
 
+  ## Secrets
+
+  uploadOf = secret: {
+    file = if lib.hasPrefix "/" secret.source || input.directory == null then secret.source else "${toString input.directory}/${secret.source}";
+    path = secret.destination;
+    owner = secret.owner.user;
+    inherit (secret.owner) group;
+    mode = secret.permissions;
+    when = if secret.uploadAt == "pre-activation" then "preActivation" else "postActivation";
+    makeDirectories = secret.mkDirs;
+    afterwards = secret.action;
+  };
+
   ## Hosts
 
   order = settings.ordering.tags or [ ];
@@ -145,6 +158,7 @@ let
               null;
         };
         healthChecks = checksOf address deployment.healthChecks;
+        uploads = mapAttrs (_: uploadOf) deployment.secrets;
       }
       // lib.optionalAttrs (order != [ ]) { wave = if wave == null then length order else wave; };
       options =
@@ -172,8 +186,8 @@ let
           ) "nothing is checked before; deployment.hooks can"
         )
         ++ optional (deployment.secrets != { }) (
-          report.unserved "deployment.secrets" (attrNames (builtins.deepSeq deployment.secrets deployment.secrets))
-            "its secrets are not uploaded; `morph upload-secrets' goes on doing it"
+          report.differs "deployment.secrets" (attrNames (builtins.deepSeq deployment.secrets deployment.secrets))
+            "deployment.uploads: uploaded by every deployment; an action follows a file that has changed"
         );
     };
 

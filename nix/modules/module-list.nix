@@ -25,5 +25,6 @@
   ./system.nix
   ./systemd.nix
   ./time-and-locale.nix
+  ./uploads.nix
   ./users.nix
 ]

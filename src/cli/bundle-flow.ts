@@ -95,9 +95,11 @@ async function baseOf(session: Session, host: HostInventory, flags: BundleFlags)
 function warn(session: Session, host: HostInventory): void {
   const checks = (host.deployerChecks ?? []).map((check) => check.name);
   const hooks = (host.hooks ?? []).filter(({ on }) => on === "deployer").map((hook) => hook.name);
+  const uploads = (host.uploads ?? []).map(({ name }) => name);
   const told = [
     ...(checks.length === 0 ? [] : [`checks of the deployer's do not run: ${checks.join(", ")}`]),
     ...(hooks.length === 0 ? [] : [`hooks of the deployer's do not run: ${hooks.join(", ")}`]),
+    ...(uploads.length === 0 ? [] : [`uploads are not in it: ${uploads.join(", ")}`]),
   ];
   warnOfHost(session, host.name, told);
 }

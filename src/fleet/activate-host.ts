@@ -35,7 +35,7 @@ export interface ActivationOptions {
   readonly cancel: AbortSignal;
   /** Stops watching, whatever the state; the host then goes on by itself. */
   readonly abandon: AbortSignal;
-  /** Called once the host is active and healthy, before it is confirmed; `HOOK_FAILED` sends it back. */
+  /** Called once the host is active and healthy, before it is confirmed; a hook or upload that failed sends it back. */
   readonly beforeConfirm?: () => Promise<void>;
   readonly onRecord: (record: JournalRecord) => void;
   readonly onNote: (text: string) => void;
@@ -170,11 +170,14 @@ async function verdictOf(options: ActivationOptions, answer: JournalAnswer): Pro
     await options.beforeConfirm?.();
     return { kind: "hook-failed", failure: undefined };
   } catch (error) {
-    if (!(error instanceof OperationError) || error.code !== "HOOK_FAILED") throw error;
+    if (!(error instanceof OperationError) || !OUR_FAILURES.has(error.code)) throw error;
     options.onNote(error.message);
     return { kind: "hook-failed", failure: wordOf(error.message) };
   }
 }
+
+/** What went wrong is known, and trying again would not mend it. */
+const OUR_FAILURES = new Set(["HOOK_FAILED", "UPLOAD_FAILED", "UPLOAD_SOURCE"]);
 
 /** How long checks from here may take when a host waits so long for its confirmation. */
 export function checkTimeMs(confirmSeconds: number): number {

@@ -29,6 +29,7 @@ import {
   transactionPlan,
 } from "./rollout/rollout-record.ts";
 import { commandOf, describeRecord, describeResult } from "./timeline.ts";
+import type { HostUploads } from "./uploads.ts";
 
 export interface DeployOptions {
   readonly clock: Clock;
@@ -49,6 +50,8 @@ export interface DeployOptions {
   readonly abandon: AbortSignal;
   readonly observer: DeployObserver;
   readonly hooks: HookDisplay;
+  /** What puts a host's own files there; a model of a host has none. */
+  readonly uploadsTo?: (host: HostInventory, onNote: (text: string) => void) => HostUploads;
 }
 
 /** What a deployment asks of a host: a `HostSession`, or a model of one. */
@@ -136,10 +139,14 @@ async function deployHost(
   const outcome = await tell(name, rollout, options, async (note, onCopied) => {
     const session = sessions.get(name);
     const hooks = hooksOf(entry, { rollout, session, note }, options);
+    const uploads = (entry.host.uploads ?? []).length === 0 ? undefined : options.uploadsTo?.(entry.host, note);
     const deploy = async (): Promise<HostResult> => {
       if (options.cancel.aborted) return { status: "skipped", because: "cancelled" };
       if (skipped !== undefined && !isDoubtful) return { status: "skipped", because: skipped };
-      if (entry.isUnchanged && !isDoubtful && rollout.goal !== "dry-activate") return { status: "unchanged" };
+      if (entry.isUnchanged && !isDoubtful && rollout.goal !== "dry-activate") {
+        if (isActivated(rollout)) await uploads?.after();
+        return { status: "unchanged" };
+      }
       const refusal = refusalOf(rollout, name);
       if (refusal !== undefined) throw refusal;
       if (session === undefined) throw new OperationError("HOST_UNREACHABLE", `no session for ${name}`);
@@ -152,7 +159,7 @@ async function deployHost(
       const checks = rollout.goal === "boot" ? [] : (entry.host.deployerChecks ?? []);
       if (isDoubtful) {
         note("asking what became of its activation");
-        const became = await watch(resumeActivation, kit, plan, { hooks, note, checks }, options);
+        const became = await watch(resumeActivation, kit, plan, { hooks, note, checks, uploads }, options);
         isDoubtful = false;
         if (became !== undefined) return became;
         if (skipped !== undefined) return { status: "skipped", because: skipped };
@@ -164,7 +171,7 @@ async function deployHost(
       await hooks.onBoth("preCopy", kit, copyCall);
       onCopied(await copySystem(plan.system, { host: entry.host, session, note }, options));
       await hooks.onBoth("postCopy", kit, copyCall);
-      return await activate(kit, plan, { hooks, note, checks }, options);
+      return await activate(kit, plan, { hooks, note, checks, uploads }, options);
     };
     return await hooks.around(deploy, outcomeWord(options.cancel));
   });
@@ -288,6 +295,7 @@ interface ActivationContext {
   readonly hooks: HostHooks;
   readonly note: Note;
   readonly checks?: readonly DeployerCheck[];
+  readonly uploads?: HostUploads | undefined;
 }
 
 async function activate(
@@ -296,14 +304,17 @@ async function activate(
   context: ActivationContext,
   options: DeployOptions,
 ): Promise<HostResult> {
-  const { hooks } = context;
+  const { hooks, uploads } = context;
   const call = { signal: options.cancel };
-  if (isActivated(plan)) await hooks.onDeployer("preActivation", call);
+  if (isActivated(plan)) {
+    await hooks.onDeployer("preActivation", call);
+    await uploads?.before();
+  }
   if (plan.goal === "reboot") await hooks.onDeployer("preReboot", call);
   return await watch(activateHost, kit, plan, context, options);
 }
 
-function isActivated({ goal }: TransactionPlan): boolean {
+function isActivated({ goal }: Pick<TransactionPlan, "goal">): boolean {
   return stepsOf("activate", goal).includes("pre-activation");
 }
 
@@ -312,7 +323,7 @@ async function watch<R extends HostResult | undefined>(
   begin: (activation: ActivationOptions) => Promise<R>,
   kit: DeployKit,
   plan: TransactionPlan,
-  { hooks, note, checks = [] }: ActivationContext,
+  { hooks, note, checks = [], uploads }: ActivationContext,
   options: DeployOptions,
 ): Promise<R> {
   const { clock, abandon } = options;
@@ -339,6 +350,7 @@ async function watch<R extends HostResult | undefined>(
     cancel: options.cancel,
     abandon,
     beforeConfirm: async () => {
+      await uploads?.after();
       if (plan.goal === "reboot") await hooks.onDeployer("postReboot", { signal: abandon });
       if (isActivated(plan)) await hooks.onDeployer("postActivation", { signal: abandon });
       await hooks.onDeployer("preConfirmation", { signal: abandon });

@@ -52,6 +52,17 @@ const DEPLOYMENT: readonly Wrong[] = [
   { name: "deployment.buildOn", values: ["3", "[ ]"], wanted: "null or string" },
   { name: "deployment.buildOn", values: ['"wbe"'], wanted: "which the fleet does not have. Did you mean" },
   { name: "deployment.builders", values: ["null", "[ ]"], wanted: "string" },
+  {
+    name: "deployment.uploads.key",
+    values: ['{ path = "/run/keys/a"; }', '{ path = "/run/keys/a"; text = "a"; file = "a"; }'],
+    wanted: "each has one of file, command and text",
+  },
+  {
+    name: "deployment.uploads.key",
+    values: ['{ text = "a"; path = "a"; }', '{ text = "a"; path = "/a/"; }'],
+    wanted: "string matching the pattern",
+  },
+  { name: "deployment.uploads.key.command", values: ["[ ]", '"pass show a"'], wanted: "non-empty" },
   { name: "deployment.keepGenerations", values: ["0", "1", "1001"], wanted: "integer between 2 and 1000" },
   { name: "deployment.preflight.freeMiB", values: ["-1", '"1G"'], wanted: "unsigned integer" },
   { name: "deployment.preflight.freeInodes", values: ["-1"], wanted: "unsigned integer" },

@@ -18,6 +18,7 @@ import type { PrivilegeEscalation } from "./privilege.ts";
 import type { MeshUser } from "./mesh.ts";
 import type { FailurePolicy } from "./rollout/policy.ts";
 import type { HostSecrets } from "./secrets/declared.ts";
+import type { Upload } from "./uploads.ts";
 
 export interface SshTarget {
   /** A name or address that `ssh` understands. */
@@ -67,6 +68,8 @@ export interface HostInventory {
   readonly checkPlaces?: Readonly<Record<string, string>>;
   /** The deployer's and the host's; absent in what an earlier version wrote. */
   readonly hooks?: readonly Hook[];
+  /** Files that are put on the host over ssh; absent in what an earlier version wrote. */
+  readonly uploads?: readonly Upload[];
   /** Where they come from and go to; absent in what an earlier version wrote. */
   readonly secrets?: HostSecrets;
   /** Users in meshes; absent in what an earlier version wrote. */
@@ -152,6 +155,7 @@ interface RawHost {
     readonly deployerChecks: readonly DeployerCheck[];
     readonly checkPlaces: Readonly<Record<string, string>>;
     readonly hooks: readonly Hook[];
+    readonly uploads: readonly Upload[];
   };
   readonly secrets: HostSecrets;
   readonly sshMesh: readonly MeshUser[];
@@ -269,6 +273,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     deployerChecks: host.deployment.deployerChecks,
     checkPlaces: host.deployment.checkPlaces,
     hooks: host.deployment.hooks,
+    uploads: host.deployment.uploads,
     secrets: host.secrets,
     sshMesh: host.sshMesh,
     primaryAddress: host.networking.primaryAddress ?? undefined,

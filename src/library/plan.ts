@@ -1,12 +1,15 @@
 /** Planning: looking at hosts, making their systems, and saying what a deployment would do. */
 
+import { dirname } from "node:path";
 import { systemClock } from "../base/clock.ts";
+import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { renderCount } from "../base/quantities.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
 import { NOT_REACHED } from "../fleet/outcome.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
+import { requireUploads } from "../fleet/uploads.ts";
 import type { ApprovedPlan } from "../fleet/rollout/rollout-record.ts";
 import { buildKits } from "./build.ts";
 import { buildForHosts } from "./build-for-hosts.ts";
@@ -105,8 +108,8 @@ export async function withRollbackPlan<T>(
   requireValid(request);
   const { signal, observer } = deployer;
   const opened = withConfirmTimeout(await openContext(deployer, { hosts: [request.host] }), request);
-  // What the deployer looks for is declared for the present system.
-  const context = { ...opened, hosts: opened.hosts.map((host) => ({ ...host, deployerChecks: [] })) };
+  // What the deployer looks for, and what it uploads, is declared for the present system.
+  const context = { ...opened, hosts: opened.hosts.map((host) => ({ ...host, deployerChecks: [], uploads: [] })) };
   if (context.hosts.length !== 1)
     throw new OperationError("USAGE", `'${request.host}' names several hosts; rollback takes one`);
   return withSessions(deployer, context, async (sessions) => {
@@ -141,11 +144,27 @@ async function preflight(
   const { observer } = deployer;
   await requireHooks(context.inventory, context.hosts);
   observer.update("look", "asking the hosts");
-  const looked = await preflightHosts([...sessions.values()], preflightOptions(deployer, context, options));
+  const looked = await withoutUploads(
+    await preflightHosts([...sessions.values()], preflightOptions(deployer, context, options)),
+    dirname(deployer.fleetFile),
+  );
   const ready = looked.filter(({ error }) => error === undefined).length;
   observer.done("look", `${ready} of ${renderCount(looked.length, "host")} can be deployed to`);
   for (const { session, warnings } of looked) warnOfHost(deployer, session.host.name, warnings);
   return looked;
+}
+
+/** Refuses hosts that have files to get which are not here to be sent. */
+async function withoutUploads(looked: readonly Preflight[], directory: string): Promise<Preflight[]> {
+  return await mapConcurrently(looked, CONCURRENCY_DEFAULT, async (one) => {
+    try {
+      if (one.error === undefined) await requireUploads(one.session.host, directory);
+      return one;
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error;
+      return { ...one, error };
+    }
+  });
 }
 
 export function preflightOptions(

@@ -4,6 +4,7 @@
  */
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -18,6 +19,8 @@ const HOSTS = ["web1", "web2", "web3", "web4"] as const;
 const ADOPTED = HOSTS.slice(0, 3);
 const SHAPED = `${CHECKOUT}/test/support/nixpkgs-shaped`;
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
+
+const UPLOADED = "canary-of-textfrom a program\nprogram root 440\ntext root 400";
 
 /** The systems that the other tools' files come to, and these files. */
 const FILES: Readonly<Record<string, string>> = {
@@ -56,7 +59,12 @@ const FLEET = `{
     adopt = [
       { colmena = ./hive.nix; }
       { deployRs = import ./deploy.nix; }
-      { nixosConfigurations = import ./configurations.nix { web3 = { }; }; hosts.web3.deployment.tags = [ "plain" ]; }
+      { nixosConfigurations = import ./configurations.nix { web3 = { }; }; hosts.web3.deployment = {
+          tags = [ "plain" ];
+          uploads.text = { text = "canary-of-text"; path = "/run/keys/text"; when = "postActivation"; };
+          uploads.program = { command = [ "cat" "source" ]; path = "/run/keys/program"; mode = "0440"; afterwards = [ "touch" "/run/followed" ]; };
+        };
+      }
     ];
     hosts.web4.imports = [ ./shop.nix ./hosts/web4.nix ];
   }`;
@@ -101,10 +109,14 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
   });
 
   test("one deployment serves all of them", async () => {
+    writeFileSync(join(shop.directory, "source"), "from a program\n");
+    const web3 = await fleet.host("web3");
     fleet.edit("greeting.nix", "Good morning", "Good day");
     const outcomes = await fleet.deploy([]);
     for (const name of HOSTS) assert.equal(outcomes[name]?.status, "activated", JSON.stringify(outcomes[name]));
     for (const name of HOSTS) assert.match(await (await fleet.host(name)).page(), /Good day/);
+    const keys = "cd /run/keys && cat text program && stat -c '%n %U %a' *; rm -f /run/followed";
+    assert.equal(await web3.sh(`stat -c %n /run/followed; ${keys}`), `/run/followed\n${UPLOADED}`);
     const statuses = await fleet.statuses({});
     assert.deepEqual(
       HOSTS.map((name) => [statuses[name]?.asDeclared, statuses[name]?.drift]),
@@ -117,6 +129,18 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
         ["web1", "unchanged"],
         ["web3", "unchanged"],
       ],
+    );
+    // What is there is left alone, and what a boot would have taken comes back.
+    assert.equal(
+      await web3.sh("ls /run/followed 2>&1 || rm -r /run/keys"),
+      "ls: cannot access '/run/followed': No such file or directory",
+    );
+    await fleet.run(["secrets", "upload", "web3", "--lab"]);
+    assert.equal(await web3.sh(keys), UPLOADED);
+    assert.equal(
+      spawnSync("grep", ["-rlF", "canary-of-text", join(shop.directory, "state")]).status,
+      1,
+      "it is in no journal",
     );
   });
 });

@@ -109,4 +109,27 @@ suite("adopted systems are the tools' own", () => {
       assert.deepEqual(await byUs(ours), wanted);
     });
   }
+
+  const colmena = process.env["PRISTINE_COLMENA_SRC"];
+  test(
+    "keys are uploaded as Colmena has them",
+    { skip: colmena === undefined && "PRISTINE_COLMENA_SRC is not set" },
+    async () => {
+      const told = (path: string, of: string, wanted: string): string =>
+        `builtins.mapAttrs (_: host: builtins.mapAttrs (_: key: { ${wanted} }) (${of})) (${path})`;
+      const theirs = told(
+        `(import (${colmena} + "/src/nix/hive/eval.nix") { rawHive = import ${FLEETS}/hive-with-keys.nix; }).deploymentConfig`,
+        "host.keys",
+        'inherit (key) text path group; file = key.keyFile; command = key.keyCommand; owner = key.user; mode = key.permissions; isEarly = key.uploadAt == "pre-activation";',
+      );
+      const ours = told(
+        `((import ${ROOT}/nix { }).evalFleet { meta.name = "parity"; adopt = [ { colmena = ${FLEETS}/hive-with-keys.nix; } ]; }).hosts`,
+        "host.config.deployment.uploads",
+        'inherit (key) path group file command owner mode; text = if key.hasText then key.text else null; isEarly = key.when == "preActivation";',
+      );
+      const wanted = (await byNix(theirs, [colmena!])) as { web: object };
+      assert.deepEqual(Object.keys(wanted.web), ["certificate", "token"]);
+      assert.deepEqual(await byUs(ours), wanted);
+    },
+  );
 });

@@ -200,6 +200,27 @@ export function registerSecrets(program: Command): void {
       }),
     );
 
+  secrets
+    .command("upload")
+    .summary("put on hosts what deployment.uploads declares")
+    .description(
+      "Uploads files, output of programs and texts to hosts as they run, as deployments do: after a boot, where they were in memory, or when one has changed. Keys of Colmena and secrets of morph are among them.",
+    )
+    .argument("[hosts...]", HOSTS)
+    .addOption(onOption())
+    .addHelpText(
+      "after",
+      exitCodesHelp({ ok: "all is there", usage: "usage or evaluation error", hostsFailed: "a host lacks something" }),
+    )
+    .action(
+      action(async (session, names: string[], options: { on: string[] }) => {
+        const { uploadToHosts } = await import("../../library/uploads.ts");
+        const outcomes = await uploadToHosts(session, { hosts: [...names, ...options.on] });
+        if (session.options.json) session.terminal.out(JSON.stringify({ hosts: outcomes }));
+        return outcomes.every(({ error }) => error === undefined) ? EXIT.ok : EXIT.hostsFailed;
+      }),
+    );
+
   withIdentity(
     secrets.command("show").summary("print a secret").argument("<secret>", "the name of a secret, or its file"),
   )

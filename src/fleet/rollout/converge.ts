@@ -9,7 +9,10 @@ import { hostHooksOf } from "./rollout-hooks.ts";
 import type { InterruptedJournal } from "./rollout-journal.ts";
 import { type ApprovedPlan, laterDeployment, type RolloutRecord } from "./rollout-record.ts";
 
-export interface ConvergeOptions extends Pick<DeployOptions, "clock" | "localStore" | "cancel" | "abandon" | "hooks"> {
+export interface ConvergeOptions extends Pick<
+  DeployOptions,
+  "clock" | "localStore" | "cancel" | "abandon" | "hooks" | "uploadsTo"
+> {
   readonly pending: PendingHosts;
   readonly sessions: ReadonlyMap<string, DeploySession>;
   /** The journal of a rollout that was interrupted. */

@@ -416,6 +416,7 @@ let
         # A host that is named to build for its platform builds its own as well.
         buildOnTarget = deployment.buildOnTarget || deployment.buildOn == host.name;
         hooks = deployment.hookData;
+        checksBefore = deployment.checksBeforeData;
         uploads = deployment.uploadData;
         target = {
           inherit (deployment.target)

@@ -138,7 +138,7 @@ let
       address = if deployment.targetHost == "" then name else deployment.targetHost;
       fromEnvironment = builtins.getEnv "SSH_USER";
       wave = waveOf deployment.tags;
-      insecure = filter (check: check.insecureSSL) deployment.healthChecks.http;
+      insecure = kind: filter (check: check.insecureSSL) deployment.${kind}.http;
     in
     {
       platform = host.pkgs.stdenv.hostPlatform.system;
@@ -158,6 +158,7 @@ let
               null;
         };
         healthChecks = checksOf address deployment.healthChecks;
+        checksBefore = mapAttrs (_: check: removeAttrs check [ "runFrom" ]) (checksOf address deployment.preDeployChecks);
         uploads = mapAttrs (_: uploadOf) deployment.secrets;
       }
       // lib.optionalAttrs (order != [ ]) { wave = if wave == null then length order else wave; };
@@ -175,15 +176,23 @@ let
           report.differs "deployment.healthChecks" (describe deployment.healthChecks)
             "deployment.healthChecks: commands as root; any answer from 200 to 399 does; a host that fails them returns"
         )
-        ++ optional (insecure != [ ]) (
-          report.unserved "deployment.healthChecks.http.*.insecureSSL" (
-            map (check: check.description) insecure
-          ) "the certificate has to be right"
-        )
+        ++
+          concatMap
+            (
+              kind:
+              optional (insecure kind != [ ]) (
+                report.unserved "deployment.${kind}.http.*.insecureSSL" (
+                  map (check: check.description) (insecure kind)
+                ) "the certificate has to be right"
+              )
+            )
+            [
+              "healthChecks"
+              "preDeployChecks"
+            ]
         ++ optional (describe deployment.preDeployChecks != [ ]) (
-          report.unserved "deployment.preDeployChecks" (
-            describe deployment.preDeployChecks
-          ) "nothing is checked before; deployment.hooks can"
+          report.differs "deployment.preDeployChecks" (describe deployment.preDeployChecks)
+            "deployment.checksBefore: commands as the user of ssh; any answer from 200 to 399 does; tried for 50 seconds"
         )
         ++ optional (deployment.secrets != { }) (
           report.differs "deployment.secrets" (attrNames (builtins.deepSeq deployment.secrets deployment.secrets))

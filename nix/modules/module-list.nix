@@ -3,6 +3,7 @@
   ./assertions.nix
   ./base.nix
   ./boot.nix
+  ./checks-before.nix
   ./data-versions.nix
   ./deployment.nix
   ./environment.nix

@@ -9,7 +9,7 @@ import { type TransactionGoal } from "../machine/transaction.ts";
 import { OperationError } from "../base/errors.ts";
 import { requireApproval, timeSpanOf, wholeNumberOf } from "./option-values.ts";
 import { renderSummary } from "./render/outcome.ts";
-import { planRecord, type PlanOptions as PlanView, renderPlan } from "./render/plan.ts";
+import { planRecord, type PlanOptions as PlanView, renderPlan, uploadsOf } from "./render/plan.ts";
 import type { Session } from "./session.ts";
 
 /** The options of `plan`, `deploy` and `rollback`, as they are given. */
@@ -70,7 +70,7 @@ export async function askForPlan(session: Session, plan: FleetPlan, yes: boolean
   // What is not reached is to get its system later.
   const isWanted = ({ state, system }: FleetPlan["hosts"][number]): boolean =>
     state === "change" || (state === "unreachable" && system !== undefined);
-  if (yes || !plan.hosts.some(isWanted)) return true;
+  if (yes || !plan.hosts.some((host) => isWanted(host) || uploadsOf(host, plan.goal).length > 0)) return true;
   const { askYesNo } = await import("../system/prompt.ts");
   const answer = await askYesNo(`Deploy plan ${plan.hash.slice(0, 12)}? [y/N] `, session.signal);
   requireApproval(answer, "nothing was changed");

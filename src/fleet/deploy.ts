@@ -50,6 +50,8 @@ export interface DeployOptions {
   readonly abandon: AbortSignal;
   readonly observer: DeployObserver;
   readonly hooks: HookDisplay;
+  /** Throws when what must work before an activation does not; a model of a host has nothing of the kind. */
+  readonly checkBefore?: (host: HostInventory, onNote: (text: string) => void) => Promise<void>;
   /** What puts a host's own files there; a model of a host has none. */
   readonly uploadsTo?: (host: HostInventory, onNote: (text: string) => void) => HostUploads;
 }
@@ -171,6 +173,7 @@ async function deployHost(
       await hooks.onBoth("preCopy", kit, copyCall);
       onCopied(await copySystem(plan.system, { host: entry.host, session, note }, options));
       await hooks.onBoth("postCopy", kit, copyCall);
+      if (rollout.goal !== "dry-activate") await options.checkBefore?.(entry.host, note);
       return await activate(kit, plan, { hooks, note, checks, uploads }, options);
     };
     return await hooks.around(deploy, outcomeWord(options.cancel));
@@ -310,7 +313,10 @@ async function activate(
     await hooks.onDeployer("preActivation", call);
     await uploads?.before();
   }
-  if (plan.goal === "reboot") await hooks.onDeployer("preReboot", call);
+  if (plan.goal === "reboot") {
+    await uploads?.read();
+    await hooks.onDeployer("preReboot", call);
+  }
   return await watch(activateHost, kit, plan, context, options);
 }
 

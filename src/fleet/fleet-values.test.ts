@@ -63,6 +63,11 @@ const DEPLOYMENT: readonly Wrong[] = [
     wanted: "string matching the pattern",
   },
   { name: "deployment.uploads.key.command", values: ["[ ]", '"pass show a"'], wanted: "non-empty" },
+  {
+    name: "deployment.checksBefore.it",
+    values: ["{ }", '{ command = [ "true" ]; http.url = "http://a/"; }'],
+    wanted: "each has one of http and command",
+  },
   { name: "deployment.keepGenerations", values: ["0", "1", "1001"], wanted: "integer between 2 and 1000" },
   { name: "deployment.preflight.freeMiB", values: ["-1", '"1G"'], wanted: "unsigned integer" },
   { name: "deployment.preflight.freeInodes", values: ["-1"], wanted: "unsigned integer" },

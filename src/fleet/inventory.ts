@@ -17,6 +17,7 @@ import { type Failures, failuresOfHosts, HOST, NO_FAILURES, SYSTEM } from "./fai
 import type { PrivilegeEscalation } from "./privilege.ts";
 import type { MeshUser } from "./mesh.ts";
 import type { FailurePolicy } from "./rollout/policy.ts";
+import type { CheckBefore } from "./checks-before.ts";
 import type { HostSecrets } from "./secrets/declared.ts";
 import type { Upload } from "./uploads.ts";
 
@@ -68,6 +69,8 @@ export interface HostInventory {
   readonly checkPlaces?: Readonly<Record<string, string>>;
   /** The deployer's and the host's; absent in what an earlier version wrote. */
   readonly hooks?: readonly Hook[];
+  /** What must work before an activation; absent in what an earlier version wrote. */
+  readonly checksBefore?: readonly CheckBefore[];
   /** Files that are put on the host over ssh; absent in what an earlier version wrote. */
   readonly uploads?: readonly Upload[];
   /** Where they come from and go to; absent in what an earlier version wrote. */
@@ -155,6 +158,7 @@ interface RawHost {
     readonly deployerChecks: readonly DeployerCheck[];
     readonly checkPlaces: Readonly<Record<string, string>>;
     readonly hooks: readonly Hook[];
+    readonly checksBefore: readonly CheckBefore[];
     readonly uploads: readonly Upload[];
   };
   readonly secrets: HostSecrets;
@@ -273,6 +277,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     deployerChecks: host.deployment.deployerChecks,
     checkPlaces: host.deployment.checkPlaces,
     hooks: host.deployment.hooks,
+    checksBefore: host.deployment.checksBefore,
     uploads: host.deployment.uploads,
     secrets: host.secrets,
     sshMesh: host.sshMesh,

@@ -29,6 +29,7 @@ import { requirePossible } from "./possible-checks.ts";
 import { requireSecretUnits } from "./secrets/units.ts";
 import { checkRoom, type Preflight } from "./preflight.ts";
 import { openSystemTree } from "./system-tree.ts";
+import type { Upload } from "./uploads.ts";
 
 export interface HostPlan {
   readonly host: HostInventory;
@@ -70,7 +71,7 @@ export interface FleetPlan {
   readonly hosts: readonly HostPlan[];
   /** The deployer's, of the fleet as a whole. */
   readonly hooks: readonly Hook[];
-  /** SHA-256 over what was approved: goal, hosts, their previous and new systems, the deployer's hooks. */
+  /** SHA-256 over what was approved: goal, hosts, their previous and new systems, the deployer's hooks, uploads. */
   readonly hash: string;
 }
 
@@ -320,12 +321,15 @@ export function planHash(
     const own = hooks.filter(({ on }) => on === "deployer").map(({ place: _place, ...hook }) => hook);
     return own.length === 0 ? {} : { hooks: own };
   };
+  const uploaded = (uploads: readonly Upload[] = []): { uploads?: object } =>
+    uploads.length === 0 ? {} : { uploads: uploads.map(({ place: _place, ...upload }) => upload) };
   const approved = hosts.map((plan) => ({
     host: plan.host.name,
     target: plan.host.target.host,
     previous: plan.previous ?? null,
     system: plan.system ?? null,
     ...deployers(plan.host.hooks),
+    ...uploaded(plan.host.uploads),
   }));
   return createHash("sha256")
     .update(JSON.stringify({ goal, approved, ...deployers(fleetHooks) }))

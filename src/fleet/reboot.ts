@@ -24,6 +24,8 @@ interface RebootOptions {
   readonly signal: AbortSignal;
   readonly clock: Clock;
   readonly onPhase: (text: string) => void;
+  /** Called once the new boot answers, before its services are looked at. */
+  readonly afterBoot: () => Promise<void> | undefined;
 }
 
 /** Reboots a host between its hooks; those that are to come back in any case do, also when the host does not. */
@@ -87,6 +89,7 @@ async function rebootAndWait(session: HostSession, options: RebootOptions): Prom
     try {
       const facts = await kit.facts({ signal, fresh: true, deadlineMs: 10_000 });
       if (facts.bootId === before.bootId) continue;
+      if (answeredMs === undefined) await options.afterBoot();
       answeredMs ??= clock.nowMs();
       if (facts.systemState === "starting" && clock.nowMs() - answeredMs < SETTLE_MS) {
         options.onPhase("back; services are starting");

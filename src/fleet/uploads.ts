@@ -79,10 +79,15 @@ export class HostUploads {
     this.#due = new Set(context.uploads.map(({ name }) => name));
   }
 
-  /** Uploads what is due before an activation; everything is read first, so that nothing that is missing is noticed later. */
+  /** Reads everything here, so that what is missing is noticed before anything is done. */
+  async read(): Promise<void> {
+    for (const upload of this.#context.uploads) await this.#read(upload);
+  }
+
+  /** Uploads what is due before an activation. */
   async before(): Promise<void> {
     const { uploads } = this.#context;
-    for (const upload of uploads) await this.#read(upload);
+    await this.read();
     this.#due = new Set();
     for (const upload of uploads)
       if (upload.when === "postActivation") this.#due.add(upload.name);

@@ -11,7 +11,7 @@ import { openContext } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 import type { HostsRequest } from "./request.ts";
 import { refusalsOf, rolloutObserver, type Watch } from "./rollout.ts";
-import { uploadsTo } from "./uploads.ts";
+import { hostCallsOf } from "./host-calls.ts";
 
 /** Brings hosts that are meant and were not reached what they are to have, once; none when nothing is pending. */
 export async function converge(deployer: Deployer, request: HostsRequest, watch: Watch): Promise<HostOutcome[]> {
@@ -34,7 +34,7 @@ export async function converge(deployer: Deployer, request: HostsRequest, watch:
         onDropped: notesOf(deployer),
         clock: systemClock,
         hooks: hookDisplay(deployer),
-        uploadsTo: uploadsTo(deployer, sessions),
+        ...hostCallsOf(deployer, sessions),
         localStore: store,
         cancel: deployer.signal,
         abandon,

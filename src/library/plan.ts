@@ -109,7 +109,10 @@ export async function withRollbackPlan<T>(
   const { signal, observer } = deployer;
   const opened = withConfirmTimeout(await openContext(deployer, { hosts: [request.host] }), request);
   // What the deployer looks for, and what it uploads, is declared for the present system.
-  const context = { ...opened, hosts: opened.hosts.map((host) => ({ ...host, deployerChecks: [], uploads: [] })) };
+  const context = {
+    ...opened,
+    hosts: opened.hosts.map((host) => ({ ...host, checksBefore: [], deployerChecks: [], uploads: [] })),
+  };
   if (context.hosts.length !== 1)
     throw new OperationError("USAGE", `'${request.host}' names several hosts; rollback takes one`);
   return withSessions(deployer, context, async (sessions) => {

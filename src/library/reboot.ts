@@ -12,6 +12,7 @@ import { openContext } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 import { preflightOptions } from "./plan.ts";
 import type { HostsRequest } from "./request.ts";
+import { uploadsTo } from "./uploads.ts";
 
 export interface RebootRequest extends HostsRequest {
   /** How long a host may take to come back. */
@@ -33,11 +34,15 @@ export async function rebootHosts(deployer: Deployer, request: RebootRequest): P
   await requireHooks(context.inventory, context.hosts);
   await buildKits(deployer, context);
   await request.approve(context.hosts.map(({ name }) => name));
-  return withSessions(deployer, context, (sessions) =>
-    mapConcurrently([...sessions.values()], sessions.size, async (open) => {
+  return withSessions(deployer, context, (sessions) => {
+    const uploadsFor = uploadsTo(deployer, sessions);
+    return mapConcurrently([...sessions.values()], sessions.size, async (open) => {
       const { name } = open.host;
       try {
         await preflightHost(open, preflightOptions(deployer, context, { needsRoom: false }));
+        const isUploading = (open.host.uploads ?? []).length > 0;
+        const uploads = isUploading ? uploadsFor(open.host, (text) => observer.update(name, text)) : undefined;
+        await uploads?.read();
         const result = await rebootHost(open, {
           fleet: context.inventory.name,
           hooks: hookDisplay(deployer),
@@ -45,6 +50,8 @@ export async function rebootHosts(deployer: Deployer, request: RebootRequest): P
           signal,
           clock: systemClock,
           onPhase: (text) => observer.update(name, text),
+          // What was in memory is gone.
+          afterBoot: () => uploads?.after(),
         });
         observer.done(
           name,
@@ -57,6 +64,6 @@ export async function rebootHosts(deployer: Deployer, request: RebootRequest): P
         observer.done(name, error.message, "failed");
         return { host: name, healthy: false, downMs: 0, problems: [error.message] };
       }
-    }),
-  );
+    });
+  });
 }

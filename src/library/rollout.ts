@@ -25,7 +25,7 @@ import { hostName, userName } from "../system/identity.ts";
 import { hookDisplay, requireHooks } from "./build-hooks.ts";
 import type { Sessions } from "./connect.ts";
 import type { Deployer } from "./deployer.ts";
-import { uploadsTo } from "./uploads.ts";
+import { hostCallsOf } from "./host-calls.ts";
 
 /**
  * Runs what begins on hosts. Once `abandon` is aborted, nobody watches it any more: hosts are left to themselves, and are
@@ -90,7 +90,7 @@ export async function runRollout(
       owed: before?.owed ?? new Set(begun?.owed),
       observer: rolloutObserver(deployer, rollout),
       hooks: display,
-      uploadsTo: uploadsTo(deployer, sessions),
+      ...hostCallsOf(deployer, sessions),
     }),
   );
   await tellFleet(hooks, outcomes);

@@ -61,6 +61,7 @@ const FLEET = `{
       { deployRs = import ./deploy.nix; }
       { nixosConfigurations = import ./configurations.nix { web3 = { }; }; hosts.web3.deployment = {
           tags = [ "plain" ];
+          checksBefore.ready.command = [ "test" "-e" "/persist" ];
           uploads.text = { text = "canary-of-text"; path = "/run/keys/text"; when = "postActivation"; };
           uploads.program = { command = [ "cat" "source" ]; path = "/run/keys/program"; mode = "0440"; afterwards = [ "touch" "/run/followed" ]; };
         };
@@ -137,10 +138,21 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
     );
     await fleet.run(["secrets", "upload", "web3", "--lab"]);
     assert.equal(await web3.sh(keys), UPLOADED);
+    await fleet.run(["reboot", "web3", "--lab", "--yes"]);
+    assert.equal(await web3.sh(keys), UPLOADED);
     assert.equal(
       spawnSync("grep", ["-rlF", "canary-of-text", join(shop.directory, "state")]).status,
       1,
       "it is in no journal",
     );
+  });
+
+  test("a host on which something does not hold before is left as it is", async () => {
+    fleet.edit("fleet.nix", '"-e"', '"!" "-e"');
+    fleet.edit("greeting.nix", "Good day", "Good night");
+    const { web3 } = await fleet.deploy(["web3"], { exit: [2] });
+    assert.equal(web3?.status, "failed", JSON.stringify(web3));
+    assert.equal(web3.code, "CHECK_BEFORE_FAILED");
+    assert.match(await (await fleet.host("web3")).page(), /Good day/);
   });
 });

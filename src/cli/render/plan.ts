@@ -3,13 +3,15 @@
 import { basename } from "node:path";
 import type { OperationError } from "../../base/errors.ts";
 import { renderArgv } from "../../base/shell-words.ts";
+import type { CheckBefore } from "../../fleet/checks-before.ts";
 import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
+import type { Upload } from "../../fleet/uploads.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
 import type { Hook } from "../../machine/hook.ts";
 import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
 import type { SystemObject } from "../../machine/system-object.ts";
 import { describeInhibitor } from "../../machine/switch-inhibitors.ts";
-import type { TransactionGoal } from "../../machine/transaction.ts";
+import { stepsOf, type TransactionGoal } from "../../machine/transaction.ts";
 import { unitActions } from "../../machine/unit-plan.ts";
 import { safeText } from "../../base/safe-text.ts";
 import { renderBytes, renderCount } from "../../base/quantities.ts";
@@ -31,11 +33,15 @@ const LIST_MAX = 12;
 export function renderPlan(plan: FleetPlan, terminal: Terminal, options: PlanOptions): string[] {
   const { bold, dim, red } = terminal.colors;
   const lines: string[] = [];
-  const unchanged = plan.hosts.filter((host) => host.state === "unchanged").map((host) => host.host.name);
+  const unchanged = plan.hosts.filter((host) => host.state === "unchanged");
+  const untouched = unchanged.filter((host) => uploadsOf(host, plan.goal).length === 0);
   for (const host of plan.hosts) {
     if (host.state !== "unchanged") lines.push(...renderHost(host, plan.goal, terminal, options), "");
   }
-  if (unchanged.length > 0) lines.push(`${bold(unchanged.join(", "))}: unchanged`);
+  for (const host of unchanged)
+    if (!untouched.includes(host))
+      lines.push(`${bold(host.host.name)}: unchanged, but for`, ...renderUploads(uploadsOf(host, plan.goal)), "");
+  if (untouched.length > 0) lines.push(`${bold(untouched.map(({ host }) => host.name).join(", "))}: unchanged`);
   const { waves = [] } = options;
   if (waves.length > 1) lines.push(...waves.map((wave, index) => `${dim(`wave ${index + 1}:`)} ${wave.join(", ")}`));
   lines.push(...renderHooks(plan.hooks));
@@ -86,9 +92,11 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
   for (const inhibitor of diff?.inhibitors ?? []) {
     lines.push(`  ${red("INHIBITED")} ${safeText(describeInhibitor(inhibitor))}: only a reboot gets there`);
   }
+  const before = checksBeforeOf(plan, goal).map(({ kind, name: check }) => `${check} (${kind})`);
+  lines.push(...renderList("before", before.map(safeText), terminal, full));
   const checks = checksOf(plan, goal).map(({ name: check, kind, runFrom }) => `${check} (${kind} from the ${runFrom})`);
   lines.push(...renderList("checks", checks.map(safeText), terminal, full));
-  lines.push(...renderHooks(hooksOf(plan)));
+  lines.push(...renderHooks(hooksOf(plan)), ...renderUploads(uploadsOf(plan, goal)));
   for (const { hint, message } of plan.data ?? []) {
     const text = safeText(hint === undefined ? message : `${message}; ${hint}`);
     lines.push(hint === undefined ? `  ${yellow("data")}      ${text}` : `  ${red("DATA")}      ${text}`);
@@ -104,6 +112,23 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
 function hooksOf({ host, hooks, snapshots = [], state }: HostPlan): Hook[] {
   if (state === "unchanged") return [];
   return [...(host.hooks ?? []).filter(({ on }) => on === "deployer"), ...hooks, ...snapshots];
+}
+
+/** What must work before the activation of a host that changes. */
+function checksBeforeOf({ host, state }: HostPlan, goal: TransactionGoal): readonly CheckBefore[] {
+  return state === "unchanged" || goal === "dry-activate" ? [] : (host.checksBefore ?? []);
+}
+
+/** What is uploaded, also to a host that stays as it is: where it goes, and what follows it there. */
+export function uploadsOf({ host, state }: HostPlan, goal: TransactionGoal): readonly Upload[] {
+  const isUploading = (state === "change" && goal === "reboot") || stepsOf("activate", goal).includes("pre-activation");
+  return isUploading && (state === "change" || state === "unchanged") ? (host.uploads ?? []) : [];
+}
+
+function renderUploads(uploads: readonly Upload[]): string[] {
+  return uploads.map(({ afterwards, name, path }) =>
+    safeText(`  upload    ${name}: ${path}${afterwards.length === 0 ? "" : `; then ${renderArgv(afterwards)}`}`),
+  );
 }
 
 /** The health checks of a host that changes, where they are run; without a switch there are none. */
@@ -266,8 +291,10 @@ export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: bool
         ? { files: fileRecords(host.diff, { old: host.old, next: host.wanted }) }
         : {}),
       reboot: host.reboot ?? null,
+      checksBefore: checksBeforeOf(host, plan.goal),
       checks: checksOf(host, plan.goal),
       hooks: hooksOf(host),
+      uploads: uploadsOf(host, plan.goal).map(({ afterwards, name, path, when }) => ({ name, path, when, afterwards })),
       data: host.data ?? [],
       warnings: host.warnings ?? [],
       error: host.error === undefined ? null : errorRecordOf(host.error),

@@ -8,6 +8,7 @@ import { describeRecord } from "../../fleet/timeline.ts";
 import type { HostInventory } from "../../fleet/inventory.ts";
 import type { HostOutcome } from "../../fleet/outcome.ts";
 import { type FleetPlan, type HostPlan, planHash } from "../../fleet/plan.ts";
+import type { Upload } from "../../fleet/uploads.ts";
 import type { HostStatus } from "../../fleet/status.ts";
 import { dataChanges } from "../../machine/data-version.ts";
 import type { SystemDiff } from "../../machine/system-diff.ts";
@@ -419,4 +420,41 @@ test("a mistake of ours says so, with where it happened", () => {
   renderError(shown, new TypeError("x is not a function"), { verbose: false, nixDirectory: "/" });
   assert.match(shown.lines[0] ?? "", /TypeError: x is not a function\n\s+at /);
   assert.match(shown.lines[1] ?? "", /this is a bug in pristine/);
+});
+
+test("what is uploaded is in the plan, also for a host that stays as it is, and in what is approved", () => {
+  const upload: Upload = {
+    name: "key",
+    place: "fleet.nix:3",
+    source: "text",
+    file: null,
+    command: null,
+    path: "/run/keys/key",
+    owner: "root",
+    group: "root",
+    mode: "0400",
+    when: "preActivation",
+    makeDirectories: true,
+    afterwards: ["systemctl", "restart", "shop"],
+  };
+  const hosts: HostPlan[] = ["lb", "web"].map((name) => ({
+    host: { ...host(name), uploads: name === "lb" ? [upload] : [] },
+    state: "unchanged",
+    system: `${STORE}-system`,
+    healthChecks: [],
+    hooks: [],
+  }));
+  const render = (goal: FleetPlan["goal"]): string[] =>
+    renderPlan({ goal, hosts, hooks: [], hash: "0" }, terminal(), { fileDiffs: false });
+  assert.deepEqual(render("switch"), [
+    "lb: unchanged, but for",
+    "  upload    key: /run/keys/key; then systemctl restart shop",
+    "",
+    "web: unchanged",
+  ]);
+  assert.deepEqual(render("boot"), ["lb, web: unchanged"]);
+  const hashOf = (uploads: readonly Upload[]): string =>
+    planHash("switch", [{ host: { ...host("lb"), uploads }, system: "s" }]);
+  assert.equal(hashOf([upload]), hashOf([{ ...upload, place: "elsewhere" }]));
+  assert.notEqual(hashOf([upload]), hashOf([{ ...upload, afterwards: [] }]));
 });

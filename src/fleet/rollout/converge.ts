@@ -11,7 +11,7 @@ import { type ApprovedPlan, laterDeployment, type RolloutRecord } from "./rollou
 
 export interface ConvergeOptions extends Pick<
   DeployOptions,
-  "clock" | "localStore" | "cancel" | "abandon" | "hooks" | "uploadsTo"
+  "clock" | "localStore" | "cancel" | "abandon" | "hooks" | "checkBefore" | "uploadsTo"
 > {
   readonly pending: PendingHosts;
   readonly sessions: ReadonlyMap<string, DeploySession>;

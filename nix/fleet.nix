@@ -23,6 +23,7 @@ let
 
   makePackages = import ./debian;
   moduleList = import ./modules/module-list.nix;
+  foreignList = import ./modules/foreign-list.nix;
   adopt = import ./adopt { inherit lib; };
   architectures = import ./debian/architectures.nix;
 
@@ -47,7 +48,15 @@ let
       fleetDirectory ? null,
     }:
     let
-      evaluated = builtins.addErrorContext "while evaluating the host '${name}':" (
+      whole = builtins.addErrorContext "while evaluating the host '${name}':" (evalModules moduleList);
+      # Asked of all modules, as what a foreign host declares has a meaning for any.
+      evaluated =
+        if whole.config.deployment.base == "foreign" then
+          builtins.addErrorContext "while evaluating the host '${name}', of the base \"foreign\", which has few of the options (docs/manual/foreign-hosts.md):" (evalModules foreignList)
+        else
+          whole;
+      evalModules =
+        list:
         lib.evalModules {
           class = "pristine";
           specialArgs = {
@@ -57,7 +66,7 @@ let
             modulesPath = toString ./modules;
           };
           modules =
-            moduleList
+            list
             ++ [
               {
                 _file = toString ./fleet.nix;
@@ -70,8 +79,7 @@ let
               }
             ]
             ++ modules;
-        }
-      );
+        };
     in
     {
       inherit name;
@@ -388,7 +396,8 @@ let
     host:
     let
       inherit (host) config;
-      inherit (config) deployment networking;
+      inherit (config) deployment;
+      networking = config.networking or { };
       meta = config.system.meta;
     in
     {
@@ -396,7 +405,7 @@ let
       # Not `outPath`: toJSON renders a set with that as the path alone.
       outputPath = unsafeDiscardStringContext host.system.outPath;
       inherit (meta) system;
-      base = if deployment.system == null then "debian" else "nixos";
+      base = if deployment.system == null then deployment.base else "nixos";
       deployment = {
         inherit (deployment)
           tags
@@ -416,8 +425,8 @@ let
         # A host that is named to build for its platform builds its own as well.
         buildOnTarget = deployment.buildOnTarget || deployment.buildOn == host.name;
         hooks = deployment.hookData;
-        checksBefore = deployment.checksBeforeData;
-        uploads = deployment.uploadData;
+        checksBefore = deployment.checksBeforeData or [ ];
+        uploads = deployment.uploadData or [ ];
         target = {
           inherit (deployment.target)
             host
@@ -429,10 +438,10 @@ let
           hosts = addressesOf deployment.target;
         };
       };
-      secrets = deployment.secretData;
-      sshMesh = deployment.sshMeshData;
+      secrets = deployment.secretData or { hostKey = null; hostKeyPath = null; secrets = [ ]; templates = [ ]; };
+      sshMesh = deployment.sshMeshData or [ ];
       networking = {
-        inherit (networking) hostName;
+        hostName = networking.hostName or host.name;
         primaryAddress = networking.primaryAddress or null;
         interface = networking.primaryInterface or null;
       };

@@ -286,12 +286,14 @@ let
     };
 
   # A host's system: complete etc/, usr, init, meta.json. Files of `etc` win over what packages bring in theirs.
+  # Where neither /usr nor the boot is ours there is the `engine`, and nothing of these.
   makeSystem =
     {
       host,
       etc,
-      usr,
-      init,
+      usr ? null,
+      init ? null,
+      engine ? null,
       meta,
       packages ? [ ],
       withoutEtc ? import ./left-out-of-etc.nix,
@@ -306,8 +308,88 @@ let
           meta
           withoutEtc
           ;
-        usr = "${usr}";
+        usr = if usr == null then null else "${usr}";
         packages = map (p: "${p}") packages;
+      }
+      // (if engine == null then { } else { engine = "${engine}"; });
+    };
+
+  # On hosts that have no store: Nix, and what makes a machine of theirs take our units.
+  foreignEngine =
+    let
+      closure = closureOf [ "nix-bin" ];
+    in
+    derivation {
+      name = "pristine-engine";
+      inherit system busybox;
+      builder = busybox;
+      args = [
+        "sh"
+        "-e"
+        ./foreign/engine.sh
+      ];
+      loader = "${libraries}/${loader}";
+      libraryPath = builtins.concatStringsSep ":" (map (p: "${p}/usr/lib/${triplet}") closure);
+      nix = package "nix-bin";
+      generator = ./foreign/generator.sh;
+      bootUnit = ./foreign/pristine-boot.service;
+      meta = builtins.toJSON {
+        version = 1;
+        base = "foreign";
+        host = "bootstrap";
+        fleet = "bootstrap";
+        inherit system;
+        suite = if stub != null then "stub" else locked.suite;
+        packages = [ ];
+        users = [ ];
+        groups = [ ];
+        openPorts = {
+          tcp = [ ];
+          udp = [ ];
+        };
+        firewall = false;
+        primaryAddress = null;
+        sshPort = 22;
+        persistence = {
+          root = "/";
+          directories = [ ];
+          files = [ ];
+        };
+        healthChecks = [ ];
+        confirmTimeoutSeconds = 60;
+        keepGenerations = 10;
+      };
+      passAsFile = [ "meta" ];
+    };
+
+  # The root of a service's files, on hosts whose /usr is not ours.
+  makeRoot =
+    {
+      name,
+      paths,
+      # Of the host's /etc: what we put there, and what services see of the rest.
+      declared,
+      hostFiles,
+    }:
+    derivation {
+      name = "root-${sanitise name}";
+      inherit
+        system
+        busybox
+        declared
+        hostFiles
+        ;
+      builder = busybox;
+      args = [
+        "sh"
+        "-e"
+        ./foreign/root.sh
+      ];
+      packages = map (p: "${p}") paths;
+      leftOut = import ./left-out-of-etc.nix;
+      usr = makeUsr {
+        name = "usr-${name}";
+        inherit paths;
       };
     };
 
@@ -371,6 +453,8 @@ packages
       closureOf
       makeUsr
       makeSystem
+      makeRoot
+      foreignEngine
       kitRuntime
       makeKit
       caBundle

@@ -16,6 +16,14 @@ let
 in
 {
   options.deployment = {
+    base = mkOption {
+      type = types.enum [
+        "debian"
+        "foreign"
+      ];
+      default = "debian";
+      description = "What the host is made of: `debian` is a system of Debian's packages, all of which is declared here. `foreign` is a Debian or Ubuntu host that somebody has installed: it gets services and files beside its own, which stay as they are. Only some options have a meaning for it; see `docs/manual/foreign-hosts.md`.";
+    };
     target = {
       host = mkOption {
         type = addressType;

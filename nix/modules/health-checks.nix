@@ -181,7 +181,8 @@ let
                 wanted = check.file.${who};
                 known = attrNames config.users."${who}s";
               in
-              when (wanted != null && !elem wanted known) "wants the ${who} `${wanted}', which this host does not have"
+              # Who there is on a host that is not wholly ours is known there.
+              when (wanted != null && config ? users && !elem wanted known) "wants the ${who} `${wanted}', which this host does not have"
             )
             [
               "user"

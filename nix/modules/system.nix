@@ -58,11 +58,12 @@ in
         name = "usr";
         paths = cfg.packages;
       };
-      toplevel = checked (pkgs.pristine.makeSystem {
+      object = lib.mkDefault (pkgs.pristine.makeSystem {
         host = name;
         inherit (cfg) meta packages;
         inherit (cfg.build) etc init usr;
-      }) config.warnings;
+      });
+      toplevel = checked cfg.build.object config.warnings;
     };
   };
 }

@@ -8,6 +8,7 @@ import type { ReadStore } from "../store/store.ts";
 import { programDuplex } from "../store/daemon-transport.ts";
 import type { DuplexProcess } from "../system/process.ts";
 import { copyToHost } from "./copy-to-host.ts";
+import { ENGINE } from "./foreign.ts";
 import { HostKit, INSTALLED_KIT } from "./host-kit.ts";
 import type { HostInventory } from "./inventory.ts";
 import { signingKeyOf } from "./signing-key.ts";
@@ -71,7 +72,8 @@ export class HostSession {
     const store = new DaemonStore({
       uri: `ssh-ng://${this.host.name}`,
       connect: async (connectSignal) => {
-        opened = await this.connection.open(["nix-daemon", "--stdio"], connectSignal);
+        const daemon = this.host.base === "foreign" ? `${ENGINE}/bin/nix-daemon` : "nix-daemon";
+        opened = await this.connection.open([daemon, "--stdio"], connectSignal);
         return programDuplex(opened);
       },
       signWith: await signingKeyOf(this.host),

@@ -25,6 +25,7 @@ import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { rootOf } from "./deploy.ts";
 import { type HostInventory, unknownHost } from "./inventory.ts";
+import { bringEngine, requireFreePlaces } from "./foreign.ts";
 import { requirePossible } from "./possible-checks.ts";
 import { requireSecretUnits } from "./secrets/units.ts";
 import { checkRoom, type Preflight } from "./preflight.ts";
@@ -132,10 +133,11 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
   invariant(system !== undefined, `there is no system to plan for on ${host.name}`);
   const { signal, localStore } = options;
   options.onPhase(host.name, "looking at the host");
+  const root = rootOf(system, localStore.storeDir);
+  if (host.base === "foreign" && localStore.isValid(root)) await prepareForeign(session, system, options);
   const kit = await session.kit(signal);
   const facts = await kit.facts({ signal });
   const previous = facts.systems.activated ?? undefined;
-  const root = rootOf(system, localStore.storeDir);
   // An earlier generation may exist only on the host.
   const source = localStore.isValid(root) ? localStore : await session.store(signal);
   const wanted = await systemObject(system, source, options);
@@ -217,6 +219,16 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     old,
     wanted,
   };
+}
+
+/** A foreign host has no store before somebody deploys to it, and gets none before there is room for what is declared. */
+async function prepareForeign(session: HostSession, system: string, options: PlanOptions): Promise<void> {
+  const { localStore, signal } = options;
+  const wanted = await systemObject(system, localStore, options);
+  await requireFreePlaces(session.connection, wanted, signal);
+  const engine = wanted.topEntry("engine");
+  invariant(engine !== undefined, `${system} has no engine`);
+  await bringEngine(session.connection, { engine: rootOf(engine, localStore.storeDir), from: localStore }, signal);
 }
 
 /** What a NixOS host has: its systems do not list their packages, and its store knows what they need. */

@@ -82,16 +82,16 @@ function foreign(found: MachineFindings): PossibleBase {
     ...rootObstacles(found),
     ...memoryObstacles(found),
     ...roomObstacles(found, FOREIGN_BYTES_MIN),
-    ...(found.base === undefined ? [] : [`all of its system is declared already (base '${found.base}')`]),
+    ...(found.base === undefined || found.base === "foreign"
+      ? []
+      : [`all of its system is declared already (base '${found.base}')`]),
+    ...(found.base === undefined && found.store !== undefined ? ["it has a /nix/store that is not of our making"] : []),
   ];
   if (against.length > 0) return no("foreign", against);
   return {
     base: "foreign",
-    possible: "later",
-    reasons: [
-      "services beside a host's own packages are not there yet",
-      `systemd ${systemdVersion} can run them from the store`,
-    ],
+    possible: "now",
+    reasons: ["services of the store run beside the host's own packages", `systemd ${systemdVersion} can run them`],
   };
 }
 

@@ -41,7 +41,10 @@ test("an answer is read, whatever a login prints around it", () => {
     machine: "0123 4567",
     os: 'Example = "Linux"',
     base: "debian",
-    system: { fleet: "shop", host: "web" },
+    system: { fleet: "shop", host: "web", base: "debian" },
+    room: undefined,
+    init: "",
+    hasNix: false,
     arrival: { client: "192.0.2.9", address: "2001:db8::1", port: 2222, interface: "eth0" },
   });
 });

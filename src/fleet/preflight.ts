@@ -20,6 +20,12 @@ export interface HostProbe {
   readonly hasDaemon: boolean;
   /** Of the filesystem of the store; a filesystem that makes inodes as it needs them has a total of 0. */
   readonly disk: { readonly freeBytes: number; readonly inodesTotal: number; readonly inodesFree: number } | undefined;
+  /** Of the root filesystem, on which a host that has no store yet gets one. */
+  readonly room: HostProbe["disk"];
+  /** What the first process is called. */
+  readonly init: string;
+  /** Whether there is a `/nix`, of whosever making. */
+  readonly hasNix: boolean;
   /** All of it, in KiB. */
   readonly memoryKiB?: number | undefined;
   /** Its id and that of its boot: the same for two names of one machine, and for no copy of it. */
@@ -29,7 +35,7 @@ export interface HostProbe {
   /** What its system is made of; undefined for what is neither. */
   readonly base: SystemBase | undefined;
   /** Whose system it runs, when it runs one of ours. */
-  readonly system: { readonly fleet: string; readonly host: string } | undefined;
+  readonly system: { readonly fleet: string; readonly host: string; readonly base: SystemBase } | undefined;
   /** The fingerprint of the ssh key that let us in; unknown when the connection was open before. */
   readonly key: string | undefined;
   /** Where the connection arrived: the address and port on the host itself, and their interface. */
@@ -65,13 +71,16 @@ const BOOTSTRAP = "bootstrap";
 /** POSIX shell and what every Linux has; what is missing is an empty answer. The braces let it be read as a whole. */
 const SCRIPT = `{
 exec 2>/dev/null </dev/null
-PATH=$PATH:/usr/sbin:/sbin:/run/current-system/sw/bin
+PATH=$PATH:/usr/sbin:/sbin:/run/current-system/sw/bin:/nix/var/nix/gcroots/pristine/engine/bin
 say() { printf 'pristine %s=%s\\n' "$1" "$2"; }
 say architecture "$(uname -m)"
 say time "$(date +%s)"
 say user "$(id -un)"
 if command -v nix-daemon >/dev/null; then say daemon yes; fi
 say disk "$(stat -f -c '%a %S %c %d' /nix/store)"
+say room "$(stat -f -c '%a %S %c %d' /)"
+say init "$(cat /proc/1/comm)"
+if [ -e /nix ]; then say nix yes; fi
 say memory "$(grep MemTotal: /proc/meminfo)"
 say machine "$(cat /run/machine-id || cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)"
 say os "$(. /etc/os-release; printf %s "$PRETTY_NAME")"
@@ -80,7 +89,7 @@ say connection "$SSH_CONNECTION"
 set -- $SSH_CONNECTION
 set -- $(ip -o addr show to "$3")
 say interface "$2"
-for system in /run/pristine/activated /system; do
+for system in /run/pristine/activated /system /nix/var/nix/gcroots/pristine/engine; do
   if [ -r "$system/meta.json" ]; then
     say meta "$(tr -d '\\n' <"$system/meta.json")"
     break
@@ -136,10 +145,13 @@ export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
     user: of("user"),
     hasDaemon: said.has("daemon"),
     disk: diskOf(of("disk")),
+    room: diskOf(of("room")),
+    init: of("init"),
+    hasNix: said.has("nix"),
     memoryKiB: memoryOf(of("memory")),
     machine: of("machine"),
     os: of("os"),
-    base: said.has("nixos") ? "nixos" : system && "debian",
+    base: said.has("nixos") ? "nixos" : system?.base,
     system,
     key: sshSaid.match(/Server accepts key: .* (SHA256:[A-Za-z0-9+/]+)/)?.[1],
     arrival:
@@ -168,8 +180,9 @@ function memoryOf(text: string): number | undefined {
 
 function systemOf(meta: string): HostProbe["system"] {
   try {
-    const { fleet, host } = JSON.parse(meta) as { fleet?: unknown; host?: unknown };
-    return typeof fleet === "string" && typeof host === "string" ? { fleet, host } : undefined;
+    const { fleet, host, base } = JSON.parse(meta) as { fleet?: unknown; host?: unknown; base?: unknown };
+    if (typeof fleet !== "string" || typeof host !== "string") return undefined;
+    return { fleet, host, base: base === "foreign" ? "foreign" : "debian" };
   } catch {
     // No system of ours, or a damaged one: both cannot be deployed to.
     return undefined;
@@ -203,7 +216,9 @@ export function checkProbe(
       { hint: "set system.architecture for this host, or check its address" },
     );
   }
-  if (!probe.hasDaemon || probe.disk === undefined) {
+  const disk = host.base === "foreign" ? (probe.disk ?? probe.room) : probe.disk;
+  if (host.base === "foreign") checkForeign(host, address, probe);
+  if ((!probe.hasDaemon && host.base !== "foreign") || disk === undefined) {
     throw new OperationError(
       "HOST_WITHOUT_STORE",
       `${address} has no ${probe.hasDaemon ? "/nix/store" : "nix-daemon"}`,
@@ -212,8 +227,11 @@ export function checkProbe(
       },
     );
   }
-  if (base !== host.base && (host.base === "nixos" || base === "nixos")) {
-    const declared = host.base === "nixos" ? "a NixOS system (deployment.system)" : "packages of Debian's";
+  if (
+    base !== host.base &&
+    [host.base, base].some((one) => one === "nixos" || (one === "foreign" && base !== undefined))
+  ) {
+    const declared = DECLARED[host.base];
     throw new OperationError(
       "HOST_BASE",
       `${host.name} is declared with ${declared}, but ${address} runs ${probe.os || "something else"}`,
@@ -222,7 +240,7 @@ export function checkProbe(
       },
     );
   }
-  if (base !== "nixos" && system === undefined) {
+  if (base !== "nixos" && host.base !== "foreign" && system === undefined) {
     throw new OperationError("HOST_BASE", `${address} runs ${probe.os || "something"}, not a system of Pristine's`, {
       hint: "check deployment.target; a new machine is started from a bootstrap system",
     });
@@ -235,8 +253,32 @@ export function checkProbe(
     );
   }
   if (options.needsRoom) {
-    checkRoom(host, probe.disk);
+    checkRoom(host, disk);
     if (host.buildOnTarget === true) requireBuildMemory(host, probe.memoryKiB);
+  }
+}
+
+const DECLARED: Readonly<Record<SystemBase, string>> = {
+  debian: "packages of Debian's",
+  nixos: "a NixOS system (deployment.system)",
+  foreign: 'deployment.base = "foreign"',
+};
+
+/** Throws when services of ours cannot run beside what a machine has. */
+function checkForeign(host: HostInventory, address: string, probe: HostProbe): void {
+  if (probe.init !== "systemd") {
+    throw new OperationError(
+      "HOST_WITHOUT_SYSTEMD",
+      `${address} is started by ${probe.init || "something"}, not by systemd`,
+      {
+        hint: `services of ${host.name} are units of systemd's; 'pristine probe ${host.name}' says what else is possible`,
+      },
+    );
+  }
+  if (probe.hasNix && probe.base === undefined) {
+    throw new OperationError("HOST_IN_THE_WAY", `${address} has a /nix that is not of Pristine's making`, {
+      hint: "a foreign host gets a store of its own there: take that one away, or choose another host",
+    });
   }
 }
 

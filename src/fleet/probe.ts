@@ -4,6 +4,7 @@
  */
 
 import { OperationError } from "../base/errors.ts";
+import type { SystemBase } from "../machine/system-object.ts";
 import { answersIn } from "./preflight.ts";
 import type { SshConnection } from "./ssh.ts";
 
@@ -49,7 +50,7 @@ export interface MachineFindings {
   /** The Nix store, where there is one. */
   readonly store?: { readonly hasDaemon: boolean };
   /** What of ours, or of NixOS, it runs already. */
-  readonly base?: "debian" | "nixos";
+  readonly base?: SystemBase;
 }
 
 const DEADLINE_MS = 30_000;
@@ -114,6 +115,7 @@ if [ -e /sys/kernel/kexec_loaded ] && [ "$(cat /proc/sys/kernel/kexec_load_disab
 if [ -d /nix/store ]; then say store yes; fi
 if have nix-daemon; then say daemon yes; fi
 if [ -r /run/current-system/nixos-version ]; then say base nixos
+elif [ -e /nix/var/pristine/foreign ]; then say base foreign
 elif [ -r /run/pristine/activated/meta.json ] || [ -r /system/meta.json ]; then say base debian; fi
 say end yes
 exit 0
@@ -192,7 +194,7 @@ export function parseFindings(text: string): MachineFindings | undefined {
       kexec: said.has("kexec"),
     },
     ...(said.has("store") ? { store: { hasDaemon: said.has("daemon") } } : {}),
-    ...(base === "debian" || base === "nixos" ? { base } : {}),
+    ...(base === "debian" || base === "nixos" || base === "foreign" ? { base } : {}),
   };
 }
 

@@ -10,6 +10,7 @@ import type { StepName } from "../machine/transaction.ts";
 import { diffUnits } from "../machine/unit-diff.ts";
 import type { UnitPlan, UnitState } from "../machine/unit-plan.ts";
 import { noteDataVersions } from "./data-versions.ts";
+import { flipForeign } from "./foreign.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import { changedSecrets, decryptSecrets, switchSecrets } from "./secrets.ts";
@@ -118,6 +119,10 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
     if (!outcome.ok) record.append({ kind: "note", message: `stop: ${outcome.message}` });
   },
   flip({ host, from, to }) {
+    if (to.base === "foreign") {
+      flipForeign(host, from, to);
+      return;
+    }
     flipSystem(host, to.path);
     switchSecrets(host, from, to);
   },
@@ -230,7 +235,7 @@ export function newlyFailed(activation: Activation, units: UnitPlan): string[] {
   const before = new Set(record.failedBefore());
   const found = new Set<string>();
   // A system that switches to itself does not say what it has started.
-  const isQuiet = record.base === "debian" && units.start.length + units.restart.length + units.reload.length === 0;
+  const isQuiet = record.base !== "nixos" && units.start.length + units.restart.length + units.reload.length === 0;
   for (const pause of isQuiet ? [0] : SETTLE_SAMPLES_MS) {
     if (pause > 0) host.sleepMs(pause);
     for (const unit of failedUnits(host.units.list())) if (!before.has(unit)) found.add(unit);

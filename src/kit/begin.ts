@@ -11,6 +11,7 @@ import { removeBootOnce, requireBootOnce } from "./boot-once.ts";
 import { isAlive, openUnfinished } from "./conclude.ts";
 import { noteDataVersions } from "./data-versions.ts";
 import { superviseExecutor } from "./executor.ts";
+import { requireFreePlaces } from "./foreign.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
@@ -177,6 +178,7 @@ function preflight(host: Host, plan: TransactionPlan, previous: string): void {
   }
   requireSystem(host, plan.system, previous);
   requireArchitecture(host, plan.system);
+  if (baseOf(host, plan.system) === "foreign") requireForeign(host, plan);
   requireHooks(host, plan, previous);
   requireSecrets(host, host.system(plan.system));
   if (isScriptLocked(host, { waitSeconds: 0 })) {
@@ -208,13 +210,14 @@ function requireSystem(host: Host, path: string, previous: string): void {
       },
     );
   }
-  const missing = base === "nixos" ? [] : ESSENTIAL_PATHS.filter((essential) => !system.has(essential));
+  const missing = base !== "debian" ? [] : ESSENTIAL_PATHS.filter((essential) => !system.has(essential));
   if (missing.length > 0) {
     throw new KitError("KIT_SYSTEM_INVALID", `${path} lacks ${missing.join(", ")}`);
   }
-  if (host.which("nix-store") === undefined) return;
+  const nixStore = host.which("nix-store");
+  if (nixStore === undefined) return;
   // Valid means registered with its whole closure; a copy that was cut off is not.
-  const command = ["nix-store", "--check-validity", path];
+  const command = [...nixStore, "--check-validity", path];
   const { code, stderr } = host.run(command, { timeoutSeconds: CHECK_VALIDITY_TIMEOUT_SECONDS });
   if (code !== 0) {
     const detail = stderr.trim().split("\n").at(-1) ?? "";
@@ -230,6 +233,16 @@ function requireArchitecture(host: Host, path: string): void {
   if (wanted !== undefined && machine !== "" && wanted !== `${machine}-linux`) {
     throw new KitError("KIT_SYSTEM_INVALID", `the system is for ${wanted}, the host is ${machine}-linux`);
   }
+}
+
+/** What is not of our making stays as it is. */
+function requireForeign(host: Host, { goal, system }: TransactionPlan): void {
+  if (goal === "reboot") {
+    throw new KitError("KIT_SYSTEM_INVALID", "what this host boots is not ours, so no boot of it can be tried once", {
+      hint: "deploy with the goal switch, or with boot",
+    });
+  }
+  requireFreePlaces(host, host.system(system));
 }
 
 /** A hook that cannot run must not be noticed in the middle. What runs before the activation has the previous system. */

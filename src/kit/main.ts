@@ -20,6 +20,7 @@ import { confirm } from "./confirm.ts";
 import { findEphemeral } from "./ephemeral.ts";
 import { execute } from "./executor.ts";
 import { withFaultPoints } from "./fault-points.ts";
+import { bootForeign } from "./foreign.ts";
 import { answerOf, isAtRest } from "./follow.ts";
 import { runHealthChecks } from "./health.ts";
 import { provideSecrets } from "./secrets.ts";
@@ -53,7 +54,15 @@ const REBOOT_SECONDS = 20;
 const NOT_STARTED = 127;
 
 /** Commands that change what is recorded run one at a time per host. */
-const EXCLUSIVE: ReadonlySet<string> = new Set(["begin", "confirm", "revert", "revert-run", "resume", "place-kit"]);
+const EXCLUSIVE: ReadonlySet<string> = new Set([
+  "begin",
+  "confirm",
+  "revert",
+  "revert-run",
+  "resume",
+  "place-kit",
+  "boot",
+]);
 /** These conclude what an earlier boot left behind, when nothing else is at work. */
 const CONCLUDING: ReadonlySet<string> = new Set(["facts", "status", "history"]);
 
@@ -75,6 +84,7 @@ const USAGE = `usage: pristine-kit COMMAND
   hook < REQUEST                      run hooks that belong to no transaction
   secrets                             decrypt those of the running system, at boot
   ephemeral                           what a reboot would erase
+  boot                                put the files of the boot default in place, on a foreign host
   place-kit PATH                      make this kit the host's
   reboot                              reboot
   gate COMMAND                        what a restricted deploy user may run of these
@@ -115,6 +125,9 @@ function main(): number {
       return 0;
     case "resume":
       resume(host);
+      return 0;
+    case "boot":
+      bootForeign(host);
       return 0;
     case "apply":
       return applyBundle(host, rest);

@@ -105,7 +105,7 @@ export function revert(host: Host, opened: TransactionRecord, options: RevertOpt
 
 /** What a goal without live steps does not have. */
 const LIVE_STEPS: ReadonlySet<StepName> = new Set(
-  (["debian", "nixos"] as const).flatMap((base) =>
+  (["debian", "nixos", "foreign"] as const).flatMap((base) =>
     stepsOf("revert", "switch", base).filter((step) => !stepsOf("revert", "boot", base).includes(step)),
   ),
 );

@@ -14,6 +14,8 @@ import type { Host } from "./host.ts";
 const PROFILE = `${PROFILE_DIRECTORY}/${PROFILE_NAME}`;
 const GC_ROOTS = "/nix/var/nix/gcroots/pristine";
 const ACTIVATED = "/run/pristine/activated";
+/** The same for `/run/pristine/foreign/system/etc`, on hosts whose root is not ours. */
+const FOREIGN_LINK = "/run/pristine/foreign/system";
 const CURRENT = "/run/current-system";
 const BOOTED = "/run/booted-system";
 const STORE_OBJECT = /^\/nix\/store\/[0-9abcdfghijklmnpqrsvwxyz]{32}-[A-Za-z0-9+._?=-]+$/;
@@ -32,11 +34,21 @@ function storePathAt(host: Host, link: string): string | undefined {
 
 /** What `/usr` and `/etc` go through now; where there is no such link, as on NixOS, what was switched to. */
 export function runningSystem(host: Host): string | undefined {
-  return storePathAt(host, SYSTEM_LINK) ?? storePathAt(host, CURRENT);
+  return (
+    storePathAt(host, SYSTEM_LINK) ?? storePathAt(host, FOREIGN_LINK) ?? storePathAt(host, CURRENT) ?? bareSystem(host)
+  );
 }
 
 export function activatedSystem(host: Host): string | undefined {
-  return storePathAt(host, ACTIVATED) ?? (storePathAt(host, SYSTEM_LINK) ? undefined : storePathAt(host, CURRENT));
+  return (
+    storePathAt(host, ACTIVATED) ??
+    (storePathAt(host, SYSTEM_LINK) ? undefined : (storePathAt(host, CURRENT) ?? bareSystem(host)))
+  );
+}
+
+/** What a foreign host runs before anything of ours is active in a boot: the system that declares nothing. */
+function bareSystem(host: Host): string | undefined {
+  return rootedSystem(host, "engine");
 }
 
 export function bootedSystem(host: Host): string | undefined {
@@ -55,13 +67,29 @@ export function flipSystem(host: Host, path: string): void {
   host.files.replaceLink(SYSTEM_LINK, systemLinkTarget(path), { durable: false });
 }
 
+/** Whether this boot has got as far as to say what runs. */
+export function isRunningKnown(host: Host): boolean {
+  return storePathAt(host, SYSTEM_LINK) !== undefined || storePathAt(host, FOREIGN_LINK) !== undefined;
+}
+
+/** Marks what a boot was of. */
+export function bootSystem(host: Host, path: string): void {
+  host.files.replaceLink(BOOTED, path, { durable: false });
+  setRoot(host, "booted", path);
+}
+
+export function flipForeignSystem(host: Host, path: string): void {
+  host.files.makeDirectory(FOREIGN_LINK.slice(0, FOREIGN_LINK.lastIndexOf("/")));
+  host.files.replaceLink(FOREIGN_LINK, path, { durable: false });
+}
+
 export function markActivated(host: Host, path: string): void {
   host.files.makeDirectory("/run/pristine");
   host.files.replaceLink(CURRENT, path, { durable: false });
   host.files.replaceLink(ACTIVATED, path, { durable: false });
 }
 
-export type GcRoot = "booted" | "current" | "previous" | "pending" | "kit";
+export type GcRoot = "booted" | "current" | "previous" | "pending" | "kit" | "engine";
 
 export function setRoot(host: Host, root: GcRoot, path: string): void {
   if (host.files.readlink(`${GC_ROOTS}/${root}`) === path) return;

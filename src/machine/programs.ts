@@ -11,6 +11,7 @@ export const PROGRAM_DIRECTORIES: readonly string[] = [
   "/sbin",
   "/bin",
   "/run/current-system/sw/bin",
+  "/nix/var/nix/gcroots/pristine/engine/bin",
 ];
 
 /** Whether a program can be there: what lies outside of the system may be put there by anything. */

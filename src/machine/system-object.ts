@@ -71,8 +71,11 @@ export interface SystemMeta {
   readonly sshPort: number;
 }
 
-/** What a host is made of: packages of Debian's, or NixOS, whose systems switch to themselves. */
-export type SystemBase = "debian" | "nixos";
+/**
+ * What a host is made of: packages of Debian's; NixOS, whose systems switch to themselves; or what somebody has
+ * installed, beside which only some services and files are ours.
+ */
+export type SystemBase = "debian" | "nixos" | "foreign";
 
 /** A bare path, or a record that has one. */
 export type PersistentPath = string | { readonly directory?: string; readonly file?: string; readonly path?: string };
@@ -153,15 +156,16 @@ export class SystemObject {
       case "nix":
         return name;
       case "etc":
-      case "usr":
         return `${this.path}/${name}`;
+      case "usr":
+        return this.base === "foreign" ? undefined : `${this.path}/${name}`;
       case "system":
         return this.path;
       case "bin":
       case "sbin":
       case "lib":
       case "lib64":
-        return `${this.path}/usr/${name}`;
+        return this.base === "foreign" ? undefined : `${this.path}/usr/${name}`;
       default:
         return undefined;
     }
@@ -187,6 +191,13 @@ export class SystemObject {
     return this.#tree.list(resolved.path)?.toSorted();
   }
 
+  /** Whether a link stands there itself, whatever it leads to. */
+  isLink(hostPath: string): boolean {
+    const slash = hostPath.lastIndexOf("/");
+    const parent = this.resolve(hostPath.slice(0, slash));
+    return parent.kind === "inside" && this.#readlink(`${parent.path}${hostPath.slice(slash)}`) !== undefined;
+  }
+
   has(hostPath: string): boolean {
     const resolved = this.resolve(hostPath);
     if (resolved.kind === "outside") return false;
@@ -205,7 +216,7 @@ export class SystemObject {
 
   /** Told by what is in it; undefined when the path is no system. */
   get base(): SystemBase | undefined {
-    if (this.meta !== undefined) return "debian";
+    if (this.meta !== undefined) return this.meta.base === "foreign" ? "foreign" : "debian";
     const isNixos =
       this.topEntry("nixos-version") !== undefined && this.#namesIn(`${this.path}/bin`).has("switch-to-configuration");
     return isNixos ? "nixos" : undefined;

@@ -128,12 +128,15 @@ export type StepName =
 export interface TransactionStep {
   readonly name: StepName;
   readonly phase: "begin" | "activate" | "confirm" | "revert";
-  /** Only on hosts of this base. */
-  readonly base?: SystemBase;
+  /** Only on hosts of these bases. */
+  readonly bases?: readonly SystemBase[];
   readonly goals: readonly TransactionGoal[];
   readonly title: string;
 }
 
+const OURS: readonly SystemBase[] = ["debian", "foreign"];
+const WHOLE: readonly SystemBase[] = ["debian"];
+const NIXOS: readonly SystemBase[] = ["nixos"];
 const LIVE: readonly TransactionGoal[] = ["switch", "test", "temporary"];
 const TEMPORARY: readonly TransactionGoal[] = ["temporary"];
 const REBOOT: readonly TransactionGoal[] = ["reboot"];
@@ -156,33 +159,33 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   {
     name: "decrypt-secrets",
     phase: "activate",
-    base: "debian",
+    bases: WHOLE,
     goals: LIVE,
     title: "decrypt the new system's secrets",
   },
-  { name: "plan-units", phase: "activate", base: "debian", goals: LIVE, title: "compare the units" },
+  { name: "plan-units", phase: "activate", bases: OURS, goals: LIVE, title: "compare the units" },
   { name: "pre-activation", phase: "activate", goals: CHECKED, title: "run the hooks before the activation" },
-  { name: "stop", phase: "activate", base: "debian", goals: LIVE, title: "stop units with their old definitions" },
+  { name: "stop", phase: "activate", bases: OURS, goals: LIVE, title: "stop units with their old definitions" },
   {
     name: "flip",
     phase: "activate",
-    base: "debian",
+    bases: OURS,
     goals: LIVE,
     title: "switch /system to the new system",
   },
   {
     name: "tmpfiles",
     phase: "activate",
-    base: "debian",
+    bases: WHOLE,
     goals: LIVE,
     title: "set the host name, create and remove volatile files",
   },
-  { name: "reload-manager", phase: "activate", base: "debian", goals: LIVE, title: "let systemd read the new units" },
-  { name: "reset-failed", phase: "activate", base: "debian", goals: LIVE, title: "forget earlier failures" },
-  { name: "reload", phase: "activate", base: "debian", goals: LIVE, title: "reload units" },
-  { name: "restart", phase: "activate", base: "debian", goals: LIVE, title: "restart units" },
-  { name: "start", phase: "activate", base: "debian", goals: LIVE, title: "start units and targets" },
-  { name: "activated", phase: "activate", base: "debian", goals: LIVE, title: "mark the system as fully activated" },
+  { name: "reload-manager", phase: "activate", bases: OURS, goals: LIVE, title: "let systemd read the new units" },
+  { name: "reset-failed", phase: "activate", bases: OURS, goals: LIVE, title: "forget earlier failures" },
+  { name: "reload", phase: "activate", bases: OURS, goals: LIVE, title: "reload units" },
+  { name: "restart", phase: "activate", bases: OURS, goals: LIVE, title: "restart units" },
+  { name: "start", phase: "activate", bases: OURS, goals: LIVE, title: "start units and targets" },
+  { name: "activated", phase: "activate", bases: OURS, goals: LIVE, title: "mark the system as fully activated" },
   {
     name: "boot-once",
     phase: "activate",
@@ -194,7 +197,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   {
     name: "switch-to-configuration",
     phase: "activate",
-    base: "nixos",
+    bases: NIXOS,
     goals: LIVE,
     title: "let the new system switch to itself",
   },
@@ -206,7 +209,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   {
     name: "confirm-boot-loader",
     phase: "confirm",
-    base: "nixos",
+    bases: NIXOS,
     goals: DEFAULT,
     title: "let the boot loader boot it",
   },
@@ -223,37 +226,37 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   { name: "confirm-prune", phase: "confirm", goals: DEFAULT, title: "remove generations beyond the limit" },
   { name: "revert-halt", phase: "revert", goals: KEPT, title: "stop the executor" },
   { name: "pre-rollback", phase: "revert", goals: KEPT, title: "run the hooks before the return" },
-  { name: "revert-stop", phase: "revert", base: "debian", goals: LIVE, title: "stop units of the new system" },
+  { name: "revert-stop", phase: "revert", bases: OURS, goals: LIVE, title: "stop units of the new system" },
   {
     name: "revert-flip",
     phase: "revert",
-    base: "debian",
+    bases: OURS,
     goals: LIVE,
     title: "switch /system to the recorded previous system",
   },
-  { name: "revert-tmpfiles", phase: "revert", base: "debian", goals: LIVE, title: "create and remove volatile files" },
+  { name: "revert-tmpfiles", phase: "revert", bases: WHOLE, goals: LIVE, title: "create and remove volatile files" },
   {
     name: "revert-reload-manager",
     phase: "revert",
-    base: "debian",
+    bases: OURS,
     goals: LIVE,
     title: "let systemd read the previous units",
   },
-  { name: "revert-reset-failed", phase: "revert", base: "debian", goals: LIVE, title: "forget earlier failures" },
-  { name: "revert-reload", phase: "revert", base: "debian", goals: LIVE, title: "reload units" },
-  { name: "revert-restart", phase: "revert", base: "debian", goals: LIVE, title: "restart units" },
-  { name: "revert-start", phase: "revert", base: "debian", goals: LIVE, title: "start units and targets" },
+  { name: "revert-reset-failed", phase: "revert", bases: OURS, goals: LIVE, title: "forget earlier failures" },
+  { name: "revert-reload", phase: "revert", bases: OURS, goals: LIVE, title: "reload units" },
+  { name: "revert-restart", phase: "revert", bases: OURS, goals: LIVE, title: "restart units" },
+  { name: "revert-start", phase: "revert", bases: OURS, goals: LIVE, title: "start units and targets" },
   {
     name: "revert-activated",
     phase: "revert",
-    base: "debian",
+    bases: OURS,
     goals: LIVE,
     title: "mark the previous system as fully activated",
   },
   {
     name: "revert-switch-to-configuration",
     phase: "revert",
-    base: "nixos",
+    bases: NIXOS,
     goals: LIVE,
     title: "let the recorded previous system switch to itself",
   },
@@ -266,7 +269,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   {
     name: "revert-boot-loader",
     phase: "revert",
-    base: "nixos",
+    bases: NIXOS,
     goals: DEFAULT,
     title: "let the boot loader boot what it did before",
   },
@@ -294,7 +297,7 @@ export function stepsOf(
   base: SystemBase = "debian",
 ): StepName[] {
   return TRANSACTION_STEPS.filter(
-    (step) => step.phase === phase && step.goals.includes(goal) && (step.base ?? base) === base,
+    (step) => step.phase === phase && step.goals.includes(goal) && (step.bases ?? [base]).includes(base),
   ).map((step) => step.name);
 }
 
@@ -509,6 +512,8 @@ export type KitErrorCode =
   | "KIT_SYSTEM_INVALID"
   | "KIT_DISK_FULL"
   | "KIT_INHIBITED"
+  /** Something that is not ours is where a file or a unit of a foreign host would be. */
+  | "KIT_IN_THE_WAY"
   /** A system lacks the program of a hook. */
   | "KIT_HOOK_MISSING"
   /** The host cannot decrypt a secret, or something is where it is to be. */

@@ -286,3 +286,42 @@ suite("unit diff", () => {
     assert.deepEqual(plan.start, ["a.service"]);
   });
 });
+
+suite("where targets are the host's own", () => {
+  const foreign = (units: Units, wants: Units): ReturnType<typeof systemOf> =>
+    systemOf(
+      "next",
+      {
+        ...Object.fromEntries(Object.entries(units).map(([unit, text]) => [`etc/systemd/system/${unit}`, text])),
+        ...Object.fromEntries(
+          Object.entries(wants).map(([unit, by]) => [`etc/systemd/system/${by}.wants/${unit}`, `-> ../${unit}`]),
+        ),
+      },
+      { base: "foreign" },
+    );
+  const ONESHOT = "[Service]\nType=oneshot\nExecStart=/bin/a\n";
+  const states = [
+    { name: "multi-user.target", activeState: "active", subState: "active" },
+    { name: "ssh.service", activeState: "active", subState: "running" },
+  ];
+  const next = foreign(
+    { "a.service": SERVICE, "once.service": ONESHOT, "late.service": SERVICE, "unwanted.service": SERVICE },
+    { "a.service": "multi-user.target", "once.service": "multi-user.target", "late.service": "other.target" },
+  );
+
+  test("what an active target wants is started by its name, and no target is", () => {
+    const plan = diffUnits({ old: [foreign({}, {})], next, states });
+    assert.deepEqual([plan.start, plan.targets, plan.stop], [["a.service", "once.service"], [], []]);
+  });
+
+  test("what has done its work is not started again, and what does not run is", () => {
+    const plan = diffUnits({ old: [next], next, states });
+    assert.deepEqual(plan.start, ["a.service"]);
+  });
+
+  test("what is gone is stopped, and nothing of the host's", () => {
+    const running = [...states, { name: "a.service", activeState: "active", subState: "running" }];
+    const plan = diffUnits({ old: [next], next: foreign({}, {}), states: running });
+    assert.deepEqual([plan.stop, plan.start, plan.restart], [["a.service"], [], []]);
+  });
+});

@@ -16,6 +16,7 @@ import {
   type UnitComparison,
   type UnitDefinition,
 } from "./unit-file.ts";
+import type { SystemBase } from "./system-object.ts";
 import { activeUnits, type UnitChange, type UnitPlan, type UnitState } from "./unit-plan.ts";
 
 /** The unit files of one system. */
@@ -23,6 +24,8 @@ export interface UnitSource {
   unit(name: string): UnitDefinition | undefined;
   unitNames(): readonly string[];
   wanted(): ReadonlyMap<string, ReadonlySet<string>>;
+  /** Where this is `foreign`, targets are the host's own. */
+  readonly base?: SystemBase | undefined;
   /** Where the programs that a unit starts really lie. */
   programs(unit: UnitDefinition): readonly string[];
   /** What the message bus reads: its services and who may own and call what, each with where it lies. */
@@ -152,7 +155,26 @@ export function diffUnits(input: UnitDiffInput): UnitPlan {
       act(plan, "reload", name, "services on the message bus changed");
     }
   }
+  if (next.base === "foreign") startWanted(plan, input, active);
   return plan.build();
+}
+
+/** To start a target of the host's again would start whatever else is stopped there: what it wants of ours is named. */
+function startWanted(plan: PlanBuilder, { old, next }: UnitDiffInput, active: ReadonlySet<string>): void {
+  for (const [name, by] of next.wanted()) {
+    const unit = next.unit(name);
+    if (unit === undefined || unit.isMasked || active.has(name) || plan.start.has(name)) continue;
+    if (!mayBeStarted(unit) || ![...by].some((target) => active.has(target))) continue;
+    const isOneshot = unitValues(unit, "Service", "Type").at(-1) === "oneshot";
+    const isKnown = old.some((source) => {
+      const before = source.unit(name);
+      return before !== undefined && source.wanted().has(name) && compareUnits(before, unit).kind === "same";
+    });
+    // What does its work once has done it.
+    if (isOneshot && isKnown) continue;
+    plan.start.add(name);
+    plan.note(name, "start", isKnown ? "does not run" : "wanted by the system now");
+  }
 }
 
 /** Whether a running service's program lies elsewhere in the new system, as after an upgrade of its package. */

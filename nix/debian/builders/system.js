@@ -3,7 +3,7 @@
 import * as std from "std";
 import { Tree, bytesOf, fail, isExecutable, kindOf, nameOf, namesIn, readManifest, targetOf } from "./tree.js";
 
-const { etc, init, meta, packages, usr, withoutEtc } = readManifest();
+const { engine, etc, init, meta, packages, usr, withoutEtc } = readManifest();
 const leftOut = new Set(withoutEtc);
 const tree = new Tree();
 const etcRoot = tree.directory("etc", "");
@@ -81,9 +81,11 @@ function prune(directory) {
 }
 prune(etcRoot);
 
-const farm = usr.slice(usr.lastIndexOf("/") + 1);
-tree.root.children.set("usr", { kind: "link", owner: "", target: `../${farm}` });
-tree.root.children.set("init", { kind: "file", owner: "", content: init, executable: true });
+if (engine === undefined) {
+  const farm = usr.slice(usr.lastIndexOf("/") + 1);
+  tree.root.children.set("usr", { kind: "link", owner: "", target: `../${farm}` });
+  tree.root.children.set("init", { kind: "file", owner: "", content: init, executable: true });
+} else tree.root.children.set("engine", { kind: "link", owner: "", target: engine });
 // What tools of Nix's start on a host once they have copied a system there.
 tree.directory("bin", "").children.set("switch-to-configuration", {
   kind: "file",

@@ -19,6 +19,12 @@ let
         writeScript = name: _: "/script/${name}";
         checkedText = { name, ... }: "/checked/${name}";
         caBundle = "/ca";
+        makeRoot =
+          { name, declared, ... }:
+          {
+            type = "derivation";
+            outPath = "/root/${name}:${toString declared}";
+          };
       };
     };
 
@@ -526,6 +532,62 @@ let
       in
       map (hook: hook.name) (hooksOf { inherit tell; }) == [ "tell" ]
       && !(builtins.tryEval (builtins.deepSeq (hooksOf { tell = tell // { onFailure = "abort"; }; }) null)).success;
+    "foreign hosts have their units and files, and no others" =
+      let
+        made = etc {
+          deployment.base = "foreign";
+          imports = [ (lib.setDefaultModuleLocation "fleet.nix" { environment.etc."app/conf".text = "x"; }) ];
+          systemd.services.app = {
+            serviceConfig.ExecStart = "/usr/bin/true";
+            startAt = "hourly";
+          };
+          systemd.services.hosts = {
+            script = "true";
+            runsFromStore = false;
+          };
+        };
+      in
+      lib.attrNames made == [
+        "app/conf"
+        "systemd/system/app.service"
+        "systemd/system/app.timer"
+        "systemd/system/hosts.service"
+        "systemd/system/pristine-boot.service"
+        "systemd/system/sysinit.target.wants/pristine-boot.service"
+        "systemd/system/timers.target.wants/app.timer"
+      ]
+      && has "RootDirectory=/root/app:app/conf" made."systemd/system/app.service".text
+      && !has "RootDirectory" made."systemd/system/hosts.service".text;
+    "foreign hosts refuse what would change nothing, or something of the host's" =
+      let
+        refused =
+          part: module:
+          lib.any (message: has part message && has "It is defined in" message) (
+            failed {
+              imports = [ (lib.setDefaultModuleLocation "fleet.nix" module) ];
+              deployment.base = "foreign";
+            }
+          );
+      in
+      refused "`systemd.tmpfiles.rules' means nothing" { systemd.tmpfiles.rules = [ "d /x" ]; }
+      && refused "`environment.systemPackages' means nothing" (
+        { pkgs, ... }: { environment.systemPackages = [ pkgs.jq ]; }
+      )
+      && refused "is no complete service" { systemd.services.ssh.serviceConfig.Nice = 3; }
+      && refused "masks a unit" { systemd.services.ssh.enable = false; }
+      && refused "is wanted by ssh.service" {
+        systemd.services.app = {
+          script = "true";
+          wantedBy = [ "ssh.service" ];
+        };
+      }
+      && refused "who comes into the host" { environment.etc."sudoers.d/app".text = "x"; }
+      && refused "cannot have" {
+        environment.etc.app = {
+          text = "x";
+          mode = "0600";
+        };
+      };
     "names for the lock" =
       let
         names = fleetLib.lockNames {

@@ -83,7 +83,10 @@ export function matrixPairs(steps: readonly TransactionStep[] = TRANSACTION_STEP
   return steps.flatMap((step) => FAULTS.map((fault) => pairOf(step, fault)));
 }
 
-function pairOf({ name, phase, base = "debian", goals }: TransactionStep, fault: Fault): DrivenPair | ImpossiblePair {
+function pairOf(
+  { name, phase, bases: [base = "debian"] = [], goals }: TransactionStep,
+  fault: Fault,
+): DrivenPair | ImpossiblePair {
   const pair: Pair = { step: name, phase, fault };
   const isVirtual = VIRTUAL.includes(fault);
   if (base === "nixos" && isVirtual) return { ...pair, reason: VIRTUAL_NIXOS };

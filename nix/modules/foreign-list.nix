@@ -1,0 +1,12 @@
+# The modules of a host that has a system of its own beside ours.
+[
+  ./assertions.nix
+  ./data-versions.nix
+  ./deployment.nix
+  ./environment.nix
+  ./foreign.nix
+  ./health-checks.nix
+  ./hooks.nix
+  ./system.nix
+  ./systemd.nix
+]

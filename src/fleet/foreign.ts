@@ -1,0 +1,127 @@
+/**
+ * Hosts that somebody has installed: what they get before the first deployment, as they have no store, and what keeps a
+ * system from being theirs.
+ */
+
+import { OperationError } from "../base/errors.ts";
+import { sortedReferences } from "../format/path-info.ts";
+import type { StorePath } from "../format/store-path.ts";
+import { describeObstacles, placesOf } from "../machine/foreign-files.ts";
+import type { SystemObject } from "../machine/system-object.ts";
+import { closureInfos } from "../store/copy.ts";
+import type { LocalStore } from "../store/local-store.ts";
+import { openDuplex, succeeded } from "../system/process.ts";
+import type { SshConnection } from "./ssh.ts";
+
+/** Where such a host has the programs of its store; also a root for the collector. */
+export const ENGINE = "/nix/var/nix/gcroots/pristine/engine";
+
+const DEADLINE_MS = 60_000;
+const REGISTER_DEADLINE_MS = 120_000;
+
+/** `/nix` appears as a whole, with what says that it is ours to take away. */
+const PREPARE = `set -e
+umask 022
+[ ! -e /nix ] || { [ -e /nix/var/pristine/foreign ] && exit 0; echo '/nix is there, and not of our making' >&2; exit 1; }
+rm -rf /nix.pristine
+mkdir -p /nix.pristine/store /nix.pristine/var/pristine
+: >/nix.pristine/var/pristine/foreign
+mv -T /nix.pristine /nix
+`;
+
+/** Says which paths are taken; each line has one, and after a tab what a link of ours there leads to. */
+const LOOK = `tab=$(printf '\\t')
+while IFS="$tab" read -r path target; do
+  if [ -e "$path" ] || [ -h "$path" ]; then
+    [ -n "$target" ] && [ "$(readlink "$path")" = "$target" ] || printf 'pristine obstacle=%s\\n' "$path"
+  fi
+done
+`;
+
+/** Throws when something that is not ours stands where the system's files or units would. */
+export async function requireFreePlaces(
+  connection: SshConnection,
+  system: SystemObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const lines = [...placesOf(system)].map(([path, target]) => `${path}\t${target ?? ""}\n`);
+  const command = { argv: ["sh", "-c", LOOK] as const, stdin: lines.join("") };
+  const outcome = await connection.runChecked(command, { signal, deadlineMs: DEADLINE_MS, asRoot: true });
+  const text = outcome.stdout.toString("utf8");
+  const obstacles = [...text.matchAll(/^pristine obstacle=(.*)$/gm)].map(([, path = ""]) => path);
+  if (obstacles.length === 0) return;
+  const { message, hint } = describeObstacles(obstacles);
+  throw new OperationError("HOST_IN_THE_WAY", `${connection.address}: ${message}`, { hint });
+}
+
+/** Gives a host that has no store one, with nothing in it but what the store itself is run by. */
+export async function bringEngine(
+  connection: SshConnection,
+  { engine, from }: { readonly engine: StorePath; readonly from: LocalStore },
+  signal: AbortSignal,
+): Promise<void> {
+  const present = await connection.run({ argv: ["readlink", "-e", ENGINE] }, { signal });
+  if (succeeded(present)) return;
+  const closure = [...(await closureInfos(from, [engine], signal)).values()];
+  await connection.runChecked({ argv: ["sh", "-c", PREPARE] }, { signal, asRoot: true });
+  await send(connection, { paths: closure.map(({ path }) => path), from }, signal);
+  const path = engine.render("/nix/store");
+  const register = `set -e; umask 022
+${path}/bin/nix-store --load-db
+mkdir -p ${ENGINE.slice(0, ENGINE.lastIndexOf("/"))}
+ln -s ${path} ${ENGINE}.new
+sync -f /nix
+mv -T ${ENGINE}.new ${ENGINE}`;
+  const registration = closure.map((info) => {
+    const references = sortedReferences(info).map((reference) => reference.render("/nix/store"));
+    const { narHash, narSize } = info;
+    return [
+      info.path.render("/nix/store"),
+      narHash.render("base16"),
+      narSize,
+      "",
+      references.length,
+      ...references,
+      "",
+    ].join("\n");
+  });
+  const command = { argv: ["sh", "-c", register] as const, stdin: registration.join("") };
+  await connection.runChecked(command, { signal, deadlineMs: REGISTER_DEADLINE_MS, asRoot: true });
+}
+
+/** What was cut off is sent again, and replaced. */
+async function send(
+  connection: SshConnection,
+  { paths, from }: { readonly paths: readonly StorePath[]; readonly from: LocalStore },
+  signal: AbortSignal,
+): Promise<void> {
+  const [first] = paths;
+  if (first === undefined) return;
+  const real = from.realPath(first);
+  const directory = real.slice(0, real.lastIndexOf("/"));
+  const names = paths.map(({ baseName }) => baseName);
+  const pack = openDuplex(
+    ["tar", "-C", directory, "--owner=0", "--group=0", "--numeric-owner", "-cf", "-", "--", ...names],
+    { signal },
+  );
+  const unpack = await connection.open(["tar", "-C", "/nix/store", "-xpf", "-"], signal);
+  let isOpen = true;
+  void unpack.exited.then(() => (isOpen = false));
+  for await (const chunk of pack.readable as AsyncIterable<Uint8Array>) {
+    if (!isOpen) break;
+    if (!unpack.writable.write(chunk)) await Promise.race([drained(unpack.writable), unpack.exited]);
+  }
+  const packed = await pack.close();
+  unpack.writable.end();
+  const unpacked = await unpack.exited;
+  signal.throwIfAborted();
+  if (succeeded(packed) && succeeded(unpacked)) return;
+  throw new OperationError(
+    "HOST_COMMAND_FAILED",
+    `the store of ${connection.address} cannot be made: ${unpack.stderrTail().trim() || pack.stderrTail().trim()}`,
+  );
+}
+
+function drained(writable: { once(event: "drain", listener: () => void): unknown }): Promise<void> {
+  return new Promise((resolve) => writable.once("drain", resolve));
+}

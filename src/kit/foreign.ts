@@ -1,0 +1,97 @@
+/** Hosts of whose `/etc` only some links are ours: how these are made, switched and removed, and what a boot does. */
+
+import { describeObstacles, linksOf, placesOf } from "../machine/foreign-files.ts";
+import type { SystemObject } from "../machine/system-object.ts";
+import type { Host } from "./host.ts";
+import { KitError } from "./kit-error.ts";
+import {
+  bootSystem,
+  flipForeignSystem,
+  isRunningKnown,
+  markActivated,
+  profileSystem,
+  rootedSystem,
+  setRoot,
+} from "./systems.ts";
+import { STATE_DIRECTORY } from "./transaction-record.ts";
+
+/** Directories that were made for links of ours, so that they go with these. */
+const DIRECTORIES = `${STATE_DIRECTORY}/directories.json`;
+
+/** Throws when anything that is not ours stands where the system's files or units would. */
+export function requireFreePlaces(host: Host, system: SystemObject): void {
+  const obstacles = [...placesOf(system)].flatMap(([path, target]) =>
+    host.files.exists(path) && (target === undefined || host.files.readlink(path) !== target) ? [path] : [],
+  );
+  if (obstacles.length === 0) return;
+  const { message, hint } = describeObstacles(obstacles);
+  throw new KitError("KIT_IN_THE_WAY", message, { hint });
+}
+
+/** Makes the links that a system has, lets all of them lead to it by one rename, and removes those it has not. */
+export function flipForeign(host: Host, from: readonly SystemObject[], to: SystemObject): void {
+  const wanted = linksOf(to);
+  const gone = from.flatMap((system) => [...linksOf(system)]).filter(([path]) => !wanted.has(path));
+  makeParents(host, [...wanted.keys()]);
+  for (const [path, target] of wanted) {
+    if (host.files.readlink(path) === target) continue;
+    if (host.files.exists(path)) throw new Error(describeObstacles([path]).message);
+    host.files.replaceLink(path, target, { durable: true });
+  }
+  const engine = to.topEntry("engine");
+  if (engine !== undefined) setRoot(host, "engine", engine);
+  flipForeignSystem(host, to.path);
+  for (const [path, target] of gone) {
+    if (host.files.readlink(path) === target) host.files.remove(path, { durable: true });
+  }
+  removeEmpty(host);
+}
+
+/** Noted before they are made: what is not noted is never removed. */
+function makeParents(host: Host, paths: readonly string[]): void {
+  const missing = new Set<string>();
+  for (const path of paths) {
+    for (let slash = path.lastIndexOf("/"); slash > 0; slash = path.lastIndexOf("/", slash - 1)) {
+      const parent = path.slice(0, slash);
+      if (!host.files.exists(parent)) missing.add(parent);
+    }
+  }
+  if (missing.size === 0) return;
+  noteDirectories(host, [...new Set([...ownDirectories(host), ...missing])].sort());
+  for (const path of [...missing].sort()) host.files.makeDirectory(path);
+}
+
+function removeEmpty(host: Host): void {
+  const own = ownDirectories(host);
+  const left = new Set(own);
+  for (const path of own.toReversed()) {
+    const names = host.files.list(path);
+    if (names !== undefined && names.length > 0) continue;
+    host.files.remove(path, { durable: true });
+    left.delete(path);
+  }
+  if (left.size < own.length) noteDirectories(host, [...left]);
+}
+
+function ownDirectories(host: Host): readonly string[] {
+  const text = host.files.readFile(DIRECTORIES);
+  return text === undefined ? [] : (JSON.parse(text) as { readonly directories: readonly string[] }).directories;
+}
+
+function noteDirectories(host: Host, directories: readonly string[]): void {
+  host.files.writeDurably(DIRECTORIES, `${JSON.stringify({ version: 1, directories })}\n`);
+}
+
+/** At a boot, before services are started: what was confirmed is what runs. Later it changes nothing. */
+export function bootForeign(host: Host): void {
+  if (isRunningKnown(host)) return;
+  // What was never confirmed leaves nothing behind.
+  const system = profileSystem(host) ?? rootedSystem(host, "engine");
+  if (system === undefined || host.system(system).base !== "foreign") return;
+  const roots = (["current", "previous", "pending"] as const).map((root) => rootedSystem(host, root));
+  const others = [...new Set(roots)].filter((path) => path !== undefined && path !== system) as string[];
+  const from = others.map((path) => host.system(path)).filter((other) => other.base === "foreign");
+  flipForeign(host, from, host.system(system));
+  markActivated(host, system);
+  bootSystem(host, system);
+}

@@ -49,6 +49,14 @@ export async function placesElsewhere(hosts: readonly HostInventory[]): Promise<
   return places;
 }
 
+/**
+ * Whether a host's kit is built where its system is, by another machine than the host: here there is nothing that could
+ * run what it is built with. What a host builds for itself is for no other.
+ */
+export function isKitElsewhere({ system }: HostInventory, place: Elsewhere | undefined): boolean {
+  return system !== currentSystem() && (place?.kind === "host" || place?.kind === "machines");
+}
+
 /** Builds what is built elsewhere; answers why some could not be, by the names of hosts. */
 export async function buildElsewhere(
   deployer: Deployer,
@@ -58,7 +66,7 @@ export async function buildElsewhere(
   const { observer, signal } = deployer;
   const { context } = around;
   const hosts = around.hosts.filter(({ name }) => places.has(name));
-  const drvPaths = hosts.map((host) => systemOf(context, host).drvPath);
+  const drvPaths = hosts.flatMap((host) => [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
   await instantiate(context.inventory.evaluation, drvPaths, context.store, signal);
   const builders = new Builders(deployer, around);
   try {
@@ -76,6 +84,13 @@ export async function buildElsewhere(
   } finally {
     await builders.close();
   }
+}
+
+type Root = ReturnType<typeof rootOf>;
+
+interface Wanted {
+  readonly drvPath: Root;
+  readonly output: Root;
 }
 
 /** Machines while they build. Each makes one system at a time, of as many derivations at once as its daemon does. */
@@ -101,9 +116,9 @@ class Builders {
       case "itself":
         return await this.#onItself(host);
       case "host":
-        return this.#has(host) ? "built before" : await this.#onHost(host, place.builder);
+        return await this.#onHost(host, this.#lacking(host, place), place.builder);
       case "machines":
-        return this.#has(host) ? "built before" : await this.#onMachines(host, place.machines);
+        return await this.#onMachines(host, this.#lacking(host, place), place.machines);
     }
   }
 
@@ -114,50 +129,67 @@ class Builders {
     for (const open of [...sessions, ...this.#machines.values()]) await open?.disconnect();
   }
 
-  #has(host: HostInventory): boolean {
+  /** What is to be built for a host and is not in the local store yet. */
+  #lacking(host: HostInventory, place: Elsewhere): Wanted[] {
     const { context } = this.#around;
-    return context.store.isValid(rootOf(systemOf(context, host).outPath, context.store.storeDir));
+    const { store } = context;
+    const kits = isKitElsewhere(host, place) ? [kitOf(context, host)] : [];
+    return [systemOf(context, host), ...kits]
+      .map(({ drvPath, outPath }) => ({
+        drvPath: rootOf(drvPath, store.storeDir),
+        output: rootOf(outPath, store.storeDir),
+      }))
+      .filter(({ output }) => !store.isValid(output));
   }
 
   async #onItself(host: HostInventory): Promise<string> {
-    const { sessions, unreached } = this.#around;
+    const { context, sessions, unreached } = this.#around;
     const { name } = host;
     if (unreached.has(name))
       throw new OperationError("HOST_UNREACHABLE", `${name} is not reached, and is to build its own system`, {
         hint: "deploy again when it is back, or build its system here (deployment.buildOnTarget = false)",
         retryable: true,
       });
-    await this.#buildAt(hostPlace(sessions.get(name)!, "deployment.buildOnTarget"), host);
+    const drvPath = rootOf(systemOf(context, host).drvPath, context.store.storeDir);
+    await this.#buildAt(hostPlace(sessions.get(name)!, "deployment.buildOnTarget"), host, drvPath);
     return "built on the host";
   }
 
-  async #onHost(host: HostInventory, builder: string): Promise<string> {
-    const { sessions, unreached } = this.#around;
+  async #onHost(host: HostInventory, wanted: readonly Wanted[], builder: string): Promise<string> {
+    if (wanted.length === 0) return "built before";
+    const { context, sessions, unreached } = this.#around;
     const session = await this.#builderFor(host, builder);
     const to = sessions.get(host.name)!;
+    const system = rootOf(systemOf(context, host).outPath, context.store.storeDir);
     return await this.#inTurn(builder, async () => {
       const place = hostPlace(session, "deployment.buildOn");
-      await this.#buildAt(place, host);
-      const isStraight =
-        !unreached.has(host.name) && knowsWay(session.host, host) && (await this.#sendStraight(session, to));
-      if (!isStraight) await this.#bring(place, host);
+      let isStraight = false;
+      for (const { drvPath, output } of wanted) {
+        await this.#buildAt(place, host, drvPath);
+        const maySend = output.equals(system) && !unreached.has(host.name) && knowsWay(session.host, host);
+        if (maySend && (await this.#sendStraight(session, to))) isStraight = true;
+        else await this.#bring(place, host, output);
+      }
       return `built on ${builder}${isStraight ? " and sent by it" : ""}`;
     });
   }
 
-  async #onMachines(host: HostInventory, machines: readonly NixMachine[]): Promise<string> {
-    const { context } = this.#around;
-    const root = await context.store.derivation(rootOf(systemOf(context, host).drvPath, context.store.storeDir));
+  async #onMachines(host: HostInventory, wanted: readonly Wanted[], machines: readonly NixMachine[]): Promise<string> {
+    if (wanted.length === 0) return "built before";
+    const { store } = this.#around.context;
+    const roots = await Promise.all(wanted.map(({ drvPath }) => store.derivation(drvPath)));
     const failures: OperationError[] = [];
     const usable = machines.filter(({ jobsMax }) => jobsMax > 0);
     for (const machine of inOrder(usable, ({ uri }) => this.#loads.get(uri) ?? 0)) {
       const { place } = this.#machine(machine);
       this.#addLoad(machine, 1);
       try {
-        place.requireFit?.([root]);
+        place.requireFit?.(roots);
         return await this.#inTurn(machine.uri, async () => {
-          await this.#buildAt(place, host);
-          await this.#bring(place, host);
+          for (const { drvPath, output } of wanted) {
+            await this.#buildAt(place, host, drvPath);
+            await this.#bring(place, host, output);
+          }
           return `built on ${machine.uri}`;
         });
       } catch (error) {
@@ -188,7 +220,11 @@ class Builders {
     const key = JSON.stringify(machine);
     const known = this.#machines.get(key);
     if (known !== undefined) return known;
-    const made = new NixBuilder(machine, this.#deployer.ssh.configFile);
+    const { observer, ssh } = this.#deployer;
+    const made = new NixBuilder(machine, {
+      configFile: ssh.configFile,
+      ...(observer.command && { onCommand: (remote, local) => observer.command?.(machine.uri, remote, local) }),
+    });
     this.#machines.set(key, made);
     return made;
   }
@@ -246,12 +282,12 @@ class Builders {
     return await turn;
   }
 
-  async #buildAt(place: BuildPlace, host: HostInventory): Promise<void> {
+  async #buildAt(place: BuildPlace, host: HostInventory, drvPath: Root): Promise<void> {
     const { context } = this.#around;
     const { observer, signal } = this.#deployer;
     await buildThere(place, {
       store: context.store,
-      drvPath: rootOf(systemOf(context, host).drvPath, context.store.storeDir),
+      drvPath,
       clock: systemClock,
       signal,
       onNote: (text, minor = false) => observer.update(host.name, text, { minor }),
@@ -259,13 +295,13 @@ class Builders {
   }
 
   /** Takes what was built into the local store: who is named to build is trusted with it. */
-  async #bring(place: BuildPlace, host: HostInventory): Promise<void> {
+  async #bring(place: BuildPlace, host: HostInventory, output: Root): Promise<void> {
     const { context } = this.#around;
     const { observer, signal } = this.#deployer;
     await copyClosure({
       from: await place.target.store(signal),
       to: context.store,
-      roots: [rootOf(systemOf(context, host).outPath, context.store.storeDir)],
+      roots: [output],
       signal,
       onProgress: ({ pathsDone, pathsTotal }) =>
         observer.update(host.name, `fetching ${pathsDone}/${pathsTotal} paths from ${place.name}`, { minor: true }),

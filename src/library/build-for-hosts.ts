@@ -2,7 +2,7 @@
 
 import { OperationError } from "../base/errors.ts";
 import { buildEach } from "./build.ts";
-import { buildElsewhere, placesElsewhere } from "./build-elsewhere.ts";
+import { buildElsewhere, isKitElsewhere, placesElsewhere } from "./build-elsewhere.ts";
 import { type AroundBuild, runBuildHooks } from "./build-hooks.ts";
 import { kitOf, systemOf } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
@@ -21,7 +21,7 @@ export async function buildForHosts(
   const places = await placesElsewhere(hosts);
   const drvPaths = hosts.flatMap((host) => [
     ...(places.has(host.name) ? [] : [systemOf(context, host).drvPath]),
-    kitOf(context, host).drvPath,
+    ...(isKitElsewhere(host, places.get(host.name)) ? [] : [kitOf(context, host).drvPath]),
   ]);
   const failures = await buildEach(deployer, context, drvPaths);
   const elsewhere = await buildElsewhere(deployer, { ...around, hosts }, places);

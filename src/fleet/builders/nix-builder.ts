@@ -12,15 +12,23 @@ import { type NixMachine, unfitness } from "./nix-machine.ts";
 
 const CONNECT_TIMEOUT_SECONDS = 10;
 
+export interface NixBuilderOptions {
+  /** An OpenSSH configuration to use in place of the user's. */
+  readonly configFile?: string | undefined;
+  /** Called with what runs there, and with the local command that takes it there. */
+  readonly onCommand?: ((remote: readonly string[], local: readonly string[]) => void) | undefined;
+}
+
+const DAEMON = ["nix-daemon", "--stdio"] as const;
+
 export class NixBuilder {
   readonly machine: NixMachine;
-  readonly #configFile: string | undefined;
+  readonly #options: NixBuilderOptions;
   #store: Promise<DaemonStore> | undefined;
 
-  /** `configFile` is an OpenSSH configuration to use in place of the user's. */
-  constructor(machine: NixMachine, configFile: string | undefined) {
+  constructor(machine: NixMachine, options: NixBuilderOptions) {
     this.machine = machine;
-    this.#configFile = configFile;
+    this.#options = options;
   }
 
   get place(): BuildPlace {
@@ -57,7 +65,9 @@ export class NixBuilder {
 
   async #open(signal: AbortSignal): Promise<DaemonStore> {
     const { host, jobsMax, uri } = this.machine;
-    const store = openSshStore(host, { uri, sshArgs: await this.#sshArgs(), settings: { jobsMax } });
+    const sshArgs = await this.#sshArgs();
+    this.#options.onCommand?.(DAEMON, ["ssh", ...sshArgs, "--", host, ...DAEMON]);
+    const store = openSshStore(host, { uri, sshArgs, settings: { jobsMax } });
     try {
       await store.greet(signal);
       return store;
@@ -75,7 +85,7 @@ export class NixBuilder {
   async #sshArgs(): Promise<string[]> {
     const { hostKey, keyFile, port, user } = this.machine;
     return [
-      ...(this.#configFile === undefined ? [] : ["-F", this.#configFile]),
+      ...(this.#options.configFile === undefined ? [] : ["-F", this.#options.configFile]),
       "-oBatchMode=yes",
       `-oConnectTimeout=${CONNECT_TIMEOUT_SECONDS}`,
       ...(keyFile === undefined ? [] : [`-oIdentityFile=${keyFile}`]),

@@ -6,6 +6,8 @@ let
 in
 {
   inherit lib;
+  # Of an evaluated fleet: its systems, `nixosConfigurations` and a hive.
+  exportOf = import ./export { inherit lib; };
   inherit (fleet)
     evalFleet
     evalHost

@@ -10,6 +10,7 @@ import { registerDeploy } from "./commands/deploy.ts";
 import { registerCompletion } from "./commands/completion.ts";
 import { registerDiff } from "./commands/diff.ts";
 import { registerExec } from "./commands/exec.ts";
+import { registerExport } from "./commands/export.ts";
 import { registerFlake } from "./commands/flake.ts";
 import { registerInit } from "./commands/init.ts";
 import { registerInspect } from "./commands/inspect.ts";
@@ -48,6 +49,7 @@ export function makeProgram(): Command {
   registerFlake(program);
   registerOption(program);
   registerAdopt(program);
+  registerExport(program);
   registerProbe(program);
   registerSecrets(program);
   registerMesh(program);

@@ -54,7 +54,7 @@ async function run(shell: string, args: readonly string[]): Promise<string> {
 /** What is completed of a line, whose end is where the cursor is. Bash replaces what is behind its last word break. */
 const LINES: Readonly<Record<string, string>> = {
   "pristine st": "status",
-  "pristine e": "eval ephemeral exec",
+  "pristine e": "eval export ephemeral exec",
   "pristine pr": "probe",
   "pristine probe ": "",
   "pristine lab p": "power",

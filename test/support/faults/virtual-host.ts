@@ -11,8 +11,9 @@ import { unmountDisk } from "../../../src/lab/disk.ts";
 import { hostLabel, hostPaths, labPaths, segmentNames, type HostPaths } from "../../../src/lab/lab-names.ts";
 import { tool } from "../../../src/lab/tools.ts";
 import type { ProcessOutcome } from "../../../src/system/process.ts";
-import type { RemoteHost } from "../fleet-driver.ts";
+import { RemoteHost } from "../fleet-driver.ts";
 import type { Fault } from "./cases.ts";
+import { SharedConnection } from "./shared-connection.ts";
 import { FAULTS_DIRECTORY, LOCK, NOT_REACHED, type StruckHost } from "./struck-host.ts";
 import type { VirtualKernel } from "./virtual-kernel.ts";
 
@@ -32,6 +33,7 @@ const SLOW_UNITS = ["user@0.service", "systemd-networkd-persistent-storage.servi
 
 export class VirtualHost implements StruckHost {
   readonly remote: RemoteHost;
+  readonly #connection: SharedConnection;
   readonly #kernel: VirtualKernel;
   readonly #paths: HostPaths;
   /** Undefined while it is off. */
@@ -39,10 +41,11 @@ export class VirtualHost implements StruckHost {
   /** For the fault points of boots to come: `/run` and the like do not outlive one. */
   #point = "";
 
-  private constructor(remote: RemoteHost, kernel: VirtualKernel) {
-    this.remote = remote;
+  private constructor({ lab }: RemoteHost, kernel: VirtualKernel) {
+    this.#connection = new SharedConnection(lab.lab, lab.record);
+    this.remote = new RemoteHost(this.#connection);
     this.#kernel = kernel;
-    this.#paths = hostPaths(remote.lab.lab, remote.lab.name);
+    this.#paths = hostPaths(lab.lab, lab.name);
   }
 
   /** Shuts a host of the lab down, and boots it again as a virtual one. */
@@ -134,6 +137,7 @@ export class VirtualHost implements StruckHost {
   async stop(): Promise<void> {
     const machine = this.#machine;
     this.#machine = undefined;
+    await this.#connection.end();
     if (machine === undefined || machine.exitCode !== null) return;
     const exit = once(machine, "exit");
     machine.kill("SIGKILL");

@@ -4,9 +4,10 @@ import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { oracleCommand } from "../../scripts/oracle.ts";
 import { generateKeyPair } from "../../src/format/signature.ts";
 import { processesIn } from "../../src/lab/cgroup.ts";
 import { hostPaths } from "../../src/lab/lab-names.ts";
@@ -16,7 +17,7 @@ import type { KitFailure, Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
 import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
-import { TEST_STORE } from "../support/test-store.ts";
+import { TEST_STORE_ROOT } from "../support/test-store.ts";
 import { labsMissing } from "../support/test-system.ts";
 
 const MIB = 1024 ** 2;
@@ -158,25 +159,47 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     assert.ok(statSync(stick("three")).size > LARGE_BYTES);
   });
 
-  test("a system that Nix itself has moved is switched to by its own switch-to-configuration", async () => {
-    fleet.edit(HOST_FILE, /\}\s*$/, `environment.etc.fourth.text = "no";\n}\n`);
-    const { hosts } = await fleet.ask<{ hosts: { path: string }[] }>(["build", "web1"]);
-    const system = hosts[0]?.path ?? "";
-    const program = join(import.meta.dirname, "../../bin/compat/nix-store");
-    const script = '"$1" --store "$2" --export $("$1" --store "$2" --query --requisites "$3")';
-    const exported = execFileSync("sh", ["-c", script, "export", program, TEST_STORE, system], {
-      maxBuffer: 1024 * MIB,
-    });
-    writeFileSync(stick("closure"), exported);
-    const { code, stderr } = await onConsole("sh", "-c", "nix-store --import < /persist/stick/closure");
-    assert.equal(code, 0, stderr);
-    const dry = await onConsole(`${system}/bin/switch-to-configuration`, "dry-activate");
+  const withoutNix = process.env["NIX_ORACLE"] === undefined && "NIX_ORACLE is not set";
+  test("what nix copy brought is switched to by its own switch-to-configuration", { skip: withoutNix }, async () => {
+    const first = await buildWith("fourth");
+    const cache = join(shop.scratch, "cache");
+    nixCopy(`file://${cache}?compression=none`, first);
+    cpSync(cache, stick("cache"), { recursive: true });
+    const fromFile =
+      "nix --extra-experimental-features nix-command copy --no-check-sigs --from file:///persist/stick/cache";
+    const copied = await onConsole(...fromFile.split(" "), first);
+    assert.equal(copied.code, 0, copied.stderr);
+    const dry = await onConsole(`${first}/bin/switch-to-configuration`, "dry-activate");
     assert.equal(dry.code, 0, dry.stderr);
-    const switched = await onConsole(`${system}/bin/switch-to-configuration`, "switch");
-    assert.equal(switched.code, 0, switched.stderr);
-    assert.equal((await onConsole("cat", "/etc/fourth")).stdout, "no");
+    await switchTo(first, "fourth");
+
     await onConsole("systemctl", "start", "ssh.service");
+    const second = await buildWith("fifth");
+    nixCopy("ssh://root@web1", second);
+    await switchTo(second, "fifth");
     const { web1: status } = await fleet.statuses({ exit: [0] });
-    assert.equal(status?.host, "web1");
+    assert.deepEqual([status?.asDeclared, status?.drift], [true, []]);
   });
+
+  /** The path of the host's system, built with a file more in /etc. */
+  async function buildWith(name: string): Promise<string> {
+    fleet.edit(HOST_FILE, /\}\s*$/, `environment.etc.${name}.text = "no";\n}\n`);
+    const { hosts } = await fleet.ask<{ hosts: { path: string }[] }>(["build", "web1"]);
+    return hosts[0]?.path ?? "";
+  }
+
+  /** A real Nix's copy of a system, from the store that ours has built it in. */
+  function nixCopy(to: string, system: string): void {
+    const { sshConfig } = host.lab;
+    const options = { nixDir: join(TEST_STORE_ROOT, "nix"), bind: [dirname(sshConfig), shop.scratch] };
+    const copy = ["env", `NIX_SSHOPTS=-F ${sshConfig}`, "nix", "copy", "--no-check-sigs", "--to", to, system];
+    const { argv, env } = oracleCommand(copy, options);
+    execFileSync(argv[0]!, argv.slice(1), { env, stdio: ["ignore", "ignore", "pipe"], timeout: 120_000 });
+  }
+
+  async function switchTo(system: string, name: string): Promise<void> {
+    const { code, stderr } = await onConsole(`${system}/bin/switch-to-configuration`, "switch");
+    assert.equal(code, 0, stderr);
+    assert.equal((await onConsole("cat", `/etc/${name}`)).stdout, "no");
+  }
 });

@@ -6,7 +6,7 @@
 import { join } from "node:path";
 import { cacheDirectory } from "../../src/system/directories.ts";
 
-const TEST_STORE_ROOT: string = join(cacheDirectory(), "test-store");
+export const TEST_STORE_ROOT: string = join(cacheDirectory(), "test-store");
 
 /** As `pristine --store` takes it. */
 export const TEST_STORE: string = `local?root=${TEST_STORE_ROOT}`;

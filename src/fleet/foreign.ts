@@ -6,7 +6,7 @@
 import { OperationError } from "../base/errors.ts";
 import { sortedReferences } from "../format/path-info.ts";
 import type { StorePath } from "../format/store-path.ts";
-import { describeObstacles, placesOf } from "../machine/foreign-files.ts";
+import { describeObstacles, GENERATOR, placesOf } from "../machine/foreign-files.ts";
 import type { SystemObject } from "../machine/system-object.ts";
 import { closureInfos } from "../store/copy.ts";
 import type { LocalStore } from "../store/local-store.ts";
@@ -15,6 +15,8 @@ import type { SshConnection } from "./ssh.ts";
 
 /** Where such a host has the programs of its store; also a root for the collector. */
 export const ENGINE = "/nix/var/nix/gcroots/pristine/engine";
+
+const GENERATORS = GENERATOR.slice(0, GENERATOR.lastIndexOf("/"));
 
 const DEADLINE_MS = 60_000;
 const REGISTER_DEADLINE_MS = 120_000;
@@ -87,6 +89,38 @@ mv -T ${ENGINE}.new ${ENGINE}`;
   });
   const command = { argv: ["sh", "-c", register] as const, stdin: registration.join("") };
   await connection.runChecked(command, { signal, deadlineMs: REGISTER_DEADLINE_MS, asRoot: true });
+}
+
+/** The system that declares nothing, as the host has it. */
+export async function bareSystemOf(connection: SshConnection, signal: AbortSignal): Promise<string> {
+  const found = await connection.runChecked({ argv: ["readlink", "-e", ENGINE] }, { signal });
+  return found.stdout.toString("utf8").trim();
+}
+
+/** With the host's own programs, as those of the store go with it; cut off, it leaves nothing that is in use. */
+const REMOVE = `set -e
+[ -e /nix/var/pristine/foreign ] || { echo 'its /nix is not of our making' >&2; exit 1; }
+exec 9>/run/pristine/kit.lock
+flock -w 60 9 || { echo 'another command is at work on the host' >&2; exit 1; }
+[ ! -e /nix/var/pristine/lock ] || { echo 'a transaction holds the host' >&2; exit 1; }
+engine=$(readlink -e ${ENGINE})
+for system in /run/pristine/foreign/system /nix/var/nix/profiles/system; do
+  [ "$(readlink -e "$system")" = "$engine" ] || { echo 'it runs or boots a system of ours' >&2; exit 1; }
+done
+systemctl stop pristine-boot.service
+rm -f ${GENERATOR}
+if grep -qF '"${GENERATORS}"' /nix/var/pristine/directories.json; then rmdir --ignore-fail-on-non-empty ${GENERATORS}; fi
+systemctl daemon-reload
+rm -rf /nix.pristine
+mv -T /nix /nix.pristine
+rm -rf /nix.pristine /run/pristine /run/current-system /run/booted-system
+`;
+const REMOVE_DEADLINE_MS = 300_000;
+
+/** Takes the store off a host that runs nothing out of it any more, and all that was recorded there. */
+export async function removeStore(connection: SshConnection, signal: AbortSignal): Promise<void> {
+  const command = { argv: ["sh", "-c", REMOVE] as const };
+  await connection.runChecked(command, { signal, deadlineMs: REMOVE_DEADLINE_MS, asRoot: true });
 }
 
 /** What was cut off is sent again, and replaced. */

@@ -88,7 +88,10 @@ export class HostSession {
       if (opened !== undefined && status?.code === 255) throw this.connection.connectionError(opened.stderrTail());
       if (status?.code === 127) {
         throw new OperationError("HOST_WITHOUT_STORE", `${this.connection.address} has no nix-daemon`, {
-          hint: "only hosts with a Nix store can be deployed to: start from a bootstrap system",
+          hint:
+            this.host.base === "foreign"
+              ? "it gets one with the first 'pristine deploy'"
+              : "only hosts with a Nix store can be deployed to: start from a bootstrap system",
           cause: error,
         });
       }

@@ -24,7 +24,7 @@ export interface HostProbe {
   readonly room: HostProbe["disk"];
   /** What the first process is called. */
   readonly init: string;
-  /** Whether there is a `/nix`, of whosever making. */
+  /** Whether there is a `/nix` that was not made for services beside what the host has. */
   readonly hasNix: boolean;
   /** All of it, in KiB. */
   readonly memoryKiB?: number | undefined;
@@ -80,7 +80,7 @@ if command -v nix-daemon >/dev/null; then say daemon yes; fi
 say disk "$(stat -f -c '%a %S %c %d' /nix/store)"
 say room "$(stat -f -c '%a %S %c %d' /)"
 say init "$(cat /proc/1/comm)"
-if [ -e /nix ]; then say nix yes; fi
+if [ -e /nix ] && ! [ -e /nix/var/pristine/foreign ]; then say nix yes; fi
 say memory "$(grep MemTotal: /proc/meminfo)"
 say machine "$(cat /run/machine-id || cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)"
 say os "$(. /etc/os-release; printf %s "$PRETTY_NAME")"

@@ -3,7 +3,8 @@
 import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { rootOf } from "../fleet/deploy.ts";
-import { type HostOutcome, NOT_REACHED } from "../fleet/outcome.ts";
+import { removeStore } from "../fleet/foreign.ts";
+import { type HostOutcome, isAsWanted, NOT_REACHED } from "../fleet/outcome.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import type { FleetPlan } from "../fleet/plan.ts";
 import { readPlanFile } from "../fleet/plan-file.ts";
@@ -15,7 +16,7 @@ import { type Sessions, withSessionsTo } from "./connect.ts";
 import { openContext, wholeFleetOf } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 import { describeRollout, openRollout } from "./open-work.ts";
-import { type OpenPlan, type RollbackRequest, withPlan, withRollbackPlan } from "./plan.ts";
+import { type OpenPlan, type RollbackRequest, withPlan, withRemovalPlan, withRollbackPlan } from "./plan.ts";
 import type { PlanRequest } from "./request.ts";
 import { beginRollout, refusalsOf, runRollout, type Watch } from "./rollout.ts";
 
@@ -55,6 +56,24 @@ export async function rollBackHost(
   approval: Approval,
 ): Promise<Deployment> {
   return withRollbackPlan(deployer, request, (open) => executePlan(deployer, open, { ...approval, ...request }));
+}
+
+/** Takes everything of ours off a host that somebody else has installed; what services have written stays. */
+export async function removeFromHost(
+  deployer: Deployer,
+  request: Omit<RollbackRequest, "generation">,
+  approval: Approval,
+): Promise<Deployment> {
+  return withRemovalPlan(deployer, request, async (open) => {
+    const deployment = await executePlan(deployer, open, { ...approval, ...request });
+    const [session] = open.sessions.values();
+    if (session !== undefined && deployment.outcomes.every(isAsWanted)) {
+      deployer.observer.update(session.host.name, "removing the store");
+      await removeStore(session.connection, deployer.signal);
+      deployer.observer.done(session.host.name, "nothing of ours is left");
+    }
+    return deployment;
+  });
 }
 
 async function executePlan(

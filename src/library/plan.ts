@@ -5,11 +5,14 @@ import { systemClock } from "../base/clock.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import { renderCount } from "../base/quantities.ts";
+import { bareSystemOf } from "../fleet/foreign.ts";
 import { chooseGeneration } from "../fleet/generation-choice.ts";
+import type { HostSession } from "../fleet/host-session.ts";
 import { NOT_REACHED } from "../fleet/outcome.ts";
 import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
 import { requireUploads } from "../fleet/uploads.ts";
+import type { HostFacts } from "../machine/facts.ts";
 import type { ApprovedPlan } from "../fleet/rollout/rollout-record.ts";
 import { buildKits } from "./build.ts";
 import { buildForHosts } from "./build-for-hosts.ts";
@@ -105,6 +108,42 @@ export async function withRollbackPlan<T>(
   request: RollbackRequest,
   use: (open: OpenPlan) => Promise<T>,
 ): Promise<T> {
+  const choose = ({ host }: HostSession, facts: HostFacts): Choice => {
+    const { path, number } = chooseGeneration(host.name, facts, request.generation);
+    return { path, reason: `rollback to generation ${number}` };
+  };
+  return withReturnPlan(deployer, request, choose, use);
+}
+
+/** A system that a host has, and why it is to run there. */
+interface Choice {
+  readonly path: string;
+  readonly reason: string;
+}
+
+/** Plans for a host that it runs nothing of ours any more. */
+export async function withRemovalPlan<T>(
+  deployer: Deployer,
+  request: Omit<RollbackRequest, "generation">,
+  use: (open: OpenPlan) => Promise<T>,
+): Promise<T> {
+  const choose = async ({ connection, host }: HostSession): Promise<Choice> => {
+    if (host.base !== "foreign") {
+      throw new OperationError("HOST_BASE", `${host.name} would be nothing without what is declared for it`, {
+        hint: 'only hosts with deployment.base = "foreign" have a system of their own',
+      });
+    }
+    return { path: await bareSystemOf(connection, deployer.signal), reason: "removal" };
+  };
+  return withReturnPlan(deployer, request, choose, use);
+}
+
+async function withReturnPlan<T>(
+  deployer: Deployer,
+  request: Omit<RollbackRequest, "generation">,
+  choose: (session: HostSession, facts: HostFacts) => Choice | Promise<Choice>,
+  use: (open: OpenPlan) => Promise<T>,
+): Promise<T> {
   requireValid(request);
   const { signal, observer } = deployer;
   const opened = withConfirmTimeout(await openContext(deployer, { hosts: [request.host] }), request);
@@ -114,7 +153,7 @@ export async function withRollbackPlan<T>(
     hosts: opened.hosts.map((host) => ({ ...host, checksBefore: [], deployerChecks: [], uploads: [] })),
   };
   if (context.hosts.length !== 1)
-    throw new OperationError("USAGE", `'${request.host}' names several hosts; rollback takes one`);
+    throw new OperationError("USAGE", `'${request.host}' names several hosts, of which one is to be named`);
   return withSessions(deployer, context, async (sessions) => {
     const [looked] = await preflight(deployer, context, sessions, { ...request, needsRoom: false });
     if (looked === undefined) throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${request.host}'`);
@@ -122,7 +161,7 @@ export async function withRollbackPlan<T>(
     const open = looked.session;
     await buildKits(deployer, context);
     const facts = await (await open.kit(signal)).facts({ signal });
-    const wanted = chooseGeneration(open.host.name, facts, request.generation);
+    const wanted = await choose(open, facts);
     const plan = await planFleet([{ ...looked, system: wanted.path }], {
       goal: goalOf(request),
       localStore: context.store,
@@ -132,7 +171,7 @@ export async function withRollbackPlan<T>(
       signal,
       onPhase: (host, text) => observer.update(host, text),
     });
-    const approved = approvedOf(plan, context, request, `rollback to generation ${wanted.number}`);
+    const approved = approvedOf(plan, context, request, wanted.reason);
     return use({ plan, approved, sessions, context });
   });
 }

@@ -12,7 +12,7 @@ import { after, before, suite, test } from "node:test";
 import { promisify } from "node:util";
 import { labDown } from "../../src/lab/lab.ts";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
-import { bootPlainHost, type PlainHost } from "../support/plain-host.ts";
+import { bootPlainHost, listFiles, type PlainHost } from "../support/plain-host.ts";
 import { PRISTINE } from "../support/shop.ts";
 import { TEST_LAB_NAME } from "../support/test-labs.ts";
 import { unmetNeed } from "../support/needs.ts";
@@ -23,7 +23,7 @@ const app = ({ greeting = "hello", script = SAYS, more = "" } = {}): string => `
 {
   meta.name = "${TEST_LAB_NAME}";
   hosts.plain = { pkgs, ... }: {
-    deployment = { base = "foreign"; target.host = "plain"; confirmTimeout = 20; healthChecks.app.unit = "app.service"; };
+    deployment = { base = "foreign"; target = { host = "plain"; user = "deployer"; }; confirmTimeout = 20; healthChecks.app.unit = "app.service"; };
     environment.etc."app/greeting".text = "${greeting}\\n";
     systemd.services.app = {
       wantedBy = [ "multi-user.target" ];
@@ -37,10 +37,14 @@ const app = ({ greeting = "hello", script = SAYS, more = "" } = {}): string => `
 }
 `;
 
+/** Without times of directories, and what sudo, services and timers of the host's own write, and another start of these. */
+const FILES = `${listFiles(["/run/sudo*", "/run/dbus/*", "/run/ssh*", "*-systemd-logind.service-*", "/run/systemd/*", "/var/lib/sudo*", "/var/lib/systemd/*", "/var/cache*", "/var/backups*", "/var/lib/apt*"]).replace("%i %T@ %C@", "%T@")} | awk '$2 == "d" { print $1, $2, $3, $4; next } { print }' | sort`;
+
 suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwrap"), timeout: 8 * 60_000 }, () => {
   const scratch = mkdtempSync(join(tmpdir(), "pristine-foreign-"));
   const directory = join(scratch, "fleet");
   let host: PlainHost;
+  let filesBefore: string[];
 
   const pristine = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
     const argv = ["--ssh-config", host.sshConfig, "--json", ...args];
@@ -51,12 +55,28 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
       return { code, stdout, stderr };
     }
   };
-  const deploy = async (fleet: string): Promise<HostOutcome & { code?: string; reason?: string }> => {
+  const deploy = async (
+    fleet: string,
+    ...args: string[]
+  ): Promise<HostOutcome & { code?: string; reason?: string }> => {
     writeFileSync(join(directory, "fleet.nix"), fleet);
-    const { stdout, stderr } = await pristine("deploy", "--yes");
+    const { stdout, stderr } = await pristine("deploy", "--yes", ...args);
     const { outcomes } = JSON.parse(stdout || "{}") as { outcomes?: HostOutcome[] };
     assert.ok(outcomes?.[0] !== undefined, stdout + stderr);
     return outcomes[0];
+  };
+  /** Asks until it is so: while systemd starts over, what asks is killed. */
+  const until = async (script: string): Promise<void> => {
+    for (let tries = 0; tries < 50; tries++) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      try {
+        host.inHost(script);
+        return;
+      } catch {
+        // Not yet.
+      }
+    }
+    assert.fail(`it did not come to: ${script}`);
   };
   const said = (): string => host.inHost("sleep 0.5; cat /var/lib/app/said").trim();
 
@@ -65,6 +85,11 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     writeFileSync(join(directory, "fleet.nix"), app());
     execFileSync(PRISTINE, ["lock"], { cwd: directory, stdio: ["ignore", "ignore", "inherit"] });
     host = await bootPlainHost(scratch);
+    // Nobody comes in as root: what is deployed is confirmed over a connection that uses sudo.
+    host.inHost(
+      "useradd -m deployer; echo 'deployer ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/deployer; cp -a /root/.ssh ~deployer/; chown -R deployer: ~deployer/.ssh; rm /root/.ssh/authorized_keys",
+    );
+    filesBefore = host.inHost(FILES).split("\n");
   });
   after(async () => {
     await labDown(TEST_LAB_NAME);
@@ -135,5 +160,39 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     assert.equal(code, 0, stdout + stderr);
     assert.equal(host.inHost("cat /etc/deep/er/file"), "x");
     assert.equal(said(), "hello");
+  });
+
+  test("a boot brings what was confirmed, and nothing of what was only tried", async () => {
+    const tried = await deploy(
+      app({ greeting: "tried", more: 'environment.etc."tried".text = "x";' }),
+      "--goal",
+      "test",
+    );
+    assert.equal(tried.status, "tested", JSON.stringify(tried));
+    assert.equal(said(), "tried");
+    // A container cannot be rebooted without losing its files: systemd starts over, and what is in memory is gone.
+    host.inHost("rm -r /run/pristine /run/current-system; systemctl --no-block soft-reboot");
+    await until(
+      "timeout 5 systemctl is-active multi-user.target app && ! systemctl is-active --quiet soft-reboot.target",
+    );
+    assert.equal(said(), "hello");
+    assert.equal(host.inHost("ls -d /etc/tried || true"), "");
+    assert.equal(host.inHost("cat /etc/deep/er/file"), "x");
+  });
+
+  test("removed, it leaves no trace but what services have written", async () => {
+    const { code, stdout, stderr } = await pristine("remove", "plain", "--yes");
+    assert.equal(code, 0, stdout + stderr);
+    assert.equal(host.inHost("ls -d /nix /nix.pristine /run/pristine /run/current-system /etc/app || true"), "");
+    assert.equal(host.inHost("systemctl list-units --all --plain --no-legend 'app*' 'tick*' 'pristine*'"), "");
+    assert.equal(host.inHost("dpkg --verify"), "");
+    host.inHost("rm -r /var/lib/app /var/lib/tick");
+    const filesAfter = host.inHost(FILES).split("\n");
+    assert.ok(filesBefore.length > 5000);
+    const [known, found] = [new Set(filesBefore), new Set(filesAfter)];
+    assert.deepEqual(
+      [filesAfter.filter((line) => !known.has(line)), filesBefore.filter((line) => !found.has(line))],
+      [[], []],
+    );
   });
 });

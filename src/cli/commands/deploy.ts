@@ -173,6 +173,47 @@ export function registerDeploy(program: Command): void {
     );
 
   program
+    .command("remove")
+    .summary("take everything of ours off a host that somebody else has installed")
+    .description(
+      'Activates on HOST (deployment.base = "foreign") the system that declares nothing, as the same transaction that deploy uses: services are stopped, files and units go. When that is confirmed, the store and all records are removed, and the host is as it was before. What services have written, below /var/lib for instance, stays.',
+    )
+    .argument("<host>", "the host's name")
+    .option("-y, --yes", "do not ask")
+    .addHelpText(
+      "after",
+      exitCodesHelp({
+        ok: "nothing of ours is on the host",
+        usage: "not approved, or no host of that base",
+        hostsFailed: "the host failed or returned",
+        cannotStart: "another deployment holds the host",
+      }),
+    )
+    .action(
+      action(async (session, name: string, flags: DeployFlags) => {
+        const { requestOf, showExecuted, showPlan, watched } = await import("../deploy-flow.ts");
+        const { askYesNo } = await import("../../system/prompt.ts");
+        const { removeFromHost } = await import("../../library/deploy.ts");
+        const { hosts: _hosts, ...how } = requestOf([], { ...flags, goal: "switch" });
+        const deployment = await removeFromHost(
+          session,
+          { ...how, host: name },
+          {
+            onPlan: (plan) => showPlan(session, plan, { fileDiffs: false }),
+            approve: async () => {
+              if (flags.yes === true) return true;
+              const answer = await askYesNo(`Take everything of ours off ${name}? [y/N] `, session.signal);
+              requireApproval(answer, "nothing was changed");
+              return true;
+            },
+            watch: (run) => watched(session, run),
+          },
+        );
+        return showExecuted(session, deployment);
+      }),
+    );
+
+  program
     .command("converge")
     .summary("bring hosts that were not reached what they should have")
     .description(

@@ -56,7 +56,7 @@ export interface DeployRequest extends PlanRequest {
 }
 
 export interface Fleet {
-  /** What a deployment would do. Changes nothing on hosts, but that the host kit is placed in their stores. */
+  /** What a deployment would do. Changes nothing on hosts, but that the host kit is placed in their stores, and a store where there is none. */
   plan(request?: PlanRequest): Promise<FleetPlan>;
   /** Makes the hosts what the fleet declares; journalled as by the command, which can resume it. */
   deploy(request?: DeployRequest): Promise<Deployment>;

@@ -27,7 +27,7 @@ export function registerDeploy(program: Command): void {
       .summary("show what a deployment would do")
       .description(
         "Evaluates and builds the hosts' systems, looks at the hosts, and shows per host what would change: packages, units, files of /etc, users, ports, the paths and bytes to copy, and whether you might lock yourself out.\n\n" +
-          "Nothing is changed on a host, except that the host kit is placed in its store (6 MB the first time, 0.1 MB for another version of Pristine).",
+          "Nothing is changed on a host, except that the host kit is placed in its store (6 MB the first time, 0.1 MB for another version of Pristine); a host that somebody has installed gets the store itself first.",
       )
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )

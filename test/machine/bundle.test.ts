@@ -1,13 +1,12 @@
 /** A host that is deployed to by files: its sshd is down, and what runs on it is started from its console. */
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { oracleCommand } from "../../scripts/oracle.ts";
 import { generateKeyPair } from "../../src/format/signature.ts";
 import { processesIn } from "../../src/lab/cgroup.ts";
 import { hostPaths } from "../../src/lab/lab-names.ts";
@@ -15,9 +14,9 @@ import { labDown } from "../../src/lab/lab.ts";
 import type { HostFacts } from "../../src/machine/facts.ts";
 import type { KitFailure, Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
+import { nixCopy } from "../support/nix-copy.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
 import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
-import { TEST_STORE_ROOT } from "../support/test-store.ts";
 import { labsMissing } from "../support/test-system.ts";
 
 const MIB = 1024 ** 2;
@@ -162,8 +161,9 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
   const withoutNix = process.env["NIX_ORACLE"] === undefined && "NIX_ORACLE is not set";
   test("what nix copy brought is switched to by its own switch-to-configuration", { skip: withoutNix }, async () => {
     const first = await buildWith("fourth");
+    const nix = { sshConfig: host.lab.sshConfig, directory: shop.scratch };
     const cache = join(shop.scratch, "cache");
-    nixCopy(`file://${cache}?compression=none`, first);
+    nixCopy(first, `file://${cache}?compression=none`, nix);
     cpSync(cache, stick("cache"), { recursive: true });
     const fromFile =
       "nix --extra-experimental-features nix-command copy --no-check-sigs --from file:///persist/stick/cache";
@@ -175,7 +175,7 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
 
     await onConsole("systemctl", "start", "ssh.service");
     const second = await buildWith("fifth");
-    nixCopy("ssh://root@web1", second);
+    nixCopy(second, "ssh://root@web1", nix);
     await switchTo(second, "fifth");
     const { web1: status } = await fleet.statuses({ exit: [0] });
     assert.deepEqual([status?.asDeclared, status?.drift], [true, []]);
@@ -186,15 +186,6 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     fleet.edit(HOST_FILE, /\}\s*$/, `environment.etc.${name}.text = "no";\n}\n`);
     const { hosts } = await fleet.ask<{ hosts: { path: string }[] }>(["build", "web1"]);
     return hosts[0]?.path ?? "";
-  }
-
-  /** A real Nix's copy of a system, from the store that ours has built it in. */
-  function nixCopy(to: string, system: string): void {
-    const { sshConfig } = host.lab;
-    const options = { nixDir: join(TEST_STORE_ROOT, "nix"), bind: [dirname(sshConfig), shop.scratch] };
-    const copy = ["env", `NIX_SSHOPTS=-F ${sshConfig}`, "nix", "copy", "--no-check-sigs", "--to", to, system];
-    const { argv, env } = oracleCommand(copy, options);
-    execFileSync(argv[0]!, argv.slice(1), { env, stdio: ["ignore", "ignore", "pipe"], timeout: 120_000 });
   }
 
   async function switchTo(system: string, name: string): Promise<void> {

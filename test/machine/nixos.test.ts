@@ -11,6 +11,7 @@ import type { HostOutcome } from "../../src/fleet/outcome.ts";
 import { labDown, labUp } from "../../src/lab/lab.ts";
 import type { Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
+import { nixCopy } from "../support/nix-copy.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
 import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { bootstrapOf, labsMissing } from "../support/test-system.ts";
@@ -23,6 +24,8 @@ const ERROR_500 = 'services.nginx.virtualHosts.shop.locations."/".return = 500;'
 const BROKEN_UNIT =
   'systemd.services.broken = { wantedBy = [ "multi-user.target" ]; serviceConfig.ExecStart = "/usr/bin/false"; };';
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
+
+const withoutNix = process.env["NIX_ORACLE"] === undefined && "NIX_ORACLE is not set";
 
 function shape(directory: string, script: string | undefined): void {
   const edit = (file: string, from: string | RegExp, to: string): void => {
@@ -122,6 +125,21 @@ function deployments(title: string, script: string | undefined, skip: string | f
       assert.equal((await deploy()).status, "unchanged");
       const { web1: status } = await fleet.statuses({});
       assert.deepEqual([status?.asDeclared, status?.drift], [true, []]);
+    });
+
+    test("what nix copy brought and a hand switched to is what is declared", { skip: withoutNix }, async () => {
+      edit("Good day", "Good evening, by hand");
+      const { hosts } = await fleet.ask<{ hosts: { path: string }[] }>(["build", "web1"]);
+      const system = hosts[0]?.path ?? "";
+      nixCopy(system, "ssh://root@web1", { sshConfig: web1.lab.sshConfig, directory: shop.scratch });
+      await web1.sh(`nix-env --profile /nix/var/nix/profiles/system --set ${system}`);
+      await web1.sh(`${system}/bin/switch-to-configuration switch`);
+      assert.match(await web1.page(), /Good evening, by hand/);
+      const { web1: status } = await fleet.statuses({ exit: [0] });
+      assert.deepEqual([status?.asDeclared, status?.drift], [true, []]);
+      assert.deepEqual(await systems(), [system, system, system]);
+      edit("Good evening, by hand", "Good day");
+      assert.equal((await deploy()).status, "activated");
     });
 
     test("a failed unit, a failed check and a boot loader that fails lead back to the recorded system", async () => {

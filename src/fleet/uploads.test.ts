@@ -1,7 +1,7 @@
 /** Files that are put on a host: whole or not at all, with their owners and modes, and each once. */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { after, test } from "node:test";
@@ -123,4 +123,16 @@ test("what arrives cut off is thrown away", async () => {
   assert.notEqual(outcome.code, 0);
   assert.equal(contentsOf("text"), "text of text");
   assert.deepEqual(readdirSync(join(directory, "host")).sort(), ["command", "file", "late", "text"]);
+});
+
+test("what a killed one has left goes with the next, and what may be at work stays", async () => {
+  const left = (suffix: string): string => join(directory, `host/text.upload-${suffix}`);
+  for (const suffix of ["killed", "atwork"]) writeFileSync(left(suffix), "half");
+  utimesSync(left("killed"), new Date(0), new Date(0));
+  await host([upload("text", {})]).uploads.after();
+  assert.deepEqual(
+    readdirSync(join(directory, "host")).filter((name) => name.startsWith("text")),
+    ["text", "text.upload-atwork"],
+  );
+  rmSync(left("atwork"));
 });

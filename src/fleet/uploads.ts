@@ -43,15 +43,18 @@ const UPLOAD_DEADLINE_MS = 120_000;
 /**
  * Run by `sh -c` with path, owner, group, mode, size, whether owners may be missing and whether directories are made:
  * puts its input there whole or not at all, never readable for others on the way. Says `same` for what is there
- * already, and `unowned` where the owner is missing.
+ * already, and `unowned` where the owner is missing. What one left that was killed is older than any that is at work.
  */
 export const UPLOAD_SCRIPT = `
 set -eu
 umask 022
 [ "$7" = no ] || mkdir -p "$(dirname "$1")"
 umask 077
-new=$(mktemp "$1.XXXXXX")
+new=$(mktemp "$1.upload-XXXXXX")
 trap 'rm -f "$new"' EXIT
+for left in "$1".upload-??????; do
+  [ "$(($(date +%s) - $(stat -c %Y "$left")))" -lt 600 ] || rm -f "$left"
+done
 cat >"$new"
 [ "$(wc -c <"$new")" -eq "$5" ]
 said=done

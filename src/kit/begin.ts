@@ -7,8 +7,8 @@ import type { SystemBase } from "../machine/system-object.ts";
 import { TRANSACTION_GOALS, type BeginAnswer, type StepName, type TransactionPlan } from "../machine/transaction.ts";
 import { EMPTY_UNIT_PLAN } from "../machine/unit-plan.ts";
 import { computeUnitPlan } from "./activation.ts";
-import { removeBootOnce, requireBootOnce } from "./boot-once.ts";
-import { isAlive, openUnfinished } from "./conclude.ts";
+import { isBootedOnce, removeBootOnce, requireBootOnce } from "./boot-once.ts";
+import { isAlive, isTimed, openUnfinished } from "./conclude.ts";
 import { noteDataVersions } from "./data-versions.ts";
 import { superviseExecutor } from "./executor.ts";
 import { requireFreePlaces } from "./foreign.ts";
@@ -56,7 +56,8 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
   const known = TransactionRecord.open(host, plan.id);
   if (known !== undefined) return repeated(host, known, plan);
 
-  if (unfinished !== undefined && isAlive(host, unfinished)) throw locked(unfinished);
+  if (unfinished !== undefined && (isAlive(host, unfinished) || endsByItself(host, unfinished)))
+    throw locked(unfinished);
   const previous = previousSystem(host, unfinished);
   // A temporary system is replaced; what failed then returns to the one before it.
   const running = (unfinished?.state === "temporary" ? activatedSystem(host) : undefined) ?? previous;
@@ -123,6 +124,14 @@ function repeated(host: Host, record: TransactionRecord, plan: TransactionPlan):
   const isWaiting = record.state === "recorded" && record.facts.bootId === host.bootId();
   if (isWaiting && readLock(host)?.id === record.id && !isAlive(host, record)) startExecutor(host, record);
   return { id: plan.id, state: record.state, previous: record.facts.previous, reused: true };
+}
+
+/**
+ * Whether it must be left to its deadline: the way back from a system that was booted once is another boot, which what
+ * takes over from it does not have.
+ */
+function endsByItself(host: Host, record: TransactionRecord): boolean {
+  return isBootedOnce(host, record) && isTimed(host);
 }
 
 function locked(record: TransactionRecord): KitError {

@@ -139,6 +139,6 @@ export function isAlive(host: Host, record: TransactionRecord): boolean {
 }
 
 /** Whether a timer is set that returns the host. */
-function isTimed(host: Host): boolean {
+export function isTimed(host: Host): boolean {
   return [...TIMERS, EXPIRY_TIMER].some((timer) => host.units.isActive(`${timer}.timer`));
 }

@@ -784,6 +784,39 @@ suite("a transaction goes its way", () => {
     });
   }
 
+  for (const cutOff of ["confirmation", "executor"] as const) {
+    test(`nothing takes over from a system that was booted once and whose ${cutOff} was killed: a boot is its way back`, () => {
+      const machine = booting("debian");
+      let effects = 0;
+      const onEffect = (): void => {
+        effects += 1;
+        if (effects === 2) throw new Killed("in the middle");
+      };
+      if (cutOff === "executor") {
+        machine.processes.clear();
+        resume(processOn(machine));
+        machine.processes.clear();
+        assert.equal(
+          attempt(() => {
+            execute(processOn(machine, { onEffect }), "t1");
+          }),
+          "killed",
+        );
+      } else {
+        settle(machine);
+        assert.equal(
+          attempt(() => confirm(processOn(machine, { onEffect }), "t1")),
+          "killed",
+        );
+      }
+      assertRuns(machine, NEW);
+      assert.throws(() => begin(processOn(machine), planOf(BAD, "switch", "t2")), { message: /^transaction t1 of / });
+      passTime(machine);
+      assertRuns(machine, cutOff === "executor" ? OLD : NEW);
+      assertCanDeploy(machine);
+    });
+  }
+
   test("no reboot is begun that could not be watched, or that is none", () => {
     const machine = newMachine();
     assert.throws(() => begin(processOn(machine), planOf(OLD, "reboot")), { message: /is the boot default already/ });

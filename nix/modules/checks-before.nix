@@ -9,13 +9,14 @@ let
   inherit (builtins) filter head length;
   inherit (lib) mapAttrsToList mkOption types;
   kinds = import ./health-checks/kinds.nix { inherit lib; };
+  attempts = import ./health-checks/attempts.nix { inherit lib; };
   place = import ./definition-place.nix { inherit lib; } options.deployment.checksBefore;
   kindNames = [
     "http"
     "command"
   ];
 
-  check.options = {
+  check.options = attempts.options // {
     inherit (kinds.options) http;
     command = mkOption {
       type = types.nullOr (types.nonEmptyListOf types.str);
@@ -26,21 +27,6 @@ let
         "/run/app.sock"
       ];
       description = "A command on the host, as a list of words, that must succeed; it is run over ssh as the user of `deployment.target`.";
-    };
-    timeout = mkOption {
-      type = types.ints.positive;
-      default = 5;
-      description = "How many seconds one attempt may take.";
-    };
-    retries = mkOption {
-      type = types.ints.unsigned;
-      default = 5;
-      description = "How many attempts are made after the first.";
-    };
-    interval = mkOption {
-      type = types.ints.positive;
-      default = 2;
-      description = "Seconds between attempts.";
     };
   };
 
@@ -57,11 +43,9 @@ let
     else
       {
         inherit name kind;
-        timeoutSeconds = given.timeout;
-        inherit (given) retries;
-        intervalSeconds = given.interval;
         place = place name;
       }
+      // attempts.dataOf given
       // kinds.dataOf {
         inherit kind;
         check = given;

@@ -30,6 +30,7 @@ let
   inherit (config) deployment;
   checks = deployment.healthChecks;
   kinds = import ./health-checks/kinds.nix { inherit lib; };
+  attempts = import ./health-checks/attempts.nix { inherit lib; };
   kindNames = [
     "http"
     "tcp"
@@ -51,7 +52,7 @@ let
   hostSecondsMax = 240;
 
   check = types.submodule {
-    options = kinds.options // {
+    options = kinds.options // attempts.options // {
       runFrom = mkOption {
         type = types.enum [
           "host"
@@ -64,21 +65,6 @@ let
         type = types.ints.unsigned;
         default = 0;
         description = "How many seconds after the activation the first attempt is made; from the deployer, after the checks on the host.";
-      };
-      timeout = mkOption {
-        type = types.ints.positive;
-        default = 5;
-        description = "How many seconds one attempt may take.";
-      };
-      retries = mkOption {
-        type = types.ints.unsigned;
-        default = 5;
-        description = "How many attempts are made after the first.";
-      };
-      interval = mkOption {
-        type = types.ints.positive;
-        default = 2;
-        description = "Seconds between attempts.";
       };
       every = mkOption {
         type = types.nullOr (types.ints.between 5 86400);
@@ -110,10 +96,8 @@ let
     in
     {
       inherit name kind;
-      timeoutSeconds = check.timeout;
-      inherit (check) retries;
-      intervalSeconds = check.interval;
     }
+    // attempts.dataOf check
     // optionalAttrs (check.settle != 0) { settleSeconds = check.settle; }
     // optionalAttrs (check.every != null) { everySeconds = check.every; }
     // kinds.dataOf { inherit kind check; };

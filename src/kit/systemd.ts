@@ -98,8 +98,9 @@ export class SystemdUnits implements Units {
       `--description=${description}`,
       // Killed, it goes on from the journal; it gives up only when it keeps dying and something else would go on.
       "--property=Restart=on-failure",
+      // What never gives up, as on a full disk, must leave a small host to its work meanwhile.
       ...(isLastResort
-        ? ["--property=RestartSec=1s", "--property=StartLimitIntervalSec=0"]
+        ? ["--property=RestartSec=5s", "--property=StartLimitIntervalSec=0"]
         : ["--property=RestartSec=200ms", "--property=StartLimitIntervalSec=60", "--property=StartLimitBurst=8"]),
       "--property=OOMScoreAdjust=-900",
       // What it does with secrets must not outlive it.

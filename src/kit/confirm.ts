@@ -44,11 +44,13 @@ export function confirm(host: Host, id: string): Receipt | undefined {
   return finishConfirm(host, record);
 }
 
-/** Whether the boot default has moved: from then on there is only the way forward. */
+/** Whether the boot default has moved, or a receipt has told the end: from then on there is only the way forward. */
 export function isCommitted(host: Host, record: TransactionRecord): boolean {
   const { plan, base, state } = record;
+  if (state !== "confirming") return false;
+  if (record.receipt !== undefined) return true;
   const movesDefault = stepsOf("confirm", plan.goal, base).includes("confirm-profile");
-  if (state !== "confirming" || !movesDefault || profileSystem(host) !== plan.system) return false;
+  if (!movesDefault || profileSystem(host) !== plan.system) return false;
   if (base !== "nixos" || record.hasEnded("confirm-boot-loader")) return true;
   // The boot loader has a word in it: what it has booted since tells which.
   return record.bootIdOf("confirming") !== host.bootId() && bootedSystem(host) === plan.system;

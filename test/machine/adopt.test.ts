@@ -1,22 +1,30 @@
 /**
- * One fleet holds a host of a Colmena hive, a node of deploy-rs, a plain NixOS configuration and a host of the Debian base,
- * and one `deploy` serves them all. The first three are shaped like NixOS (`test/support/nixos-shaped`).
+ * One fleet holds a host of a Colmena hive, a node of deploy-rs, a plain NixOS configuration, a host of the Debian base and a
+ * Debian that somebody else has installed, and one `deploy` serves them all. The first three are shaped like NixOS
+ * (`test/support/nixos-shaped`).
  */
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { cpSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { labDown, labUp } from "../../src/lab/lab.ts";
+import { labSshConfig } from "../../src/lab/ssh-config.ts";
 import { FleetDriver } from "../support/fleet-driver.ts";
+import { unmetNeed } from "../support/needs.ts";
+import { bootPlainHost, type PlainHost } from "../support/plain-host.ts";
 import { CHECKOUT, makeShop, type Shop } from "../support/shop.ts";
-import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
+import { takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { bootstrapOf, labsMissing } from "../support/test-system.ts";
 
 const SUBNET = takeTestSubnet();
 const HOSTS = ["web1", "web2", "web3", "web4"] as const;
 const ADOPTED = HOSTS.slice(0, 3);
+const PLAIN_LAB = `${TEST_LAB_NAME}p`;
+/** With a host that is none of the lab. */
+const ALL = [...HOSTS, "plain"] as const;
 const SHAPED = `${CHECKOUT}/test/support/nixpkgs-shaped`;
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
 
@@ -68,6 +76,17 @@ const FLEET = `{
       }
     ];
     hosts.web4.imports = [ ./shop.nix ./hosts/web4.nix ];
+    hosts.plain = { pkgs, ... }: {
+      deployment = { base = "foreign"; healthChecks.app.unit = "app.service"; };
+      environment.etc."app/greeting".source = ./greeting.nix;
+      systemd.services.app = {
+        wantedBy = [ "multi-user.target" ];
+        path = [ pkgs.coreutils ];
+        script = "cat /etc/app/greeting >/var/lib/app/said; exec sleep infinity";
+        serviceConfig.StateDirectory = "app";
+        restartTriggers = [ ./greeting.nix ];
+      };
+    };
   }`;
 
 function write(directory: string): void {
@@ -82,12 +101,22 @@ function write(directory: string): void {
   cpSync(join(directory, "systems.nix"), join(directory, "fleet.nix"));
 }
 
-suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, timeout: 8 * 60_000 }, () => {
+const UNMET = (await labsMissing()) || unmetNeed("debootstrap");
+
+suite("a fleet of several tools", { skip: UNMET, concurrency: 1, timeout: 8 * 60_000 }, () => {
+  const scratch = mkdtempSync(join(tmpdir(), "pristine-adopt-"));
   let shop: Shop;
   let fleet: FleetDriver;
+  let plain: PlainHost;
+
+  /** What each host says: a page, or what its service has written. */
+  const greetings = async (): Promise<string[]> => {
+    const pages = await Promise.all(HOSTS.map(async (name) => (await fleet.host(name)).page()));
+    return [...pages, plain.inHost("cat /var/lib/app/said")].map((text) => /Good \w+/.exec(text)?.[0] ?? text);
+  };
 
   before(async () => {
-    await removeStaleLabs();
+    plain = await bootPlainHost(scratch, PLAIN_LAB);
     shop = makeShop({ edit: write });
     writeFileSync(join(shop.directory, "fleet.nix"), FLEET);
     fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
@@ -102,11 +131,14 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
         signal: limit(240),
       });
     }
-    await fleet.run(["lab", "up"]);
+    await fleet.run(["lab", "up", ...HOSTS]);
+    appendFileSync(await labSshConfig(TEST_LAB_NAME), readFileSync(plain.sshConfig));
   });
   after(async () => {
     await labDown(TEST_LAB_NAME);
+    await labDown(PLAIN_LAB);
     shop[Symbol.dispose]();
+    rmSync(scratch, { recursive: true, force: true });
   });
 
   test("one deployment serves all of them", async () => {
@@ -114,22 +146,19 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
     const web3 = await fleet.host("web3");
     fleet.edit("greeting.nix", "Good morning", "Good day");
     const outcomes = await fleet.deploy([]);
-    for (const name of HOSTS) assert.equal(outcomes[name]?.status, "activated", JSON.stringify(outcomes[name]));
-    for (const name of HOSTS) assert.match(await (await fleet.host(name)).page(), /Good day/);
+    for (const name of ALL) assert.equal(outcomes[name]?.status, "activated", JSON.stringify(outcomes[name]));
+    assert.deepEqual(await greetings(), Array(5).fill("Good day"));
     const keys = "cd /run/keys && cat text program && stat -c '%n %U %a' *; rm -f /run/followed";
     assert.equal(await web3.sh(`stat -c %n /run/followed; ${keys}`), `/run/followed\n${UPLOADED}`);
     const statuses = await fleet.statuses({});
     assert.deepEqual(
-      HOSTS.map((name) => [statuses[name]?.asDeclared, statuses[name]?.drift]),
-      HOSTS.map(() => [true, []]),
+      ALL.map((name) => [statuses[name]?.asDeclared, statuses[name]?.drift]),
+      ALL.map(() => [true, []]),
     );
-    const again = await fleet.deploy(["--on", "@hive,@plain"]);
+    const again = await fleet.deploy([]);
     assert.deepEqual(
-      Object.entries(again).map(([name, { status }]) => [name, status]),
-      [
-        ["web1", "unchanged"],
-        ["web3", "unchanged"],
-      ],
+      ALL.map((name) => again[name]?.status),
+      ALL.map(() => "unchanged"),
     );
     // What is there is left alone, and what a boot would have taken comes back.
     assert.equal(
@@ -147,12 +176,16 @@ suite("a fleet of several tools", { skip: await labsMissing(), concurrency: 1, t
     );
   });
 
-  test("a host on which something does not hold before is left as it is", async () => {
-    fleet.edit("fleet.nix", '"-e"', '"!" "-e"');
+  test("a host on which something does not hold before is left as it is, the others go on, and all go back", async () => {
+    const undo = fleet.edit("fleet.nix", '"-e"', '"!" "-e"');
     fleet.edit("greeting.nix", "Good day", "Good night");
-    const { web3 } = await fleet.deploy(["web3"], { exit: [2] });
+    const { web3, ...others } = await fleet.deploy([], { exit: [2] });
     assert.equal(web3?.status, "failed", JSON.stringify(web3));
     assert.equal(web3.code, "CHECK_BEFORE_FAILED");
-    assert.match(await (await fleet.host("web3")).page(), /Good day/);
+    for (const outcome of Object.values(others)) assert.equal(outcome.status, "activated", JSON.stringify(outcome));
+    assert.deepEqual(await greetings(), ["Good night", "Good night", "Good day", "Good night", "Good night"]);
+    undo();
+    for (const name of ALL) await fleet.run(["rollback", name, "--lab", "--yes"]);
+    assert.deepEqual(await greetings(), ["Good day", "Good day", "Good morning", "Good day", "Good day"]);
   });
 });

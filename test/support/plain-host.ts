@@ -11,8 +11,6 @@ import { removeStaleLabs, TEST_LAB_NAME } from "./test-labs.ts";
 
 const TREE = join(process.env["XDG_CACHE_HOME"] ?? join(homedir(), ".cache"), "pristine/oracle/plain-trixie");
 const PACKAGES = "systemd,systemd-sysv,openssh-server,iproute2,dbus,sudo";
-/** Where a host of a lab would be, so that a later run ends what a killed one has left. */
-const GROUP = hostPaths(TEST_LAB_NAME, "debian").cgroup;
 const COMMAND_MS = 60_000;
 
 export interface PlainHost {
@@ -22,8 +20,9 @@ export interface PlainHost {
   readonly inHost: (script: string) => string;
 }
 
-/** Boots it; it ends with this process, or by `labDown(TEST_LAB_NAME)`. */
-export async function bootPlainHost(scratch: string): Promise<PlainHost> {
+/** Boots it where a host of `lab` would be; it ends with this process, by `labDown(lab)`, or by a later run's start. */
+export async function bootPlainHost(scratch: string, lab: string = TEST_LAB_NAME): Promise<PlainHost> {
+  const group = hostPaths(lab, "debian").cgroup;
   const sshConfig = join(scratch, "ssh_config");
   let leader = "";
   const inHost = (script: string): string =>
@@ -36,9 +35,9 @@ export async function bootPlainHost(scratch: string): Promise<PlainHost> {
   await removeStaleLabs();
   setUpTree(TREE, "trixie", PACKAGES);
   execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-f", join(scratch, "key")]);
-  await makeHostCgroup(GROUP, {});
-  const enter = (await cgroupDirectories(GROUP)).map((path) => `echo $$ >${path}/machine/cgroup.procs`).join("; ");
-  const nspawn = `systemd-nspawn --quiet --directory=${TREE} --volatile=overlay --boot --private-network --machine=${TEST_LAB_NAME} --register=no --keep-unit --settings=no --link-journal=no --resolv-conf=off --timezone=off --kill-signal=SIGRTMIN+4 --console=read-only`;
+  await makeHostCgroup(group, {});
+  const enter = (await cgroupDirectories(group)).map((path) => `echo $$ >${path}/machine/cgroup.procs`).join("; ");
+  const nspawn = `systemd-nspawn --quiet --directory=${TREE} --volatile=overlay --boot --private-network --machine=${lab} --register=no --keep-unit --settings=no --link-journal=no --resolv-conf=off --timezone=off --kill-signal=SIGRTMIN+4 --console=read-only`;
   // It ends with this process.
   const argv = ["--pdeathsig", "KILL", "sh", "-c", `${enter}; exec ${nspawn}`];
   const container = spawn("setpriv", argv, { stdio: ["ignore", "ignore", "inherit"] });

@@ -59,7 +59,10 @@ let
   packagesOf =
     setting: given:
     if builtins.isPath given || (builtins.isAttrs given && given ? outPath) then
-      if flake == null then packagesOf setting (import given) else uninitialised "a path to nixpkgs" setting
+      if flake == null then
+        packagesOf setting (import given)
+      else
+        uninitialised (if given ? outputs then "a flake input" else "a path to nixpkgs") setting
     else if isFunction given then
       if flake == null then given { overlays = [ ]; } else uninitialised "nixpkgs' function" setting
     else if !builtins.isAttrs given then

@@ -200,7 +200,9 @@ let
       others = filter (other: other != systemName) (attrNames profiles);
       confirmTimeout = lib.max 5 (lib.min 3600 settings.confirmTimeout);
       left =
-        if systems == [ ] then
+        if systems == [ ] && profiles ? system && profiles.system.user == null then
+          "its profile system has neither `user' nor `sshUser', which deploy-rs needs"
+        else if systems == [ ] then
           "none of its profiles (${concatStringsSep ", " (attrNames profiles)}) is root's NixOS system"
         else if toplevel == null then
           "its profile ${systemName} is no NixOS system that activate.nixos has made activatable"

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, suite, test } from "node:test";
@@ -81,6 +81,54 @@ const PARITIES: readonly Parity[] = [
   },
 ];
 
+/** Options of a tool's modules and of those that stand for them here. */
+const SCHEMAS: readonly {
+  readonly what: string;
+  readonly variable: string;
+  readonly theirs: string;
+  readonly ours: string;
+}[] = [
+  {
+    what: "Colmena's options of nodes",
+    variable: "PRISTINE_COLMENA_SRC",
+    theirs: '(import (source + "/src/nix/hive/options.nix")).deploymentOptions',
+    ours: "(import (adopt + /colmena-options.nix)).deployment",
+  },
+  {
+    what: "Colmena's options of a hive",
+    variable: "PRISTINE_COLMENA_SRC",
+    theirs: '(import (source + "/src/nix/hive/options.nix")).metaOptions',
+    ours: "(import (adopt + /colmena-options.nix)).meta",
+  },
+  {
+    what: "morph's options",
+    variable: "PRISTINE_MORPH_SRC",
+    theirs: 'import (source + "/data/options.nix")',
+    ours: "import (adopt + /morph-options.nix)",
+  },
+];
+
+/** The types and defaults of a module's options, and of options in these. */
+const schemaOf = (source: string, module: string): string => `let
+    source = ${source};
+    adopt = ${ROOT}/nix/adopt;
+    inherit (import ${ROOT}/nix { }) lib;
+    shown = builtins.mapAttrs (_: option:
+      if option._type or null != "option" then
+        shown option
+      else
+        {
+          type = option.type.description;
+          default = option.default or "none";
+          below = shown (option.type.getSubOptions [ ]);
+        }
+    );
+    known = options: removeAttrs options [ "_module" "system" ];
+  in shown (known (lib.evalModules {
+    modules = [ (${module}) { options.system.extraDependencies = lib.mkOption { }; } ];
+    specialArgs = { name = "host"; pkgs = { }; };
+  }).options)`;
+
 /** What a real Nix makes of an expression. */
 function byNix(expression: string, bind: readonly string[]): Promise<unknown> {
   const words = ["nix-instantiate", "--eval", "--strict", "--json", "--read-write-mode", "-E", expression];
@@ -109,6 +157,32 @@ suite("adopted systems are the tools' own", () => {
       assert.deepEqual(await byUs(ours), wanted);
     });
   }
+
+  for (const { what, variable, theirs, ours } of SCHEMAS) {
+    const source = process.env[variable];
+    test(what, { skip: source === undefined && `${variable} is not set` }, async () => {
+      assert.deepEqual(await byUs(schemaOf(source!, ours)), await byUs(schemaOf(source!, theirs)));
+    });
+  }
+
+  const deployRsSource = process.env["PRISTINE_DEPLOY_RS_SRC"];
+  test(
+    "deploy-rs' settings",
+    { skip: deployRsSource === undefined && "PRISTINE_DEPLOY_RS_SRC is not set" },
+    async () => {
+      const text = readFileSync(join(deployRsSource!, "src/data.rs"), "utf8");
+      const settings = /struct GenericSettings \{(.*?)\n\}/s.exec(text)?.[1] ?? "";
+      const names = [...settings.matchAll(/rename\(deserialize = "(\w+)"\)|pub (user):/g)].map(([, a, b]) => a ?? b);
+      assert.equal(names.length, [...settings.matchAll(/ pub /g)].length);
+      const levels = `{ nodes = { }; another = null; ${names.map((name) => `${name} = null;`).join(" ")} }`;
+      const fleet = `((import ${ROOT}/nix { }).evalFleet { meta.name = "parity"; adopt = [ { deployRs = ${levels}; } ]; })`;
+      const { options } = ((await byUs(`${fleet}.adopted.fleets`)) as { options: { option: string }[] }[])[0]!;
+      assert.deepEqual(
+        options.map(({ option }) => option),
+        ["deploy.another"],
+      );
+    },
+  );
 
   const colmena = process.env["PRISTINE_COLMENA_SRC"];
   test(

@@ -1,13 +1,8 @@
 /** `pristine probe`: what machines are, and what can be made of them. */
 
 import type { Command } from "commander";
-import { mapConcurrently } from "../../base/concurrency.ts";
-import { OperationError } from "../../base/errors.ts";
-import type { ProbeAnswer } from "../render/probe.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { action } from "../session.ts";
-
-const CONCURRENCY_MAX = 16;
 
 export function registerProbe(program: Command): void {
   program
@@ -27,24 +22,14 @@ export function registerProbe(program: Command): void {
     )
     .action(
       action(async (session, addresses: string[]) => {
-        const { SshConnection } = await import("../../fleet/ssh.ts");
-        const { probeMachine } = await import("../../fleet/probe.ts");
-        const { possibleBases } = await import("../../fleet/possible-bases.ts");
+        const { probeMachines } = await import("../../fleet/probe-machines.ts");
         const { renderProbes } = await import("../render/probe.ts");
         const { terminal, signal, observer, options } = session;
-        const answers = await mapConcurrently(addresses, CONCURRENCY_MAX, async (address): Promise<ProbeAnswer> => {
-          try {
-            const onCommand = (remote: readonly string[], local: readonly string[]): void => {
-              observer.command?.(address, remote, local);
-            };
-            const connection = new SshConnection({ host: address }, { configFile: options.sshConfig, onCommand });
-            const found = await probeMachine(connection, signal);
-            return { address, found, bases: possibleBases(found) };
-          } catch (error) {
-            if (signal.aborted || !(error instanceof OperationError)) throw error;
-            const { code, message, hint } = error;
-            return { address, error: { code, message, ...(hint === undefined ? {} : { hint }) } };
-          }
+        const targets = addresses.map((host) => ({ host }));
+        const answers = await probeMachines(targets, {
+          configFile: options.sshConfig,
+          onCommand: observer.command,
+          signal,
         });
         if (options.json) terminal.out(JSON.stringify({ hosts: answers }));
         else for (const line of renderProbes(answers, terminal)) terminal.out(line);

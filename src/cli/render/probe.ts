@@ -1,19 +1,11 @@
 /** What `pristine probe` found, as tables for people. */
 
-import type { PossibleBase } from "../../fleet/possible-bases.ts";
 import type { MachineFindings } from "../../fleet/probe.ts";
+import type { ProbeAnswer } from "../../fleet/probe-machines.ts";
 import { safeText } from "../../base/safe-text.ts";
 import { renderBytes, renderCount } from "../../base/quantities.ts";
 import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
-
-/** Of one machine: what was found, or why nothing was. */
-export interface ProbeAnswer {
-  readonly address: string;
-  readonly found?: MachineFindings;
-  readonly bases?: readonly PossibleBase[];
-  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
-}
 
 export function renderProbes(answers: readonly ProbeAnswer[], terminal: Terminal): string[] {
   const { bold, green, red, yellow } = terminal.colors;

@@ -128,7 +128,7 @@ async function optionValues(option: Option, word: string, fleet: FleetWords): Pr
     const candidates = await hostWords(fleet, { withTags: true });
     return { candidates: candidates.map((one) => ({ ...one, word: kept + one.word })) };
   }
-  return /<(file|path)>/.test(option.flags) ? FILES : NOTHING;
+  return /<(file|path|source)>/.test(option.flags) ? FILES : NOTHING;
 }
 
 async function argumentValues(

@@ -51,6 +51,8 @@ export interface MachineFindings {
   readonly store?: { readonly hasDaemon: boolean };
   /** What of ours, or of NixOS, it runs already. */
   readonly base?: SystemBase;
+  /** On a host of the base `debian`: the declared keys of the user who logged in, which its system has. */
+  readonly authorizedKeys?: readonly string[];
 }
 
 const DEADLINE_MS = 30_000;
@@ -116,7 +118,10 @@ if [ -d /nix/store ]; then say store yes; fi
 if have nix-daemon; then say daemon yes; fi
 if [ -r /run/current-system/nixos-version ]; then say base nixos
 elif [ -e /nix/var/pristine/foreign ]; then say base foreign
-elif [ -r /run/pristine/activated/meta.json ] || [ -r /system/meta.json ]; then say base debian; fi
+elif [ -r /run/pristine/activated/meta.json ] || [ -r /system/meta.json ]; then
+  say base debian
+  while read -r key; do say key "$key"; done <"/etc/ssh/authorized_keys.d/$(id -un)"
+fi
 say end yes
 exit 0
 }
@@ -195,6 +200,7 @@ export function parseFindings(text: string): MachineFindings | undefined {
     },
     ...(said.has("store") ? { store: { hasDaemon: said.has("daemon") } } : {}),
     ...(base === "debian" || base === "nixos" || base === "foreign" ? { base } : {}),
+    ...(base === "debian" ? { authorizedKeys: all("key").filter((key) => key !== "") } : {}),
   };
 }
 

@@ -57,6 +57,7 @@ const LINES: Readonly<Record<string, string>> = {
   "pristine e": "eval export ephemeral exec",
   "pristine pr": "probe",
   "pristine probe ": "",
+  "pristine init --fr": "--from",
   "pristine lab p": "power",
   "pristine lab power ": "on off cut reboot",
   "pristine lab power cut w": "web1 web2",

@@ -1,11 +1,12 @@
 /** A user's first hour: what `pristine init` writes runs unedited, survives a reboot, and leaves nothing behind. */
 
 import assert from "node:assert/strict";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { labDown, openLab } from "../../src/lab/lab.ts";
+import { labSshConfig } from "../../src/lab/ssh-config.ts";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
 import type { HostStatus } from "../../src/fleet/status.ts";
 import { FleetDriver } from "../support/fleet-driver.ts";
@@ -58,6 +59,30 @@ suite("a new fleet", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 
     const { outcomes } = await fleet.ask<{ outcomes: HostOutcome[] }>(["deploy", ...lab, "--yes"]);
     for (const { host, status } of outcomes) assert.equal(status, "activated", host);
     await assertAllAsDeclared();
+  });
+
+  test("a fleet made from one of its hosts keeps its base, and lets in who is let in", async () => {
+    const outside = new FleetDriver(scratch, TEST_LAB_NAME);
+    const sshConfig = await labSshConfig(TEST_LAB_NAME);
+    type Found = { hosts: { base: string; admitted?: { user: string; keys: string[] } }[] };
+    const { hosts } = await outside.ask<Found>(["--ssh-config", sshConfig, "init", "again", "--from", "web"]);
+    const key = readFileSync(join(fleet.directory, "keys/operator.pub"), "utf8").trim();
+    assert.deepEqual(
+      hosts.map(({ base, admitted }) => [base, admitted]),
+      [["debian", { user: "root", keys: [key] }]],
+    );
+    for (const part of ["pristine.lock", "pristine.lock.d"])
+      cpSync(join(fleet.directory, part), join(scratch, "again", part), { recursive: true });
+    const again = new FleetDriver(join(scratch, "again"), TEST_LAB_NAME);
+    const { stdout } = await again.run([
+      "eval",
+      "--raw",
+      'hosts.web.config.environment.etc."ssh/authorized_keys.d/root".text',
+    ]);
+    assert.equal(stdout.trim(), key);
+    // Another fleet's host is not taken over by an oversight.
+    const refused = await again.run(["--ssh-config", sshConfig, "plan"], { exit: [2] });
+    assert.match(refused.stdout, /is the host web of the fleet fleet[^]*--adopt/);
   });
 
   test("after a reboot it still is", async () => {

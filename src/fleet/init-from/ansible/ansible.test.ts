@@ -5,7 +5,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { after, suite, test } from "node:test";
-import { readAnsible } from "./hosts.ts";
+import fc from "fast-check";
+import { OperationError } from "../../../base/errors.ts";
+import { parseAnsible, readAnsible } from "./hosts.ts";
 import { parseHostPattern } from "./host-pattern.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "pristine-ansible-"));
@@ -253,17 +255,128 @@ suite("YAML", () => {
   });
 });
 
-test("files of variables beside an inventory win as with Ansible, and encrypted ones are named", async () => {
-  const files = {
-    hosts: "[web]\nx ansible_port=5\ny\n[web:vars]\nansible_user=ini\nansible_port=1\n",
-    "group_vars/all.yml": "ansible_user: all\nansible_port: 2\n",
-    "group_vars/web/main.yml": "ansible_user: web\nother: { a: 1 }\n",
+/** Both were given to `ansible-inventory --list` of ansible-core 2.19, with these files beside them but the vault, and are what it said. */
+suite("as Ansible itself reads it, with files of variables beside", () => {
+  const beside = {
+    "group_vars/all.yml": "ansible_port: 2\n",
+    "group_vars/web/main.yml": "ansible_user: webf\nother: { a: 1 }\n",
     "group_vars/web/vault.yml": "$ANSIBLE_VAULT;1.1;AES256\n31\n",
     "group_vars/web/.hidden.yml": "ansible_user: hidden\n",
     "host_vars/y": "---\nansible_host: 10.0.0.9\n",
   };
-  assert.equal(
-    await read(files),
-    "x web@x:5 #web (hosts:2)\ny web@10.0.0.9:2 #web (hosts:3)\ngroup_vars/web/vault.yml:1: encrypted by ansible-vault, and not read",
+  const note = "group_vars/web/vault.yml:1: encrypted by ansible-vault, and not read";
+
+  test("INI", async () => {
+    const hosts = `mail.example.org
+192.0.2.50:2200
+[web]
+web[01:03:2] ansible_user="adm" # c
+x ansible_port=5 ansible_host='10.0.0.1'#c
+y#z
+n[a:c:2] ansible_ssh_common_args='-o ProxyCommand="ssh -W %h:%p q" -o A=b'
+[db]
+db:2222
+x ansible_user=fromdb
+[web:vars]
+ansible_user = 'eve' # us
+ansible_port=1
+[eu:children]
+web
+db # comment
+[eu:vars]
+ansible_user=euro
+ansible_port=99
+ansible_group_priority=5
+[all:vars]
+ansible_user=al
+`;
+    const expected = [
+      "mail al@mail.example.org:2 (hosts:1)",
+      "192-0-2-50 al@192.0.2.50:2200 (hosts:2)",
+      "web01 adm@web01:2 #eu #web (hosts:4)",
+      "web03 adm@web03:2 #eu #web (hosts:4)",
+      "x fromdb@10.0.0.1:5 #db #eu #web (hosts:5)",
+      "y webf@10.0.0.9:2 #eu #web (hosts:6)",
+      "na webf@na:2 -o ProxyCommand=ssh -W %h:%p q -o A=b #eu #web (hosts:7)",
+      "nc webf@nc:2 -o ProxyCommand=ssh -W %h:%p q -o A=b #eu #web (hosts:7)",
+      "db euro@db:2222 #db #eu (hosts:9)",
+      note,
+    ];
+    assert.equal(await read({ hosts, ...beside }), expected.join("\n"));
+  });
+
+  test("YAML", async () => {
+    const inventory = `all:
+  hosts:
+    mail.example.org:
+  vars:
+    ansible_user: ada
+  children:
+    eu:
+      children:
+        web:
+          hosts:
+            web[01:02]:
+              ansible_port: 2222
+            nn:33: {ansible_ssh_user: sshu}
+          vars: { ansible_user: wim }
+    db:
+      hosts: db
+      vars: &v {ansible_port: 7}
+    also:
+      hosts: {web01: , q: {<<: *v}}
+`;
+    const expected = [
+      "mail ada@mail.example.org:2 (h.yml:3)",
+      "web01 webf@web01:2222 #also #eu #web (h.yml:11)",
+      "web02 webf@web02:2222 #eu #web (h.yml:11)",
+      "nn sshu@nn:33 #eu #web (h.yml:13)",
+      "db ada@db:2 #db (h.yml:16)",
+      "q ada@q:7 #also (h.yml:19)",
+      note,
+    ];
+    assert.equal(await read({ "h.yml": inventory, ...beside }), expected.join("\n"));
+  });
+});
+
+test("whatever a file holds, it is read or refused with its place", () => {
+  const words = [
+    "[",
+    "]",
+    ":",
+    "=",
+    "#",
+    "'",
+    '"',
+    "\\",
+    "\n",
+    "\n  ",
+    " ",
+    "- ",
+    "a",
+    "01",
+    "vars",
+    "children",
+    "hosts",
+    "all",
+    "&x",
+    "*x",
+    "<<",
+    "{",
+    "}",
+    ",",
+    "!vault",
+    "|",
+  ];
+  const text = fc.array(fc.constantFrom(...words), { maxLength: 40 }).map((parts) => parts.join(""));
+  fc.assert(
+    fc.property(text, fc.constantFrom("hosts", "hosts.yml"), (inventory, file) => {
+      try {
+        parseAnsible(inventory, file);
+      } catch (error) {
+        assert.ok(error instanceof OperationError && /^hosts(?:\.yml)?:\d+: /.test(error.message), String(error));
+      }
+    }),
+    { numRuns: 3000, seed: 1 },
   );
 });

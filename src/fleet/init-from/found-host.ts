@@ -29,14 +29,15 @@ export function nameOf(address: string, place: string, wayOut: string): string {
         .replace(/[^a-z0-9]+/g, "-")
         .replace(/^-|-$/g, "")
     : address.split(".")[0]!;
-  if (isName(name)) return name;
+  return requireName(name, place, wayOut);
+}
+
+/** The same name, when a host can be called so. */
+export function requireName(name: string, place: string, wayOut: string): string {
+  if (NAME.test(name)) return name;
   throw new OperationError("INIT_NAME_INVALID", `${place}: '${name}' cannot be the name of a host`, {
     hint: `a name has lower-case letters, digits and dashes, begins and ends with a letter or digit, and has at most 63 of them; ${wayOut}`,
   });
-}
-
-export function isName(text: string): boolean {
-  return NAME.test(text);
 }
 
 /** What of a target cannot be declared, and why. */

@@ -4,7 +4,7 @@ import { basename, join } from "node:path";
 import { OperationError } from "../../base/errors.ts";
 import { exists, isDirectory } from "../../system/files.ts";
 import type { SshTarget } from "../inventory.ts";
-import { isName, nameOf, targetProblem } from "./found-host.ts";
+import { nameOf, requireName, targetProblem } from "./found-host.ts";
 
 export type Source =
   | { readonly kind: "ssh"; readonly name: string; readonly target: SshTarget }
@@ -71,8 +71,9 @@ function sshHost(text: string): Source {
   };
   const problem = targetProblem(target);
   if (problem !== undefined) throw unknown(text, `is no source: ${problem.message}`, WRITE_INSTEAD);
-  if (given !== undefined && !isName(given)) nameOf(given.replaceAll(".", "_"), text, "write such a NAME=");
-  return { kind: "ssh", name: given ?? nameOf(host, text, `write NAME=${text}`), target };
+  const name =
+    given === undefined ? nameOf(host, text, `write NAME=${text}`) : requireName(given, text, "write such a NAME=");
+  return { kind: "ssh", name, target };
 }
 
 function unknown(text: string, why: string, hint: string): OperationError {

@@ -384,6 +384,7 @@ let
       adopted = read.adopted.report;
       inventory = {
         inherit (meta) name rollout secrets;
+        inherit (read.adopted) leftOut;
         hooks = fleetHooks "`meta' of ${describe fleet}" (meta.hooks or { });
         hosts = builtins.seq (checkAddresses hosts) (builtins.seq (checkTags fleet read.tags hosts) inventoryOf);
       };

@@ -179,7 +179,7 @@ let
   /*
     Everything that the entries of a fleet file's `adopt` name. `own` are the hosts that the file declares itself.
 
-    `modules` has the modules of each host, and `report` says what was found.
+    `modules` has the modules of each host, `report` says what was found, and `leftOut` why hosts are none of the fleet's.
   */
   adopt =
     {
@@ -214,19 +214,22 @@ let
           throw "The host '${(head clash).name}' is declared twice: by ${
             lib.concatMapStringsSep " and by " (host: host.place) clash
           }. What Pristine adds to an adopted host is said by `hosts' in its entry of `adopt'.";
-      # What is wrong with a host is said where that host is looked at.
-      isServed =
+      # Null where it is not left out; what is wrong with a host is said where that host is looked at.
+      whyLeft =
         host:
         let
           left = builtins.tryEval (host.left or null);
         in
-        !left.success || left.value == null;
-      served = fleet: lib.filterAttrs (_: isServed) fleet.hosts;
+        if left.success then left.value else null;
+      served = fleet: lib.filterAttrs (_: host: whyLeft host == null) fleet.hosts;
     in
     {
       modules = checked (
         lib.foldl' (modules: fleet: modules // mapAttrs (modulesOf fleet) (served fleet)) { } fleets
       );
+      leftOut = lib.foldl' (
+        left: fleet: left // lib.filterAttrs (_: why: why != null) (mapAttrs (_: whyLeft) fleet.hosts)
+      ) { } fleets;
       report = checked {
         fleets = map (fleet: {
           inherit (fleet) tool options behaviour;

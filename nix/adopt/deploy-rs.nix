@@ -130,7 +130,7 @@ let
   systemProfile = "/nix/var/nix/profiles/system";
   profilesOf =
     name: node:
-    mapAttrs (
+    checkedOrder name node (mapAttrs (
       profileName: profile:
       let
         settings = settingsOf [
@@ -151,7 +151,21 @@ let
           else
             profileName == "system" && user == "root";
       }
-    ) (node.profiles or (throw "`deploy.nodes.${name}' of ${where} has no `profiles', which deploy-rs needs."));
+    ) (node.profiles or (throw "`deploy.nodes.${name}' of ${where} has no `profiles', which deploy-rs needs.")));
+  # Of the first ones; others follow them.
+  checkedOrder =
+    name: node: profiles:
+    let
+      order = node.profilesOrder or [ ];
+      at = "`deploy.nodes.${name}.profilesOrder'";
+      unknown = filter (profile: !(profiles ? ${profile})) order;
+    in
+    if !isList order || !lib.all isString order then
+      throw "${at} is ${lib.moduleErrors.showValue order}, which deploy-rs does not take. It is defined in ${placeOf "profilesOrder" node}."
+    else if unknown != [ ] then
+      throw "${at} has '${head unknown}', which is no profile of the node.${lib.moduleErrors.suggest (head unknown) (attrNames profiles)} It is defined in ${placeOf "profilesOrder" node}."
+    else
+      profiles;
 
   /*
     The NixOS system in what deploy-rs activates: a tree `activatable-NAME` of links to it, with scripts beside. It is the
@@ -240,8 +254,14 @@ let
         )
         ++ map (
           other:
-          report.unserved "profiles.${other}" (profiles.${other}.path.name or null) "deployed by deploy-rs alone"
+          report.unserved "profiles.${other}" (profiles.${other}.path.name or null)
+            "${
+              if systems == [ ] then "the node is left out" else "only the system is deployed"
+            }; `deploy .#NODE.${other}' goes on with this one"
         ) (if systems == [ ] then attrNames profiles else others)
+        ++ lib.optional (systems != [ ] && others != [ ] && node.profilesOrder or [ ] != [ ]) (
+          report.differs "profilesOrder" node.profilesOrder "only the system is deployed"
+        )
         ++ strangers "deploy.nodes.${name}" [ "hostname" "profiles" "profilesOrder" ] node
         ++ concatLists (
           lib.mapAttrsToList (

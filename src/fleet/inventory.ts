@@ -101,6 +101,8 @@ export interface Inventory {
   readonly hooks: readonly Hook[];
   /** For whom the secrets in the repository are encrypted. */
   readonly secrets: { readonly recipients: readonly string[] };
+  /** Why hosts of other tools are not among `hosts`, by their names. */
+  readonly leftOut: Readonly<Record<string, string>>;
   readonly fleetFile: string;
   /** Those whose declarations can be evaluated. */
   readonly hosts: readonly HostInventory[];
@@ -122,7 +124,7 @@ export interface DerivationOutput {
 
 /** What concerns the whole fleet, and each host as `host-NAME`. */
 interface RawInventory {
-  readonly fleet: Pick<Inventory, "name" | "rollout" | "hooks" | "secrets">;
+  readonly fleet: Pick<Inventory, "name" | "rollout" | "hooks" | "secrets" | "leftOut">;
   readonly [host: `host-${string}`]: RawHost;
 }
 
@@ -355,7 +357,7 @@ function openedFleet(file: string, systems: SystemsWanted): string {
     let
       pristine = import (/. + ${nixString(nixDirectory())}) { };
       fleet = pristine.evalFleet (/. + ${nixString(file)});
-      common = { inherit (fleet.inventory) name rollout hooks secrets; };
+      common = { inherit (fleet.inventory) name rollout hooks secrets leftOut; };
       isWanted = ${isWanted};
       declared = host: { inherit (host) system base deployment networking secrets sshMesh; };
       made = host: { inherit (host) warnings; output = { inherit (host) drvPath outputPath; }; };

@@ -17,13 +17,24 @@ const KNOWN_SHOWN_MAX = 20;
  * Picks hosts by patterns, in the order of the fleet. No pattern means all.
  *
  * A pattern is a host name, a glob (`web*`) or `@tag` (also a glob); a host is picked when any pattern fits it. Each
- * pattern must fit at least one host, so that a typo cannot silently mean fewer hosts.
+ * pattern must fit at least one host, so that a typo cannot silently mean fewer hosts. `leftOut` says of names why they are
+ * no hosts of the fleet.
  */
-export function selectHosts<T extends Selectable>(hosts: readonly T[], patterns: readonly string[]): T[] {
+export function selectHosts<T extends Selectable>(
+  hosts: readonly T[],
+  patterns: readonly string[],
+  leftOut: Readonly<Record<string, string>> = {},
+): T[] {
   if (patterns.length === 0) return [...hosts];
   const picked = new Set<T>();
   for (const pattern of patterns) {
     const fits = hosts.filter((host) => matchesPattern(host, pattern));
+    const why = Object.hasOwn(leftOut, pattern) ? leftOut[pattern] : undefined;
+    if (fits.length === 0 && why !== undefined) {
+      throw new OperationError("HOST_UNKNOWN", `${pattern} is left out of the fleet: ${why}`, {
+        hint: "'pristine adopt' says what becomes of each host that was found",
+      });
+    }
     if (fits.length === 0) {
       const known = pattern.startsWith("@")
         ? [...new Set(hosts.flatMap((host) => host.tags))].sort().map((tag) => `@${tag}`)

@@ -46,7 +46,7 @@ export async function openContext(
   const near = relative(process.cwd(), fleetFile);
   observer.update("evaluate", near.startsWith("..") ? fleetFile : near);
   const inventory = await loadInventory(fleetFile, systems, signal);
-  const meant = selectHosts(withUnknown(inventory), patterns);
+  const meant = selectHosts(withUnknown(inventory), patterns, inventory.leftOut);
   const failures = meant.flatMap(({ name }) => {
     const failure = inventory.failed.get(name);
     return failure === undefined ? [] : [[name, failure] as const];

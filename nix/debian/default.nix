@@ -333,32 +333,22 @@ let
       nix = package "nix-bin";
       generator = ./foreign/generator.sh;
       bootUnit = ./foreign/pristine-boot.service;
-      meta = builtins.toJSON {
-        version = 1;
-        base = "foreign";
-        host = "bootstrap";
-        fleet = "bootstrap";
-        inherit system;
-        suite = if stub != null then "stub" else locked.suite;
-        packages = [ ];
-        users = [ ];
-        groups = [ ];
-        openPorts = {
-          tcp = [ ];
-          udp = [ ];
-        };
-        firewall = false;
-        primaryAddress = null;
-        sshPort = 22;
-        persistence = {
-          root = "/";
-          directories = [ ];
-          files = [ ];
-        };
-        healthChecks = [ ];
-        confirmTimeoutSeconds = 60;
-        keepGenerations = 10;
-      };
+      meta = builtins.toJSON (
+        import ./foreign/empty-meta.nix
+        // {
+          version = 1;
+          base = "foreign";
+          host = "bootstrap";
+          fleet = "bootstrap";
+          inherit system;
+          suite = if stub != null then "stub" else locked.suite;
+          packages = [ ];
+          sshPort = 22;
+          healthChecks = [ ];
+          confirmTimeoutSeconds = 60;
+          keepGenerations = 10;
+        }
+      );
       passAsFile = [ "meta" ];
     };
 

@@ -188,7 +188,7 @@ in
       wantedBy = [ "sysinit.target" ];
     };
 
-    system.meta = {
+    system.meta = import ../debian/foreign/empty-meta.nix // {
       version = 1;
       base = "foreign";
       host = name;
@@ -199,20 +199,7 @@ in
         inherit (package) version;
         path = "${package}";
       }) config.system.packages;
-      users = [ ];
-      groups = [ ];
-      openPorts = {
-        tcp = [ ];
-        udp = [ ];
-      };
-      firewall = false;
-      primaryAddress = null;
       sshPort = if config.deployment.target.port == null then 22 else config.deployment.target.port;
-      persistence = {
-        root = "/";
-        directories = [ ];
-        files = [ ];
-      };
     };
 
     system.build.object = pkgs.pristine.makeSystem {

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import type { TransactionGoal } from "../machine/transaction.ts";
 import type { HostInventory } from "./inventory.ts";
 import { checkProbe, checkRoom, clockWarnings, parseProbe } from "./preflight.ts";
 
@@ -45,6 +46,8 @@ test("an answer is read, whatever a login prints around it", () => {
     room: undefined,
     init: "",
     hasNix: false,
+    hasNixMount: false,
+    isReadOnly: false,
     arrival: { client: "192.0.2.9", address: "2001:db8::1", port: 2222, interface: "eth0" },
   });
 });
@@ -68,6 +71,53 @@ test("a host that runs another base than it is declared with is refused", () => 
   assert.throws(() => check("debian", nixos), { code: "HOST_BASE", message: /but 192.0.2.1 runs NixOS 26.05/ });
   assert.throws(() => check("nixos", ours), { code: "HOST_BASE", message: /a NixOS system \(deployment.system\)/ });
 });
+
+/** What a host of the base "foreign" says beside what every host does, and what it is refused for. */
+const FOREIGN: Readonly<
+  Record<string, readonly [says: string, refusal?: { readonly code: string; readonly message: RegExp }]>
+> = {
+  "is fit when systemd starts it and there is no /nix": [""],
+  "is fit when its /nix is ours": ['meta={"fleet":"shop","host":"web","base":"foreign"}'],
+  "is refused without systemd": [
+    "init=openrc-init",
+    { code: "HOST_WITHOUT_SYSTEMD", message: /192\.0\.2\.1 is started by openrc-init, not by systemd/ },
+  ],
+  "is refused when it does not say what starts it": [
+    "init=",
+    { code: "HOST_WITHOUT_SYSTEMD", message: /is started by something, not by systemd/ },
+  ],
+  "is refused with a /nix of somebody else's": [
+    "nix=yes",
+    { code: "HOST_IN_THE_WAY", message: /has a \/nix that is not of Pristine's making/ },
+  ],
+  "is refused when Nix is installed there": [
+    "nix=yes\npristine daemon=yes\npristine disk=100 4096 0 0",
+    { code: "HOST_IN_THE_WAY", message: /has a \/nix that is not of Pristine's making/ },
+  ],
+  "is refused when /nix is a filesystem of its own": [
+    "nix=yes\npristine nixmount=yes",
+    { code: "HOST_IN_THE_WAY", message: /has a filesystem of its own at \/nix/ },
+  ],
+  "is refused when / is read-only": [
+    "root=ro",
+    { code: "HOST_READ_ONLY", message: /filesystem of \/ on 192\.0\.2\.1/ },
+  ],
+  "is fit when a read-only / has another one over it": ["root=ro\npristine root=rw"],
+};
+for (const [title, [says, refusal]] of Object.entries(FOREIGN)) {
+  test(`a host that is there already ${title}`, () => {
+    const probe = parseProbe(
+      `pristine architecture=x86_64\npristine room=100 4096 0 0\npristine init=systemd\npristine ${says}\n`,
+    );
+    const host = { ...HOST, base: "foreign", system: "x86_64-linux" } as HostInventory;
+    const check = (goal: TransactionGoal): void => {
+      checkProbe(host, "192.0.2.1", probe, { fleet: "shop", adopt: false, needsRoom: false, goal });
+    };
+    assert.throws(() => check("reboot"), { code: "HOST_GOAL", message: /what web boots is not ours/ });
+    if (refusal !== undefined) assert.throws(() => check("switch"), refusal);
+    else check("switch");
+  });
+}
 
 const ROOM: Readonly<Record<string, readonly [free: number, total: number, inodes: number, copy: number]>> = {
   "room to the byte": [1500, 100, 10, 500],

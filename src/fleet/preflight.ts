@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { OperationError } from "../base/errors.ts";
 import type { SystemBase } from "../machine/system-object.ts";
+import type { TransactionGoal } from "../machine/transaction.ts";
 import type { HostSession } from "./host-session.ts";
 import type { HostInventory } from "./inventory.ts";
 
@@ -26,6 +27,9 @@ export interface HostProbe {
   readonly init: string;
   /** Whether there is a `/nix` that was not made for services beside what the host has. */
   readonly hasNix: boolean;
+  /** Whether `/nix` is a filesystem of its own, and whether nobody can write to that of `/`. */
+  readonly hasNixMount: boolean;
+  readonly isReadOnly: boolean;
   /** All of it, in KiB. */
   readonly memoryKiB?: number | undefined;
   /** Its id and that of its boot: the same for two names of one machine, and for no copy of it. */
@@ -58,6 +62,8 @@ export interface PreflightOptions {
   readonly adopt: boolean;
   /** Whether there must be room for a deployment. */
   readonly needsRoom: boolean;
+  /** What is to be done, where that is known. */
+  readonly goal?: TransactionGoal | undefined;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -81,6 +87,9 @@ say disk "$(stat -f -c '%a %S %c %d' /nix/store)"
 say room "$(stat -f -c '%a %S %c %d' /)"
 say init "$(cat /proc/1/comm)"
 if [ -e /nix ] && ! [ -e /nix/var/pristine/foreign ]; then say nix yes; fi
+while read -r device mount type options rest; do
+  case "$mount ,$options," in "/nix "*) say nixmount yes ;; "/ "*,ro,*) say root ro ;; "/ "*) say root rw ;; esac
+done </proc/self/mounts
 say memory "$(grep MemTotal: /proc/meminfo)"
 say machine "$(cat /run/machine-id || cat /etc/machine-id) $(cat /proc/sys/kernel/random/boot_id)"
 say os "$(. /etc/os-release; printf %s "$PRETTY_NAME")"
@@ -148,6 +157,9 @@ export function parseProbe(text: string, sshSaid: string = ""): HostProbe {
     room: diskOf(of("room")),
     init: of("init"),
     hasNix: said.has("nix"),
+    hasNixMount: said.has("nixmount"),
+    // Of several filesystems at one place the last one is seen.
+    isReadOnly: of("root") === "ro",
     memoryKiB: memoryOf(of("memory")),
     machine: of("machine"),
     os: of("os"),
@@ -196,7 +208,7 @@ export function checkProbe(
   host: HostInventory,
   address: string,
   probe: HostProbe,
-  options: Pick<PreflightOptions, "fleet" | "adopt" | "needsRoom">,
+  options: Pick<PreflightOptions, "fleet" | "adopt" | "needsRoom" | "goal">,
 ): void {
   const wanted = ARCHITECTURES[host.system];
   const { base, system } = probe;
@@ -217,7 +229,7 @@ export function checkProbe(
     );
   }
   const disk = host.base === "foreign" ? (probe.disk ?? probe.room) : probe.disk;
-  if (host.base === "foreign") checkForeign(host, address, probe);
+  if (host.base === "foreign") checkForeign(host, address, { probe, goal: options.goal });
   if ((!probe.hasDaemon && host.base !== "foreign") || disk === undefined) {
     throw new OperationError(
       "HOST_WITHOUT_STORE",
@@ -265,7 +277,16 @@ const DECLARED: Readonly<Record<SystemBase, string>> = {
 };
 
 /** Throws when services of ours cannot run beside what a machine has. */
-function checkForeign(host: HostInventory, address: string, probe: HostProbe): void {
+function checkForeign(
+  host: HostInventory,
+  address: string,
+  { probe, goal }: { readonly probe: HostProbe; readonly goal: TransactionGoal | undefined },
+): void {
+  if (goal === "reboot") {
+    throw new OperationError("HOST_GOAL", `what ${host.name} boots is not ours, so no boot of it can be tried once`, {
+      hint: "deploy it with --goal switch, or with --goal boot",
+    });
+  }
   if (probe.init !== "systemd") {
     throw new OperationError(
       "HOST_WITHOUT_SYSTEMD",
@@ -275,9 +296,19 @@ function checkForeign(host: HostInventory, address: string, probe: HostProbe): v
       },
     );
   }
+  if (probe.hasNixMount) {
+    throw new OperationError("HOST_IN_THE_WAY", `${address} has a filesystem of its own at /nix`, {
+      hint: "systemd asks for our units before it is mounted: unmount it, and let /nix be on the filesystem of /",
+    });
+  }
   if (probe.hasNix && probe.base === undefined) {
     throw new OperationError("HOST_IN_THE_WAY", `${address} has a /nix that is not of Pristine's making`, {
       hint: "a foreign host gets a store of its own there: take that one away, or choose another host",
+    });
+  }
+  if (probe.isReadOnly) {
+    throw new OperationError("HOST_READ_ONLY", `the filesystem of / on ${address} is read-only`, {
+      hint: "the store and the links in /etc are made on it: mount it read-write ('mount' and the kernel's log say why it is not)",
     });
   }
 }

@@ -56,7 +56,7 @@ export async function withPlan<T>(
   const opened = withConfirmTimeout(fleet, request);
   wavePatterns(opened, request);
   return withSessions(deployer, opened, async (sessions) => {
-    const looked = await preflight(deployer, opened, sessions, { ...request, needsRoom: true });
+    const looked = await preflight(deployer, opened, sessions, { ...request, goal: goalOf(request), needsRoom: true });
     // What a host is to get that is not reached waits for it.
     const waits = waitsFor(opened, request);
     const isWanted = ({ error }: Preflight): boolean => error === undefined || (waits && NOT_REACHED.has(error.code));
@@ -155,7 +155,11 @@ async function withReturnPlan<T>(
   if (context.hosts.length !== 1)
     throw new OperationError("USAGE", `'${request.host}' names several hosts, of which one is to be named`);
   return withSessions(deployer, context, async (sessions) => {
-    const [looked] = await preflight(deployer, context, sessions, { ...request, needsRoom: false });
+    const [looked] = await preflight(deployer, context, sessions, {
+      ...request,
+      goal: goalOf(request),
+      needsRoom: false,
+    });
     if (looked === undefined) throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${request.host}'`);
     if (looked.error !== undefined) throw looked.error;
     const open = looked.session;
@@ -181,7 +185,7 @@ async function preflight(
   deployer: Deployer,
   context: FleetContext,
   sessions: Sessions,
-  options: { readonly adopt?: boolean; readonly needsRoom: boolean },
+  options: Partial<PreflightOptions> & Pick<PreflightOptions, "needsRoom">,
 ): Promise<readonly Preflight[]> {
   const { observer } = deployer;
   await requireHooks(context.inventory, context.hosts);
@@ -212,7 +216,7 @@ async function withoutUploads(looked: readonly Preflight[], directory: string): 
 export function preflightOptions(
   { signal }: Deployer,
   { inventory }: FleetContext,
-  { adopt = false, needsRoom }: { readonly adopt?: boolean; readonly needsRoom: boolean },
+  { adopt = false, goal, needsRoom }: Partial<PreflightOptions> & Pick<PreflightOptions, "needsRoom">,
 ): PreflightOptions {
-  return { fleet: inventory.name, adopt, needsRoom, clock: systemClock, signal };
+  return { fleet: inventory.name, adopt, goal, needsRoom, clock: systemClock, signal };
 }

@@ -146,7 +146,7 @@ let
           profile.path
             or (throw "`deploy.nodes.${name}.profiles.${profileName}' of ${where} has no `path', which deploy-rs needs.");
         isSystem =
-          if profile ? profilePath then
+          if profile.profilePath or null != null then
             profile.profilePath == systemProfile
           else
             profileName == "system" && user == "root";

@@ -82,7 +82,7 @@ export function wavePatterns({ inventory }: FleetContext, request: PlanRequest):
   const given = request.waves?.map((text) => parsePatterns([text])) ?? [];
   const waves = given.length > 0 ? given : (inventory.rollout.waves ?? []).map((wave) => [wave].flat());
   // A pattern that fits nothing is a mistake, also when other hosts are meant this time.
-  for (const patterns of waves) selectHosts(withUnknown(inventory), patterns);
+  for (const patterns of waves) selectHosts(withUnknown(inventory), patterns, inventory.leftOut);
   return waves;
 }
 

@@ -16,7 +16,14 @@ import { type Sessions, withSessionsTo } from "./connect.ts";
 import { openContext, wholeFleetOf } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 import { describeRollout, openRollout } from "./open-work.ts";
-import { type OpenPlan, type RollbackRequest, withPlan, withRemovalPlan, withRollbackPlan } from "./plan.ts";
+import {
+  type OpenPlan,
+  type RemovalRequest,
+  type RollbackRequest,
+  withPlan,
+  withRemovalPlan,
+  withRollbackPlan,
+} from "./plan.ts";
 import type { PlanRequest } from "./request.ts";
 import { beginRollout, refusalsOf, runRollout, type Watch } from "./rollout.ts";
 
@@ -49,8 +56,8 @@ export async function deployHosts(deployer: Deployer, request: PlanRequest, appr
   );
 }
 
-/** Makes a host what it was in an earlier generation. */
-export async function rollBackHost(
+/** Makes hosts what they were in earlier generations. */
+export async function rollBackHosts(
   deployer: Deployer,
   request: RollbackRequest,
   approval: Approval,
@@ -61,7 +68,7 @@ export async function rollBackHost(
 /** Takes everything of ours off a host that somebody else has installed; what services have written stays. */
 export async function removeFromHost(
   deployer: Deployer,
-  request: Omit<RollbackRequest, "generation">,
+  request: RemovalRequest,
   approval: Approval,
 ): Promise<Deployment> {
   return withRemovalPlan(deployer, request, async (open) => {

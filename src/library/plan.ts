@@ -94,15 +94,15 @@ export async function withPlan<T>(
   });
 }
 
-/** What one host returns to. */
-export interface RollbackRequest extends Omit<PlanRequest, "hosts" | "temporarySeconds"> {
-  /** A name, or a pattern that fits one host. */
-  readonly host: string;
-  /** The number of the generation; the newest one that differs from the running system by default. */
+/** Which hosts return to what they ran before. */
+export interface RollbackRequest extends Omit<PlanRequest, "temporarySeconds"> {
+  /** Names, globs and `@tags`: nothing returns that was not asked for. */
+  readonly hosts: readonly string[];
+  /** The number of one host's generation; the newest one that differs from the running system by default. */
   readonly generation?: string | undefined;
 }
 
-/** Plans the return of one host to an earlier generation. */
+/** Plans the return of hosts to earlier generations; one that has none takes part as one that failed. */
 export async function withRollbackPlan<T>(
   deployer: Deployer,
   request: RollbackRequest,
@@ -110,21 +110,27 @@ export async function withRollbackPlan<T>(
 ): Promise<T> {
   const choose = ({ host }: HostSession, facts: HostFacts): Choice => {
     const { path, number } = chooseGeneration(host.name, facts, request.generation);
-    return { path, reason: `rollback to generation ${number}` };
+    return { system: path, reason: `rollback to generation ${number}` };
   };
-  return withReturnPlan(deployer, request, choose, use);
+  return withReturnPlan(deployer, request, { choose, isOfOne: request.generation !== undefined }, use);
 }
 
 /** A system that a host has, and why it is to run there. */
 interface Choice {
-  readonly path: string;
+  readonly system: string;
   readonly reason: string;
+}
+
+/** What takes a host out of the fleet's hands. */
+export interface RemovalRequest extends Omit<PlanRequest, "hosts" | "temporarySeconds"> {
+  /** A name, or a pattern that fits one host. */
+  readonly host: string;
 }
 
 /** Plans for a host that it runs nothing of ours any more. */
 export async function withRemovalPlan<T>(
   deployer: Deployer,
-  request: Omit<RollbackRequest, "generation">,
+  request: RemovalRequest,
   use: (open: OpenPlan) => Promise<T>,
 ): Promise<T> {
   const choose = async ({ connection, host }: HostSession): Promise<Choice> => {
@@ -133,50 +139,67 @@ export async function withRemovalPlan<T>(
         hint: 'only hosts with deployment.base = "foreign" have a system of their own',
       });
     }
-    return { path: await bareSystemOf(connection, deployer.signal), reason: "removal" };
+    return { system: await bareSystemOf(connection, deployer.signal), reason: "removal" };
   };
-  return withReturnPlan(deployer, request, choose, use);
+  return withReturnPlan(deployer, { ...request, hosts: [request.host] }, { choose, isOfOne: true }, use);
 }
 
 async function withReturnPlan<T>(
   deployer: Deployer,
   request: Omit<RollbackRequest, "generation">,
-  choose: (session: HostSession, facts: HostFacts) => Choice | Promise<Choice>,
+  {
+    choose,
+    isOfOne,
+  }: {
+    readonly choose: (session: HostSession, facts: HostFacts) => Choice | Promise<Choice>;
+    readonly isOfOne: boolean;
+  },
   use: (open: OpenPlan) => Promise<T>,
 ): Promise<T> {
   requireValid(request);
   const { signal, observer } = deployer;
-  const opened = withConfirmTimeout(await openContext(deployer, { hosts: [request.host] }), request);
+  if (request.hosts.length === 0)
+    throw new OperationError("USAGE", "no host is named", { hint: "name hosts, '@tag', or '*' for all" });
+  const opened = withConfirmTimeout(await openContext(deployer, { hosts: request.hosts, keepGoing: true }), request);
   // What the deployer looks for, and what it uploads, is declared for the present system.
   const context = {
     ...opened,
     hosts: opened.hosts.map((host) => ({ ...host, checksBefore: [], deployerChecks: [], uploads: [] })),
   };
-  if (context.hosts.length !== 1)
-    throw new OperationError("USAGE", `'${request.host}' names several hosts, of which one is to be named`);
+  if (isOfOne && context.hosts.length > 1)
+    throw new OperationError("USAGE", `'${request.hosts.join(" ")}' names several hosts, of which one is to be named`);
+  const concurrencyMax = request.concurrencyMax ?? CONCURRENCY_DEFAULT;
   return withSessions(deployer, context, async (sessions) => {
-    const [looked] = await preflight(deployer, context, sessions, {
+    const looked = await preflight(deployer, context, sessions, {
       ...request,
       goal: goalOf(request),
       needsRoom: false,
     });
-    if (looked === undefined) throw new OperationError("HOST_UNKNOWN", `no host of the fleet fits '${request.host}'`);
-    if (looked.error !== undefined) throw looked.error;
-    const open = looked.session;
-    await buildKits(deployer, context);
-    const facts = await (await open.kit(signal)).facts({ signal });
-    const wanted = await choose(open, facts);
-    const plan = await planFleet([{ ...looked, system: wanted.path }], {
+    if (looked.some(({ error }) => error === undefined)) await buildKits(deployer, context);
+    const chosen = await mapConcurrently(looked, concurrencyMax, async (one): Promise<Preflight & Partial<Choice>> => {
+      if (one.error !== undefined) return one;
+      try {
+        const facts = await (await one.session.kit(signal)).facts({ signal });
+        return { ...one, ...(await choose(one.session, facts)) };
+      } catch (error) {
+        if (!(error instanceof OperationError) || signal.aborted) throw error;
+        return { ...one, error };
+      }
+    });
+    const [only] = chosen;
+    if (chosen.length === 1 && only?.error !== undefined) throw only.error;
+    const plan = await planFleet(chosen, {
+      unmade: context.failed,
       goal: goalOf(request),
       localStore: context.store,
       hooks: context.inventory.hooks,
       ignoreInhibitors: request.ignoreInhibitors,
-      concurrencyMax: 1,
+      concurrencyMax,
       signal,
       onPhase: (host, text) => observer.update(host, text),
     });
-    const approved = approvedOf(plan, context, request, wanted.reason);
-    return use({ plan, approved, sessions, context });
+    const reason = (chosen.length === 1 ? only?.reason : undefined) ?? "rollback";
+    return use({ plan, approved: approvedOf(plan, context, request, reason), sessions, context });
   });
 }
 

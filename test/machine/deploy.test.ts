@@ -480,6 +480,24 @@ suite("deployments to real hosts", { skip: await labsMissing(), concurrency: 1, 
     assert.ok((await web1.facts()).generations.length <= GENERATIONS_MAX);
   });
 
+  test("several hosts go back at once, each to what it ran before", async () => {
+    const targets = await Promise.all(
+      [web1, web2].map(async (host) => {
+        const { generations, systems } = await host.facts();
+        return generations.findLast(({ path }) => path !== systems.system)?.path;
+      }),
+    );
+    const several = await fleet.run(["rollback", "web?", "--to", "1", "--lab", "--yes"], { exit: [1] });
+    assert.match(several.stderr, /'web\?' names several hosts/);
+    const { outcomes } = await fleet.ask<{ outcomes: HostOutcome[] }>(["rollback", "web?", "--lab", "--yes"]);
+    const received = outcomes.map((outcome) => (outcome.status === "activated" ? outcome.receipt : undefined));
+    assert.deepEqual(
+      received.map((receipt) => [receipt?.system, receipt?.planReason]),
+      targets.map((target) => [target, "rollback"]),
+    );
+    assert.deepEqual(statusOf(await fleet.deploy()), { web1: "activated", web2: "activated" });
+  });
+
   test("a killed deployer: others are refused meanwhile, the collector spares what is needed, the host returns", async () => {
     greet("Nobody confirms");
     const before = (await web1.facts()).systems.system ?? "";

@@ -134,14 +134,14 @@ export function registerDeploy(program: Command): void {
   withPlanOptions(
     program
       .command("rollback")
-      .summary("return a host to an earlier generation")
+      .summary("return hosts to earlier generations")
       .description(
-        "Activates an earlier generation of HOST as the same transaction that deploy uses, with health checks and confirmation.\n\n" +
-          "Without --to, the newest generation that differs from the running system is taken.",
+        "Activates an earlier generation of each host as the same transaction that deploy uses, with health checks and confirmation, in the waves that are declared.\n\n" +
+          "Without --to, the newest generation of a host that differs from its running system is taken.",
       )
-      .argument("<host>", "the host's name"),
+      .argument("[hosts...]", "host names, globs or @tags; at least one"),
   )
-    .option("--to <generation>", "the generation's number, as 'pristine status --json' lists them")
+    .option("--to <generation>", "the number of one host's generation, as 'pristine status --json' lists them")
     .option("-y, --yes", "do not ask")
     .option("--ignore-inhibitors", "go on although the systems' switch inhibitors differ")
     .option(
@@ -151,23 +151,26 @@ export function registerDeploy(program: Command): void {
     .addHelpText(
       "after",
       exitCodesHelp({
-        ok: "the host runs that generation",
-        usage: "no such generation, or not approved",
-        hostsFailed: "the host failed or returned",
-        cannotStart: "another deployment holds the host",
+        ok: "the hosts run these generations",
+        usage: "no such generation, no host named, or not approved",
+        hostsFailed: "a host failed, was not reached, has nothing to return to, or returned",
+        cannotStart: "another deployment holds the hosts",
       }),
     )
     .action(
-      action(async (session, name: string, flags: DeployFlags & { to?: string }) => {
+      action(async (session, names: string[], flags: DeployFlags & { to?: string }) => {
         const { askForPlan, requestOf, showExecuted, showPlan, watched } = await import("../deploy-flow.ts");
-        const { rollBackHost } = await import("../../library/deploy.ts");
-        const { hosts: _hosts, ...how } = requestOf([], flags);
-        const rollback = { ...how, host: name, generation: flags.to };
-        const deployment = await rollBackHost(session, rollback, {
-          onPlan: (plan) => showPlan(session, plan, { fileDiffs: false }),
-          approve: (plan) => askForPlan(session, plan, flags.yes ?? false),
-          watch: (run) => watched(session, run),
-        });
+        const { rollBackHosts } = await import("../../library/deploy.ts");
+        const { hosts = [], ...how } = requestOf(names, flags);
+        const deployment = await rollBackHosts(
+          session,
+          { ...how, hosts, generation: flags.to },
+          {
+            onPlan: (plan, waves) => showPlan(session, plan, { fileDiffs: false, waves }),
+            approve: (plan) => askForPlan(session, plan, flags.yes ?? false),
+            watch: (run) => watched(session, run),
+          },
+        );
         return showExecuted(session, deployment);
       }),
     );

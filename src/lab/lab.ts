@@ -17,7 +17,6 @@ import {
   replaceSymlink,
   writeFileAtomic,
 } from "../system/files.ts";
-import { lockFile } from "../system/flock.ts";
 import { machineBootId } from "../system/kernel-files.ts";
 import {
   cgroupDirectories,
@@ -32,6 +31,7 @@ import { copyDisk, detachLoops, forgetDisk, isSeeded, makeDisk, mountDisk, unmou
 import { applyFaults } from "./faults.ts";
 import { restoreKernelLimits, raiseKernelLimits } from "./kernel-settings.ts";
 import { LabHost } from "./lab-host.ts";
+import { lockLab, withAllLabsLocked } from "./lab-lock.ts";
 import {
   checkHostName,
   checkLabName,
@@ -62,8 +62,6 @@ import { tryTool } from "./tools.ts";
 
 const DISK_BYTES = 2 * 1024 ** 3;
 const SSH_DEADLINE_MS = 90_000;
-/** How long to wait for another command that is working on the same lab. */
-const LOCK_WAIT_MS = 120_000;
 
 export interface LabHostRequest extends HostLimits {
   readonly name: string;
@@ -116,13 +114,8 @@ export async function labUp(options: LabUpOptions): Promise<Lab> {
   checkLabName(name);
   for (const host of options.hosts) checkHostName(host.name);
   await checkRequirements();
-  await ensureDirectory(RUNTIME_DIRECTORY, 0o755);
-  await ensureDirectory(DATA_DIRECTORY, 0o755);
-  const lock = await lockFile(labPaths(name).lock, {
-    signal,
-    waitMs: LOCK_WAIT_MS,
-    onWait: () => onProgress?.(`waiting for another command that works on lab ${name}`),
-  });
+  const onWait = (): void => onProgress?.(`waiting for another command that works on lab ${name}`);
+  const lock = await lockLab(name, { signal, onWait });
   try {
     await forgetBefore(name);
     const before = await readLabRecord(name);
@@ -295,8 +288,7 @@ export async function labDown(
 ): Promise<boolean> {
   checkLabName(name);
   checkRoot();
-  await ensureDirectory(RUNTIME_DIRECTORY, 0o755);
-  const lock = await lockFile(labPaths(name).lock, { signal: options.signal, waitMs: LOCK_WAIT_MS });
+  const lock = await lockLab(name, { signal: options.signal });
   try {
     const there = (await labNames()).includes(name) || (await hasUplink(name));
     await removeLab(name);
@@ -456,12 +448,6 @@ export async function summaryOf(host: LabHost): Promise<HostSummary> {
     memoryBytes: (await host.memory())?.bytes,
     diskBytes: host.record.diskBytes,
   };
-}
-
-/** For the short moments in which labs could take the same network. */
-async function withAllLabsLocked<T>(signal: AbortSignal, action: () => Promise<T>): Promise<T> {
-  using _lock = await lockFile(`${RUNTIME_DIRECTORY}/.lock`, { signal, waitMs: LOCK_WAIT_MS });
-  return await action();
 }
 
 /** With the last lab go the directories and settings that all of them share. */

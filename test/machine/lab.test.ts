@@ -1,7 +1,7 @@
 /** Labs on this machine: hosts boot, fail in every way a lab offers, and leave no trace. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync, symlinkSync, rmSync } from "node:fs";
 import { after, before, suite, test } from "node:test";
 import { labDown, labList, labUp, openLab, type Lab, type LabHostRequest } from "../../src/lab/lab.ts";
@@ -258,5 +258,19 @@ suite("lab", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 60_000 }
     await killed();
     await labDown(NAME);
     assert.deepEqual(tracesOfLabs(), []);
+  });
+
+  test("labs that go at the same time do not take each other's locks away", () => {
+    const program = `
+      import { labDown } from ${JSON.stringify(new URL("../../src/lab/lab.ts", import.meta.url).href)};
+      await Promise.all(Array.from({ length: 12 }, (_, i) => labDown("test" + (i % 3))));`;
+    // On a machine that has no other labs: those of other tests would keep the directories of all.
+    const alone = [
+      "mount -t cgroup2 none /sys/fs/cgroup",
+      "for directory in /run /var/lib; do mount -t tmpfs none $directory; done",
+      'exec "$@"',
+    ].join(" && ");
+    const node = [process.execPath, "--input-type=module", "-e", program];
+    execFileSync("unshare", ["--mount", "--cgroup", "sh", "-c", alone, "sh", ...node], { stdio: "pipe" });
   });
 });

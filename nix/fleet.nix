@@ -27,7 +27,7 @@ let
   adopt = import ./adopt { inherit lib; };
   architectures = import ./debian/architectures.nix;
 
-  # What a NixOS system is made of is not ours to change; its secrets need a unit in it that decrypts them at boot.
+  # What a NixOS system is made of is not ours to change: what has to be in it, its own configuration declares.
   requireNothingInside =
     name: deployment: system:
     if deployment.sshMesh != { } then
@@ -35,7 +35,7 @@ let
     else if deployment.secrets == { } && deployment.secretTemplates == { } then
       system
     else
-      throw "The host '${name}' has deployment.secrets, which only hosts of the Debian base can have so far, and it has a NixOS system (deployment.system). Let that system decrypt them itself, by agenix or sops-nix for instance.";
+      throw "The host '${name}' has deployment.secrets, and it has a NixOS system (deployment.system), in which they would have to be. Declare them in its NixOS configuration, as pristine.secrets, by the module that `pristine secrets nixos-module' writes.";
 
   # One host out of its modules. `hosts` are all of the fleet, so that they see each other.
   evalHost =
@@ -85,7 +85,7 @@ let
       inherit name;
       inherit (evaluated) config options;
       system = builtins.addErrorContext "while evaluating the host '${name}':" (
-        if evaluated.config.deployment.system != null then
+        if evaluated.config.deployment.isNixos then
           requireNothingInside name evaluated.config.deployment evaluated.config.deployment.system
         else
           evaluated.config.system.build.toplevel
@@ -406,7 +406,7 @@ let
       # Not `outPath`: toJSON renders a set with that as the path alone.
       outputPath = unsafeDiscardStringContext host.system.outPath;
       inherit (meta) system;
-      base = if deployment.system == null then deployment.base else "nixos";
+      base = if deployment.isNixos then "nixos" else deployment.base;
       deployment = {
         inherit (deployment)
           tags

@@ -241,6 +241,7 @@ let
     {
       platform = node.pkgs.stdenv.hostPlatform.system;
       system = systemOf name node;
+      configuration = node;
       left = if deployment.targetHost == null then "deployment.targetHost is null: Colmena deploys to it from itself only" else null;
       definitions.deployment = {
         inherit (deployment) tags;

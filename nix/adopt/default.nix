@@ -154,6 +154,8 @@ let
         _file = fleet.where;
         config = lib.recursiveUpdate host.definitions {
           deployment.system = lib.mkDefault host.system;
+          # A node of deploy-rs has only the system.
+          deployment.nixosConfiguration = lib.mkIf (host ? configuration) (lib.mkDefault host.configuration);
           system.architecture = architectureOf fleet name host.platform;
           # Nothing of Debian's is part of it, and no lock has to know any.
           environment.systemPackages = lib.mkForce [ ];

@@ -143,6 +143,7 @@ let
     {
       platform = host.pkgs.stdenv.hostPlatform.system;
       system = host.config.system.build.toplevel;
+      configuration = host;
       left = if deployment.buildOnly then "deployment.buildOnly: it is no host that is deployed to" else null;
       definitions.deployment = {
         inherit (deployment) tags substituteOnDestination;

@@ -12,6 +12,7 @@ let
   hostOf = name: configuration: {
     platform = configuration.pkgs.stdenv.hostPlatform.system;
     system = configuration.config.system.build.toplevel;
+    inherit configuration;
     definitions = { };
     options = [ ];
   };

@@ -10,7 +10,7 @@ let
     _: host:
     let
       inherit (host.config) deployment system;
-      isAdopted = deployment.system != null;
+      isAdopted = deployment.isNixos;
     in
     {
       config =

@@ -79,9 +79,24 @@ in
     };
     system = mkOption {
       type = types.nullOr types.package;
-      default = null;
+      default = if cfg.nixosConfiguration == null then null else cfg.nixosConfiguration.config.system.build.toplevel;
+      defaultText = lib.literalExpression "that of nixosConfiguration, else null";
       example = lib.literalExpression "(import <nixpkgs/nixos> { configuration = ./web1.nix; }).config.system.build.toplevel";
       description = "The system of a NixOS host, in place of one that is made of Debian packages here: a `config.system.build.toplevel`. The host is switched by the system's own `bin/switch-to-configuration`. Of the options here only those of `deployment`, `healthChecks` and `system.architecture` have a meaning for such a host.";
+    };
+    nixosConfiguration = mkOption {
+      type = types.nullOr types.raw;
+      default = null;
+      example = lib.literalExpression "import <nixpkgs/nixos> { configuration = ./web1.nix; }";
+      description = "The evaluated NixOS configuration whose system `deployment.system` is, by default. It says what secrets the system decrypts for itself, where the configuration imports Pristine's module for that (`docs/manual/secrets.md`). Hosts adopted from `nixosConfigurations`, Colmena and morph have it already.";
+    };
+    isNixos = mkOption {
+      type = types.bool;
+      internal = true;
+      readOnly = true;
+      # A system that cannot be made is one as well.
+      default = cfg.nixosConfiguration != null || cfg.system != null;
+      description = "Whether the host has a NixOS system.";
     };
     tags = mkOption {
       type = types.listOf (types.strMatching "[a-zA-Z0-9_.-]+");

@@ -135,7 +135,7 @@ let
     meshName: other:
     if !hosts ? ${other} then
       [ "names the host '${other}', which the fleet does not have.${suggest other (attrNames hosts)}" ]
-    else if hosts.${other}.config.deployment.system != null then
+    else if hosts.${other}.config.deployment.isNixos then
       [ "names the host '${other}', which has a NixOS system; only hosts of the Debian base can be in it" ]
     else if !isMutual meshName other then
       [ "names the host '${other}', where it does not name '${name}': declare it where all of its hosts get it, in `defaults' or in `tags'" ]

@@ -92,7 +92,7 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
       if (plan.goal === "reboot") removeBootOnce(host, record.base);
-      pruneSecrets(host);
+      pruneSecrets(host, record);
       // At the goal boot its services have not run yet.
       if (plan.goal !== "boot") noteDataVersions(host, plan.system, { isConfirmed: true });
       break;

@@ -100,9 +100,7 @@ export interface SecretFiles {
   /** Makes a directory of root's, or gives one that is there its mode. */
   makeDirectory(path: string, mode: string): void;
   /** Makes empty files with their owners and modes. */
-  make(
-    files: readonly { readonly path: string; readonly uid: number; readonly gid: number; readonly mode: string }[],
-  ): void;
+  make(files: readonly { readonly path: string; readonly owner: string; readonly mode: string }[]): void;
   /** Nothing for a file that is not there. */
   read(path: string): string;
   /** Fills a file that is there. */

@@ -23,7 +23,7 @@ import { withFaultPoints } from "./fault-points.ts";
 import { bootForeign } from "./foreign.ts";
 import { answerOf, isAtRest } from "./follow.ts";
 import { runHealthChecks } from "./health.ts";
-import { provideSecrets } from "./secrets.ts";
+import { activateSecrets, provideSecrets } from "./secrets.ts";
 import { runRequestedHooks } from "./hooks.ts";
 import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
 import type { Host } from "./host.ts";
@@ -82,7 +82,7 @@ const USAGE = `usage: pristine-kit COMMAND
   check-history                       what was noted
   stale < PATHS                       units with processes that use store paths
   hook < REQUEST                      run hooks that belong to no transaction
-  secrets                             decrypt those of the running system, at boot
+  secrets [SYSTEM]                    decrypt those of the running system, at boot; of one that activates itself
   ephemeral                           what a reboot would erase
   boot                                put the files of the boot default in place, on a foreign host
   place-kit PATH                      make this kit the host's
@@ -149,7 +149,7 @@ function main(): number {
       return 0;
     }
     case "secrets":
-      return secrets(host);
+      return secrets(host, rest[0]);
     case "ephemeral":
       print(findEphemeral(host, statusOf));
       return 0;
@@ -289,10 +289,11 @@ function check(host: Host, input: string): number {
   return healthy ? 0 : UNHEALTHY;
 }
 
-/** For a boot: what fails is told to the journal, and the rest is there. */
-function secrets(host: Host): number {
-  const system = runningSystem(host);
-  const problems = system === undefined ? undefined : provideSecrets(host, host.system(system));
+/** For a boot, where what fails is told to the journal, and the rest is there; or in a NixOS system's activation. */
+function secrets(host: Host, activated: string | undefined): number {
+  const system = activated ?? runningSystem(host);
+  const provide = activated === undefined ? provideSecrets : activateSecrets;
+  const problems = system === undefined ? undefined : provide(host, host.system(system));
   if (problems !== undefined) std.err.puts(`${problems}\n`);
   return problems === undefined ? 0 : 3;
 }

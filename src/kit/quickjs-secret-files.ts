@@ -29,7 +29,7 @@ export class QuickJsSecretFiles implements SecretFiles {
   make(files: Parameters<SecretFiles["make"]>[0]): void {
     for (const { path } of files) os.close(check(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), path));
     // Changing the owner may change the mode, so that comes last.
-    for (const [owner, paths] of grouped(files, ({ uid, gid }) => `${uid}:${gid}`)) this.#run("chown", owner, ...paths);
+    for (const [owner, paths] of grouped(files, ({ owner: wanted }) => wanted)) this.#run("chown", owner, ...paths);
     for (const [mode, paths] of grouped(files, ({ mode: wanted }) => wanted)) this.#run("chmod", mode, ...paths);
   }
 

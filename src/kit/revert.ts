@@ -134,7 +134,7 @@ function act(activation: Activation, step: StepName): void {
     case "revert-roots":
       setRoot(host, "current", record.facts.previous);
       removeRoot(host, "pending");
-      pruneSecrets(host);
+      pruneSecrets(host, record);
       break;
     case "revert-disarm":
       disarmAll(host);

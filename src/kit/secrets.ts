@@ -10,6 +10,7 @@ import {
   filesOf,
   fillTemplate,
   isSameFile,
+  ownerOf,
   SECRETS,
   SECRETS_LINK,
   secretsNamedIn,
@@ -18,8 +19,11 @@ import {
   secretsOf,
 } from "../machine/secrets.ts";
 import type { SystemObject } from "../machine/system-object.ts";
+import { activeUnits } from "../machine/unit-plan.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { activatedSystem, runningSystem } from "./systems.ts";
+import type { TransactionRecord } from "./transaction-record.ts";
 import { utf8Of } from "./utf8.ts";
 
 /** Whose directories have the versions' names. */
@@ -74,6 +78,49 @@ export function provideSecrets(host: Host, system: SystemObject): string | undef
   return problems.length === 0 ? undefined : describe(problems);
 }
 
+/** Where NixOS's activation script writes which units `switch-to-configuration` is to restart and to reload. */
+const REQUESTS = {
+  restartUnits: "/run/nixos/activation-restart-list",
+  reloadUnits: "/run/nixos/activation-reload-list",
+};
+
+/**
+ * Inside the activation script of a NixOS system: at boot as `provideSecrets`; else all of them are put in force, and
+ * their users asked for, or nothing is. Answers what went wrong.
+ */
+export function activateSecrets(host: Host, system: SystemObject): string | undefined {
+  // The script says last what runs.
+  const current = activatedSystem(host);
+  if (current === undefined) return provideSecrets(host, system);
+  const from = [host.system(current)];
+  try {
+    decryptSecrets(host, system);
+    requestUsers(host, [...changedSecrets(host, from, system), ...notInForce(host, system)]);
+    switchSecrets(host, from, system);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+/** What differs from what is in force: an activation that failed is not of the system that says it runs. */
+function notInForce(host: Host, system: SystemObject): SecretFile[] {
+  const manifest = secretsOf(system);
+  const current = host.files.readlink(SECRETS_LINK);
+  if (manifest === undefined || current === undefined) return [];
+  const read = (directory: string, name: string): string => host.secretFiles.read(`${directory}/${name}`);
+  return filesOf(manifest).filter(({ name }) => read(current, name) !== read(directoryOf(manifest), name));
+}
+
+/** Those that run: what is started afterwards reads what is in force then. */
+function requestUsers(host: Host, changed: readonly SecretFile[]): void {
+  const running = activeUnits(host.units.list());
+  for (const key of ["restartUnits", "reloadUnits"] as const) {
+    const units = [...new Set(changed.flatMap((file) => file[key]))].filter((unit) => running.has(unit));
+    if (units.length > 0) host.files.appendDurably(REQUESTS[key], units.map((unit) => `${unit}\n`).join(""));
+  }
+}
+
 function makeVersion(
   host: Host,
   system: SystemObject,
@@ -87,7 +134,9 @@ function makeVersion(
   host.files.removeTree(made);
   secretFiles.makeDirectory(VERSIONS, DIRECTORY_MODE);
   secretFiles.makeDirectory(made, DIRECTORY_MODE);
-  secretFiles.make(filesOf(manifest).map((file) => ({ ...file, path: `${made}/${file.name}` })));
+  secretFiles.make(
+    filesOf(manifest).map((file) => ({ path: `${made}/${file.name}`, owner: ownerOf(file), mode: file.mode })),
+  );
   const problems = manifest.secrets.flatMap((secret) =>
     problemOf(secret, decrypt(host, system, manifest, secret, `${made}/${secret.name}`)),
   );
@@ -129,11 +178,10 @@ function isWhole(host: Host, manifest: SecretsManifest): boolean {
 function decrypt(
   host: Host,
   system: SystemObject,
-  { identities }: SecretsManifest,
+  { age = system.resolve("/usr/bin/age").path, identities }: SecretsManifest,
   { name }: SecretFile,
   stdoutFile: string = "/dev/null",
 ): string | undefined {
-  const age = system.resolve("/usr/bin/age").path;
   const encrypted = system.resolve(`${SECRETS}/${name}.age`).path;
   const present = identities.filter((identity) => host.files.exists(identity));
   if (present.length === 0) return `the host has none of its ssh keys ${identities.join(", ")}`;
@@ -194,8 +242,14 @@ export function switchSecrets(host: Host, from: readonly SystemObject[], to: Sys
   if (manifest === undefined && isOurs(host, SECRETS_LINK)) files.remove(SECRETS_LINK, { durable: false });
 }
 
-/** Removes the versions that are not in force. */
-export function pruneSecrets(host: Host): void {
+/** Removes the versions that are not in force; where no system of a transaction has secrets, they are somebody else's. */
+export function pruneSecrets(host: Host, { facts, plan }: Pick<TransactionRecord, "facts" | "plan">): void {
+  const systems = [plan.system, facts.previous, ...facts.partial].map((path) => host.system(path));
+  const withSecrets = systems.filter((system) => secretsOf(system) !== undefined);
+  if (withSecrets.length === 0) return;
+  const running = host.system(runningSystem(host) ?? facts.previous);
+  // A system of NixOS that has none does not take away what the one before had.
+  if (secretsOf(running) === undefined) switchSecrets(host, withSecrets, running);
   const current = host.files.readlink(SECRETS_LINK);
   for (const name of host.files.list(VERSIONS) ?? []) {
     if (`${VERSIONS}/${name}` !== current) host.files.removeTree(`${VERSIONS}/${name}`);

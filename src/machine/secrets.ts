@@ -15,8 +15,9 @@ export interface SecretFile {
   readonly path: string;
   readonly owner: string;
   readonly group: string;
-  readonly uid: number;
-  readonly gid: number;
+  /** `null` where only the host knows the number of `owner` and of `group`. */
+  readonly uid: number | null;
+  readonly gid: number | null;
   /** Octal. */
   readonly mode: string;
   readonly restartUnits: readonly string[];
@@ -33,6 +34,8 @@ export interface SecretsManifest {
   readonly id: string;
   /** The host's private ssh keys. */
   readonly identities: readonly string[];
+  /** The program that decrypts; `age` of the system's packages where none is named. */
+  readonly age?: string;
   readonly secrets: readonly SecretFile[];
   readonly templates: readonly SecretFile[];
 }
@@ -59,9 +62,14 @@ export function secretsNamedIn(content: string): string[] {
   return [...content.matchAll(PLACEHOLDER)].map(([, name]) => name as string);
 }
 
+/** Whose a file is, as `chown` takes it. */
+export function ownerOf({ uid, owner, gid, group }: SecretFile): string {
+  return `${uid ?? owner}:${gid ?? group}`;
+}
+
 /** Whether anybody who uses the file sees a difference, its contents aside. */
 export function isSameFile(one: SecretFile, other: SecretFile): boolean {
-  return (["path", "uid", "gid", "mode"] as const).every((key) => one[key] === other[key]);
+  return one.path === other.path && one.mode === other.mode && ownerOf(one) === ownerOf(other);
 }
 
 /** A secret or template that differs between two systems. */

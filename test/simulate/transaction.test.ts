@@ -43,6 +43,7 @@ import {
 const OLD = "/nix/store/00000000000000000000000000000000-system-h";
 const NEW = "/nix/store/11111111111111111111111111111111-system-h";
 const BAD = "/nix/store/22222222222222222222222222222222-system-h";
+const OTHER = "/nix/store/44444444444444444444444444444444-system-h";
 
 const service = (exec: string, more = ""): string => `[Unit]\nDescription=d\n[Service]\nExecStart=${exec}\n${more}`;
 
@@ -50,8 +51,9 @@ const HOST_KEY = "/persist/etc/ssh/ssh_host_ed25519_key";
 
 /** What stands for secrets in a system: `db`, which `same.service` reads, and `tls`, which is the same in all of them. */
 function secretsOf(base: SystemBase, id: string, db: string): Record<string, string> {
-  if (base === "nixos") return {};
-  const root = { owner: "root", group: "root", uid: 0, gid: 0, mode: "0400", reloadUnits: [] };
+  // Numbers of NixOS's users are known to the host alone.
+  const number = base === "nixos" ? null : 0;
+  const root = { owner: "root", group: "root", uid: number, gid: number, mode: "0400", reloadUnits: [] };
   const secret = (name: string, path: string, restartUnits: readonly string[]): SecretFile => ({
     ...root,
     name,
@@ -64,6 +66,7 @@ function secretsOf(base: SystemBase, id: string, db: string): Record<string, str
     version: 1,
     id,
     identities: ["/persist/absent", HOST_KEY],
+    ...(base === "nixos" ? { age: "/nix/store/33333333333333333333333333333333-age/bin/age" } : {}),
     secrets: [
       secret("db", "/run/secrets/db", ["same.service", "absent.service"]),
       secret("tls", "/run/secrets/tls", ["config.service"]),
@@ -314,7 +317,7 @@ function assertRuns(machine: FakeMachine, system: string): void {
   assert.equal(machine.readlink("/run/pristine/activated") ?? machine.readlink("/run/current-system"), system);
   const wanted = machine.loaded();
   assert.equal(wanted.path, system);
-  const secret = wanted.base === "debian" ? SECRETS_OF[system] : undefined;
+  const secret = SECRETS_OF[system];
   assert.equal(machine.secret("db"), secret);
   assert.equal(machine.secret("conf"), secret && "tls=$&;");
   assert.equal(machine.readlink("/persist/conf"), secret && "/run/secrets/conf");
@@ -973,9 +976,11 @@ suite("a transaction goes its way", () => {
     "secret '/persist/conf': something else is there": (machine) =>
       machine.files.set("/persist/conf", { kind: "file", text: "mine" }),
   };
-  for (const [message, spoil] of Object.entries(refused)) {
-    test(`secrets that the host cannot have are refused before anything is touched: ${message}`, () => {
-      const machine = newMachine();
+  for (const [base, message, spoil] of (["debian", "nixos"] as const).flatMap((each) =>
+    Object.entries(refused).map((entry) => [each, ...entry] as const),
+  )) {
+    test(`secrets that a host of ${base} cannot have are refused before anything is touched: ${message}`, () => {
+      const machine = newMachine(base);
       spoil(machine);
       assert.throws(
         () => begin(processOn(machine), planOf(NEW)),
@@ -1019,6 +1024,40 @@ suite("a transaction goes its way", () => {
     begin(processOn(machine), planOf(BAD, "switch", "t2"));
     settle(machine);
     assert.deepEqual(versions(), ["new"]);
+  });
+
+  test("a host of NixOS tells the users of what differs, and only those that run", () => {
+    const machine = newMachine("nixos");
+    begin(processOn(machine), planOf(NEW));
+    settle(machine);
+    assertRuns(machine, NEW);
+    assert.deepEqual(
+      machine.log.filter((line) => /^(?:restart|reload) /.test(line)),
+      ["restart same.service"],
+    );
+    confirm(processOn(machine), "t1");
+    assert.deepEqual(machine.tree().list("/run/secrets.d"), ["new"]);
+  });
+
+  test("a host of NixOS that has no secrets any more keeps none, and what is another tool's stays", () => {
+    const machine = newMachine("nixos");
+    const deploy = (path: string, id: string): void => {
+      machine.addSystem(path, { "web.service": service(`/bin/web ${id}`) });
+      machine.makeNixos(path);
+      begin(processOn(machine), planOf(path, "switch", id));
+      settle(machine);
+      confirm(processOn(machine), id);
+    };
+    deploy(OTHER, "t1");
+    for (const path of ["/run/secrets", "/run/secrets.d", "/persist/conf"])
+      assert.equal(machine.tree().exists(path), false, path);
+
+    machine.setLink("/run/secrets", "/run/secrets.d/7");
+    for (const number of ["6", "7"])
+      machine.files.set(`/run/secrets.d/${number}/key`, { kind: "file", text: "theirs" });
+    deploy(BAD, "t2");
+    assert.deepEqual(machine.tree().list("/run/secrets.d"), ["6", "7"]);
+    assert.equal(machine.readlink("/run/secrets"), "/run/secrets.d/7");
   });
 
   test("dry-activate says what would be done and records nothing", () => {

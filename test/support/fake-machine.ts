@@ -13,9 +13,10 @@ import type {
   SupervisedCommand,
   Units,
 } from "../../src/kit/host.ts";
-import { provideSecrets } from "../../src/kit/secrets.ts";
+import { activateSecrets, provideSecrets } from "../../src/kit/secrets.ts";
 import { LOCK } from "../../src/kit/transaction-record.ts";
 import { BOOT_ONCE } from "../../src/machine/generation.ts";
+import { secretsOf } from "../../src/machine/secrets.ts";
 import { readingOnce, SystemObject, type SystemMeta, type SystemTree } from "../../src/machine/system-object.ts";
 import { unitTypeOf, unitValues, type UnitDefinition } from "../../src/machine/unit-file.ts";
 import type { UnitState } from "../../src/machine/unit-plan.ts";
@@ -229,9 +230,23 @@ export class FakeMachine implements MachineParts {
       if (name.endsWith(".target")) continue;
       if (definitionOf(before.unit(name)) !== definitionOf(next.unit(name))) this.units.delete(name);
     }
+    // The activation script of a system without secrets knows nothing of them.
+    const problems = secretsOf(next) === undefined ? undefined : activateSecrets(processOn(this), next);
     this.setLink("/run/current-system", path);
     this.loadedPath = path;
-    return this.startUnits(["multi-user.target"]) ? 0 : 4;
+    for (const [verb, list] of [
+      ["reload", "/run/nixos/activation-reload-list"],
+      ["restart", "/run/nixos/activation-restart-list"],
+    ] as const) {
+      for (const unit of this.#textOf(list).split("\n")) {
+        if (!this.units.has(unit)) continue;
+        this.log.push(`${verb} ${unit}`);
+        if (verb === "restart") this.units.delete(unit);
+      }
+      this.files.delete(list);
+    }
+    const isStarted = this.startUnits(["multi-user.target"]);
+    return problems !== undefined ? 2 : isStarted ? 0 : 4;
   }
 
   readlink(path: string): string | undefined {

@@ -1,14 +1,16 @@
-# The options of one secret and of one template.
+# The options of secrets and templates, below `deployment` here and below `pristine` on NixOS: nixpkgs' lib does as well.
 {
   lib,
+  # What they are below.
+  prefix,
   # All that the host declares.
   users,
-  # Where secrets are found on the host.
-  runDirectory,
-  placeholderOf,
 }:
 let
   inherit (lib) mkOption types;
+  # Where secrets are found on the host.
+  runDirectory = "/run/secrets";
+  placeholderOf = name: "@pristine-secret:${name}@";
 
   unitName = types.strMatching "[^/[:space:]]+\\.(service|socket|timer|path|target|mount)";
   fileOptions =
@@ -121,11 +123,45 @@ let
   template = {
     options.content = mkOption {
       type = types.lines;
-      example = lib.literalExpression ''"password = ''${config.deployment.secrets.db.placeholder}"'';
+      example = lib.literalExpression ''"password = ''${config.${prefix}.secrets.db.placeholder}"'';
       description = "The text, with placeholders of secrets, which the host replaces. A secret's last line break is left out.";
     };
   };
 in
 {
-  inherit fileOptions secret template;
+  inherit runDirectory;
+  secrets = mkOption {
+    type = types.attrsOf (
+      types.submodule {
+        imports = [
+          fileOptions
+          secret
+        ];
+      }
+    );
+    default = { };
+    example = lib.literalExpression ''
+      {
+        db = { file = ./secrets/db.age; owner = "app"; restartUnits = [ "app.service" ]; };
+      }
+    '';
+    description = "Secrets of the host, by name.";
+  };
+  secretTemplates = mkOption {
+    type = types.attrsOf (
+      types.submodule {
+        imports = [
+          fileOptions
+          template
+        ];
+      }
+    );
+    default = { };
+    example = lib.literalExpression ''
+      {
+        "app.conf".content = "password = ''${config.${prefix}.secrets.db.placeholder}";
+      }
+    '';
+    description = "Files with secrets in them, by name.";
+  };
 }

@@ -21,6 +21,8 @@ make_etc() {
 }
 replace @out@/sw /usr || status=1
 make_etc || { echo "Activation script snippet 'etc' failed (1)" >&2; status=1; }
+systemConfig=@out@
+. @snippets@
 [ ! -e /etc/activation-is-broken ] || exit 1
 replace @out@ /run/current-system || status=1
 exit $status

@@ -13,21 +13,31 @@ let
   isNixosScript = builtins.pathExists script;
   inherit (pkgs.pristine) writeText;
 
-  # Each unit in a store path of its own, as NixOS has them: its script compares paths.
+  # Each unit and what overrides it in a store path of its own, as NixOS has them: its script compares paths.
   units = lib.filterAttrs (
-    path: file: builtins.match "systemd/system/[^/]+" path != null && file.text != null
+    path: file: builtins.match "systemd/system/[^/]+(/[^/]+)?" path != null && file.text != null
   ) config.environment.etc;
   unitFiles = lib.mapAttrsToList (
     path: file: "${path} ${writeText (builtins.replaceStrings [ "@" "\\" ] [ "-" "-" ] (baseNameOf path)) file.text}\n"
   ) units;
 in
 {
-  environment.systemPackages = lib.optionals isNixosScript [
+  options.system.activationScripts = lib.mkOption {
+    default = { };
+    type = lib.types.attrsOf (
+      lib.types.submodule {
+        options.text = lib.mkOption { type = lib.types.lines; };
+        options.deps = lib.mkOption { type = lib.types.listOf lib.types.str; };
+      }
+    );
+  };
+
+  config.environment.systemPackages = lib.optionals isNixosScript [
     pkgs.perl
     pkgs.libfile-slurp-perl
   ];
 
-  deployment.system = derivation {
+  config.deployment.system = derivation {
     name = "nixos-system-${config.networking.hostName}-26.05";
     inherit (pkgs.pristine) busybox system;
     builder = pkgs.pristine.busybox;
@@ -40,6 +50,15 @@ in
     units = writeText "units" (lib.concatStrings unitFiles);
     script = if isNixosScript then script else ./switch-to-configuration.sh;
     activate = ./activate.sh;
+    snippets = writeText "snippets" (
+      lib.concatStrings (
+        lib.mapAttrsToList (name: snippet: ''
+          {
+          ${snippet.text}
+          } || { echo "Activation script snippet '${name}' failed ($?)" >&2; status=1; }
+        '') config.system.activationScripts
+      )
+    );
     grub = ./grub.sh;
     grub_menu = ./grub-menu.sh;
   };

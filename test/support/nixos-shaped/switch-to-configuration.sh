@@ -102,6 +102,15 @@ say "stopping the following units" "$stop"
 say "NOT restarting the following changed units" "$skip"
 echo "activating the configuration..." >&2
 $out/activate $out || result=2
+# What the activation asks for, of units that nothing else is done to.
+for action_of in restart reload; do
+  for unit in $(cat "/run/nixos/activation-$action_of-list" 2>/dev/null); do
+    case " $stop $start $restart $reload " in *" $unit "*) continue ;; esac
+    [ "$action_of" = reload ] || { restart="$restart $unit"; remember restart "$unit"; }
+    [ "$action_of" = restart ] || { reload="$reload $unit"; remember reload "$unit"; }
+  done
+  rm -f "/run/nixos/activation-$action_of-list"
+done
 if [ "$(readlink -f /proc/1/exe)" != "$(readlink -f $out/systemd/lib/systemd/systemd)" ]; then
   echo "restarting systemd..." >&2
   systemctl daemon-reexec || result=2

@@ -27,5 +27,6 @@
   ./systemd.nix
   ./time-and-locale.nix
   ./uploads.nix
+  ./users-options.nix
   ./users.nix
 ]

@@ -4,9 +4,11 @@
   ./data-versions.nix
   ./deployment.nix
   ./environment.nix
+  ./foreign-users.nix
   ./foreign.nix
   ./health-checks.nix
   ./hooks.nix
   ./system.nix
   ./systemd.nix
+  ./users-options.nix
 ]

@@ -1,4 +1,4 @@
-# Hosts that somebody has installed (deployment.base = "foreign"): services from the store and files in /etc, beside what
+# Hosts that somebody has installed (deployment.base = "foreign"): services from the store, users and files in /etc, beside what
 # is there. Whatever else is declared is an error, as it would change nothing.
 {
   config,
@@ -23,6 +23,9 @@ let
     "systemd.services"
     "systemd.sockets"
     "systemd.timers"
+    "users.defaultUserShell"
+    "users.groups"
+    "users.users"
     "warnings"
   ];
   own = toString ../.;
@@ -65,7 +68,9 @@ let
   ];
   isOwnFile = place: lib.hasPrefix "${own}/" (toString place);
   # Whether a unit has a file depends on its text, in which the root of a service's files is named: it is not asked for.
-  declared = lib.filterAttrs (key: entry: !lib.hasPrefix "systemd/system/" key && entry.enable) config.environment.etc;
+  declared = lib.filterAttrs (
+    key: entry: !lib.hasPrefix "systemd/system/" key && !lib.hasPrefix "pristine/authorized-keys/" key && entry.enable
+  ) config.environment.etc;
   targets = mapAttrsToList (_: entry: entry.target) declared;
 
   # What services see of the host's own /etc.
@@ -188,7 +193,7 @@ in
       wantedBy = [ "sysinit.target" ];
     };
 
-    system.meta = import ../debian/foreign/empty-meta.nix // {
+    system.meta = removeAttrs (import ../debian/foreign/empty-meta.nix) [ "users" "groups" ] // {
       version = 1;
       base = "foreign";
       host = name;

@@ -6,6 +6,14 @@
 import { OperationError } from "../base/errors.ts";
 import { sortedReferences } from "../format/path-info.ts";
 import type { StorePath } from "../format/store-path.ts";
+import {
+  ACCOUNTS_HINT,
+  accountObstacles,
+  accountQueries,
+  OWN_ACCOUNTS,
+  parseOwnAccounts,
+} from "../machine/accounts.ts";
+import type { NamedChange } from "../machine/system-diff.ts";
 import { describeObstacles, GENERATOR, placesOf } from "../machine/foreign-files.ts";
 import type { SystemObject } from "../machine/system-object.ts";
 import { closureInfos } from "../store/copy.ts";
@@ -51,9 +59,49 @@ export async function requireFreePlaces(
   const outcome = await connection.runChecked(command, { signal, deadlineMs: DEADLINE_MS, asRoot: true });
   const text = outcome.stdout.toString("utf8");
   const obstacles = [...text.matchAll(/^pristine obstacle=(.*)$/gm)].map(([, path = ""]) => path);
-  if (obstacles.length === 0) return;
-  const { message, hint } = describeObstacles(obstacles);
-  throw new OperationError("HOST_IN_THE_WAY", `${connection.address}: ${message}`, { hint });
+  if (obstacles.length > 0) {
+    const { message, hint } = describeObstacles(obstacles);
+    throw new OperationError("HOST_IN_THE_WAY", `${connection.address}: ${message}`, { hint });
+  }
+  await requireFreeAccounts(connection, system, signal);
+}
+
+async function requireFreeAccounts(
+  connection: SshConnection,
+  system: SystemObject,
+  signal: AbortSignal,
+): Promise<void> {
+  const queries = accountQueries(system);
+  if (queries === undefined) return;
+  // They end with an error when something is not there, which is well.
+  const ask = async (argv: readonly [string, ...string[]]): Promise<string> =>
+    (await connection.run({ argv }, { signal, deadlineMs: DEADLINE_MS, asRoot: true })).stdout.toString("utf8");
+  const answers = {
+    passwd: await ask(queries.passwd),
+    group: await ask(queries.group),
+    homes: await ask(queries.homes),
+  };
+  const own = parseOwnAccounts(await ask(["cat", OWN_ACCOUNTS]));
+  const taken = accountObstacles(system, own, answers);
+  if (taken.length === 0) return;
+  throw new OperationError("HOST_IN_THE_WAY", `${connection.address}: ${taken.join("; ")}`, { hint: ACCOUNTS_HINT });
+}
+
+/** Throws when a change takes away the user by which the deployer comes in, or makes another one of it. */
+export function requireWayIn(name: string, user: string, changes: readonly NamedChange[]): void {
+  const change = changes.find((one) => one.name === user && one.kind !== "added");
+  if (
+    change === undefined ||
+    (change.kind === "changed" && change.details.every((text) => text.startsWith("ssh keys:")))
+  )
+    return;
+  throw new OperationError(
+    "HOST_IN_THE_WAY",
+    `${name} is deployed to as ${user}, which this would ${change.kind === "removed" ? "remove" : "change"}`,
+    {
+      hint: "come in as another user (deployment.target.user)",
+    },
+  );
 }
 
 /** Gives a host that has no store one, with nothing in it but what the store itself is run by. */
@@ -107,6 +155,7 @@ engine=$(readlink -e ${ENGINE})
 for system in /run/pristine/foreign/system /nix/var/nix/profiles/system; do
   [ "$(readlink -e "$system")" = "$engine" ] || { echo 'it runs or boots a system of ours' >&2; exit 1; }
 done
+[ ! -e ${OWN_ACCOUNTS} ] || grep -qF '"users":[],"groups":[]' ${OWN_ACCOUNTS} || { echo 'users or groups of ours are left: see the journal' >&2; exit 1; }
 systemctl stop pristine-boot.service
 rm -f ${GENERATOR}
 if grep -qF '"${GENERATORS}"' /nix/var/pristine/directories.json; then rmdir --ignore-fail-on-non-empty ${GENERATORS}; fi

@@ -25,7 +25,7 @@ import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
 import { rootOf } from "./deploy.ts";
 import { type HostInventory, unknownHost } from "./inventory.ts";
-import { bringEngine, requireFreePlaces } from "./foreign.ts";
+import { bringEngine, requireFreePlaces, requireWayIn } from "./foreign.ts";
 import { requirePossible } from "./possible-checks.ts";
 import { requireSecretUnits } from "./secrets/units.ts";
 import { checkRoom, type Preflight } from "./preflight.ts";
@@ -207,6 +207,7 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
       : { sizeOf: await packageSizes({ old, wanted }, closure, { store, options }) }),
     access,
   });
+  if (host.base === "foreign") requireWayIn(host.name, access.user, diff.users);
   const error = isLive && options.ignoreInhibitors !== true ? inhibition(wanted, diff) : undefined;
   return {
     ...base,

@@ -10,7 +10,7 @@ import type { StepName } from "../machine/transaction.ts";
 import { diffUnits } from "../machine/unit-diff.ts";
 import type { UnitPlan, UnitState } from "../machine/unit-plan.ts";
 import { noteDataVersions } from "./data-versions.ts";
-import { flipForeign } from "./foreign.ts";
+import { switchForeign } from "./foreign.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
 import { changedSecrets, decryptSecrets, switchSecrets } from "./secrets.ts";
@@ -118,9 +118,9 @@ const LIVE_ACTIONS: Readonly<Record<LiveStep, (activation: Activation, units: Un
     // A unit that will not stop is killed by systemd; it must not keep the rest from going on.
     if (!outcome.ok) record.append({ kind: "note", message: `stop: ${outcome.message}` });
   },
-  flip({ host, from, to }) {
+  flip({ host, from, to, direction }) {
     if (to.base === "foreign") {
-      flipForeign(host, from, to);
+      switchForeign(host, { from, to }, { isReturn: direction === "back" });
       return;
     }
     flipSystem(host, to.path);

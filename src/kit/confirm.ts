@@ -6,6 +6,7 @@ import { failedUnits } from "./activation.ts";
 import { removeBootOnce } from "./boot-once.ts";
 import { noteDataVersions } from "./data-versions.ts";
 import { armExpiry, disarmAll, disarmDeadlines } from "./deadline.ts";
+import { removeUndeclared } from "./foreign.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
@@ -92,6 +93,7 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
       if (plan.goal === "reboot") removeBootOnce(host, record.base);
+      if (plan.goal === "switch" && record.base === "foreign") removeUsers(host, record);
       pruneSecrets(host, record);
       // At the goal boot its services have not run yet.
       if (plan.goal !== "boot") noteDataVersions(host, plan.system, { isConfirmed: true });
@@ -112,6 +114,15 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
       break;
     default:
       throw new KitError("KIT_FAILED", `step '${step}' is no part of a confirmation`);
+  }
+}
+
+/** There is only the way forward: what cannot be removed now is tried again by the next confirmation or boot. */
+function removeUsers(host: Host, record: TransactionRecord): void {
+  try {
+    removeUndeclared(host, host.system(record.plan.system));
+  } catch (error) {
+    record.append({ kind: "note", message: error instanceof Error ? error.message : String(error) });
   }
 }
 

@@ -1,7 +1,9 @@
 /** Hosts of whose `/etc` only some links are ours: how these are made, switched and removed, and what a boot does. */
 
 import { describeObstacles, linksOf, placesOf } from "../machine/foreign-files.ts";
-import type { SystemObject } from "../machine/system-object.ts";
+import { ACCOUNTS_HINT } from "../machine/accounts.ts";
+import type { SystemObject, SystemUser } from "../machine/system-object.ts";
+import { makeAccounts, obstaclesOfAccounts, ownAccounts, removeAccounts, removeStaleLocks } from "./accounts.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import {
@@ -23,13 +25,56 @@ export function requireFreePlaces(host: Host, system: SystemObject): void {
   const obstacles = [...placesOf(system)].flatMap(([path, target]) =>
     host.files.exists(path) && (target === undefined || host.files.readlink(path) !== target) ? [path] : [],
   );
-  if (obstacles.length === 0) return;
-  const { message, hint } = describeObstacles(obstacles);
-  throw new KitError("KIT_IN_THE_WAY", message, { hint });
+  if (obstacles.length > 0) {
+    const { message, hint } = describeObstacles(obstacles);
+    throw new KitError("KIT_IN_THE_WAY", message, { hint });
+  }
+  const taken = obstaclesOfAccounts(host, system);
+  if (taken.length > 0) throw new KitError("KIT_IN_THE_WAY", taken.join("; "), { hint: ACCOUNTS_HINT });
+}
+
+/**
+ * Makes a system what the host has of ours. What it does not declare of users is removed on a way back only: until a
+ * confirmation the system before may have to be given back what it had, passwords and all.
+ */
+export function switchForeign(
+  host: Host,
+  systems: { readonly from: readonly SystemObject[]; readonly to: SystemObject },
+  { isReturn }: { readonly isReturn: boolean },
+): void {
+  const { from, to } = systems;
+  flipForeign(host, from, to);
+  settleUsers(host, to, { isReturn });
+}
+
+function settleUsers(host: Host, to: SystemObject, { isReturn }: { readonly isReturn: boolean }): void {
+  makeAccounts(host, to, (user) => {
+    makeHome(host, user);
+  });
+  if (isReturn) removeUndeclared(host, to);
+  removeEmpty(host);
+}
+
+/** Removes users and groups that neither the system nor the boot default declares. */
+export function removeUndeclared(host: Host, running: SystemObject): void {
+  const bootDefault = profileSystem(host);
+  removeAccounts(host, [running, ...(bootDefault === undefined ? [] : [host.system(bootDefault)])]);
+  removeEmpty(host);
+}
+
+/** One that is there and not of our making is the user's already, from an earlier time. */
+function makeHome(host: Host, { account, gid, home, name, uid }: SystemUser): void {
+  if (!host.files.exists(home)) {
+    makeParents(host, [home]);
+    noteDirectories(host, [...new Set([...ownDirectories(host), home])].sort());
+  } else if (!ownDirectories(host).includes(home)) return;
+  const command = ["install", "-d", "-m", account?.homeMode ?? "700", "-o", String(uid), "-g", String(gid), home];
+  const { code, stderr } = host.run(command, { timeoutSeconds: 10 });
+  if (code !== 0) throw new Error(`the home of ${name} cannot be made: ${stderr.trim()}`);
 }
 
 /** Makes the links that a system has, lets all of them lead to it by one rename, and removes those it has not. */
-export function flipForeign(host: Host, from: readonly SystemObject[], to: SystemObject): void {
+function flipForeign(host: Host, from: readonly SystemObject[], to: SystemObject): void {
   const wanted = linksOf(to);
   const gone = from.flatMap((system) => [...linksOf(system)]).filter(([path]) => !wanted.has(path));
   makeParents(host, [...wanted.keys()]);
@@ -44,7 +89,6 @@ export function flipForeign(host: Host, from: readonly SystemObject[], to: Syste
   for (const [path, target] of gone) {
     if (host.files.readlink(path) === target) host.files.remove(path, { durable: true });
   }
-  removeEmpty(host);
 }
 
 /** Noted before they are made: what is not noted is never removed. */
@@ -64,7 +108,9 @@ function makeParents(host: Host, paths: readonly string[]): void {
 function removeEmpty(host: Host): void {
   const own = ownDirectories(host);
   const left = new Set(own);
+  const homes = new Set(ownAccounts(host).users.map(({ home }) => home));
   for (const path of own.toReversed()) {
+    if (homes.has(path)) continue;
     const names = host.files.list(path);
     if (names !== undefined && names.length > 0) continue;
     host.files.remove(path, { durable: true });
@@ -91,7 +137,10 @@ export function bootForeign(host: Host): void {
   const roots = (["current", "previous", "pending"] as const).map((root) => rootedSystem(host, root));
   const others = [...new Set(roots)].filter((path) => path !== undefined && path !== system) as string[];
   const from = others.map((path) => host.system(path)).filter((other) => other.base === "foreign");
-  flipForeign(host, from, host.system(system));
+  const to = host.system(system);
+  flipForeign(host, from, to);
   markActivated(host, system);
   bootSystem(host, system);
+  removeStaleLocks(host);
+  settleUsers(host, to, { isReturn: true });
 }

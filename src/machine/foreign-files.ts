@@ -7,6 +7,9 @@ import type { SystemObject } from "./system-object.ts";
 
 /** Where links in `/etc` lead: to the system that runs, which one rename changes for all of them. */
 const FOREIGN_ETC = "/run/pristine/foreign/system/etc";
+/** By user, in the system that runs; nothing of it is in the host's `/etc`. */
+const KEYS = "/pristine/authorized-keys";
+export const AUTHORIZED_KEYS: string = FOREIGN_ETC + KEYS;
 export const GENERATOR = "/etc/systemd/system-generators/pristine";
 /** Until it is removed, a host keeps this one link, by which a boot finds what was confirmed. */
 export const GENERATOR_TARGET = "/nix/var/nix/gcroots/pristine/engine/lib/generator";
@@ -28,7 +31,7 @@ export function linksOf(system: SystemObject): ReadonlyMap<string, string> {
   const walk = (directory: string): void => {
     for (const name of system.list(`/etc${directory}`) ?? []) {
       const path = `${directory}/${name}`;
-      if (`/etc${path}` === UNITS) continue;
+      if (`/etc${path}` === UNITS || path === KEYS) continue;
       if (system.list(`/etc${path}`) === undefined || system.isLink(`/etc${path}`))
         links.set(`/etc${path}`, FOREIGN_ETC + path);
       else walk(path);

@@ -193,6 +193,15 @@ function userFields(user: SystemUser): Fields {
     ["home", user.home],
     ["shell", user.shell],
     ["ssh keys", String(user.keys)],
+    ...(user.account === undefined ? [] : accountFields(user.account)),
+  ];
+}
+
+function accountFields(account: NonNullable<SystemUser["account"]>): Fields {
+  return [
+    ["groups", account.groups.join(" ")],
+    ["description", account.description],
+    ["locked", account.isLocked ? "yes" : "no"],
   ];
 }
 
@@ -214,13 +223,19 @@ function diffNamed<T extends { readonly name: string }>(
     const was = old.get(name);
     const is = next.get(name);
     if (was === undefined) return [{ name, kind: "added", details: [] }];
-    if (is === undefined) return [{ name, kind: "removed", details: [] }];
+    if (is === undefined) return [{ name, kind: "removed", details: leftBy(was) }];
     const values = new Map(fieldsOf(is));
     const details = fieldsOf(was).flatMap(([label, value]) =>
       values.get(label) === value ? [] : [`${label}: ${value} → ${values.get(label) ?? ""}`],
     );
     return details.length === 0 ? [] : [{ name, kind: "changed", details }];
   });
+}
+
+/** What stays of a user on a host that has others. */
+function leftBy(was: object): string[] {
+  const { account, home } = was as Partial<SystemUser>;
+  return account === undefined || account.homeMode === null ? [] : [`(its files in ${home} stay)`];
 }
 
 function diffPorts(protocol: "tcp" | "udp", before?: SystemMeta, after?: SystemMeta): PortChange[] {

@@ -34,6 +34,17 @@ export interface SystemUser {
   readonly shell: string;
   /** How many ssh keys may log in as this user. */
   readonly keys: number;
+  /** On hosts that have others, what it is made with. */
+  readonly account?: {
+    readonly description: string;
+    readonly isSystem: boolean;
+    /** Its password opens nothing. */
+    readonly isLocked: boolean;
+    /** Where we make its home. */
+    readonly homeMode: string | null;
+    /** Further groups, ours and the host's. */
+    readonly groups: readonly string[];
+  };
 }
 
 export interface SystemGroup {

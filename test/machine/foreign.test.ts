@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
@@ -16,6 +16,20 @@ import { bootPlainHost, listFiles, type PlainHost } from "../support/plain-host.
 import { PRISTINE } from "../support/shop.ts";
 import { TEST_LAB_NAME } from "../support/test-labs.ts";
 import { unmetNeed } from "../support/needs.ts";
+
+/** A user for a service, and one who logs in with a key and is in a group of the host's. */
+const users = (key: string): string => `
+  users.users.app = { isSystemUser = true; group = "app"; hashedPassword = "!"; };
+  users.groups.app = { };
+  users.users.alice = { isNormalUser = true; group = "alice"; extraGroups = [ "sudo" "app" ]; openssh.authorizedKeys.keys = [ "${key}" ]; };
+  users.groups.alice = { };
+  systemd.services.own = {
+    wantedBy = [ "multi-user.target" ];
+    path = [ pkgs.coreutils ];
+    script = "id -un >/var/lib/own/user; sleep infinity";
+    serviceConfig = { User = "app"; Group = "app"; StateDirectory = "own"; };
+  };
+`;
 
 const SAYS = "while :; do cat /etc/app/greeting >/var/lib/app/said; sleep 0.2; done";
 
@@ -37,14 +51,19 @@ const app = ({ greeting = "hello", script = SAYS, more = "" } = {}): string => `
 }
 `;
 
-/** Without times of directories, and what sudo, services and timers of the host's own write, and another start of these. */
-const FILES = `${listFiles(["/run/sudo*", "/run/dbus/*", "/run/ssh*", "*-systemd-logind.service-*", "/run/systemd/*", "/var/lib/sudo*", "/var/lib/systemd/*", "/var/cache*", "/var/backups*", "/var/lib/apt*"]).replace("%i %T@ %C@", "%T@")} | awk '$2 == "d" { print $1, $2, $3, $4; next } { print }' | sort`;
+/** Compared by what is in them: the host's tools write them, and copies beside them. */
+const ACCOUNTS = ["passwd", "shadow", "group", "gshadow", "subuid", "subgid"];
+const READ_ACCOUNTS = ACCOUNTS.map((file) => `/etc/${file}`).join(" ");
 
-suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwrap"), timeout: 8 * 60_000 }, () => {
+/** Without times of directories, and what sudo, services and timers of the host's own write, and another start of these. */
+const FILES = `${listFiles(["/run/sudo*", "/run/dbus/*", "/run/ssh*", "*-systemd-logind.service-*", "/run/systemd/*", "/var/lib/sudo*", "/var/lib/systemd/*", "/var/cache*", "/var/backups*", "/var/lib/apt*", ...ACCOUNTS.map((file) => `/etc/${file}*`), "/etc/.pwd.lock"]).replace("%i %T@ %C@", "%T@")} | awk '$2 == "d" { print $1, $2, $3, $4; next } { print }' | sort`;
+
+suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwrap"), timeout: 10 * 60_000 }, () => {
   const scratch = mkdtempSync(join(tmpdir(), "pristine-foreign-"));
   const directory = join(scratch, "fleet");
   let host: PlainHost;
   let filesBefore: string[];
+  let accountsBefore: string;
 
   const pristine = async (...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> => {
     const argv = ["--ssh-config", host.sshConfig, "--json", ...args];
@@ -89,6 +108,7 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     host.inHost(
       "useradd -m deployer; echo 'deployer ALL=(ALL) NOPASSWD:ALL' >/etc/sudoers.d/deployer; cp -a /root/.ssh ~deployer/; chown -R deployer: ~deployer/.ssh; rm /root/.ssh/authorized_keys",
     );
+    accountsBefore = host.inHost(`cat ${READ_ACCOUNTS}`);
     filesBefore = host.inHost(FILES).split("\n");
   });
   after(async () => {
@@ -162,6 +182,49 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     assert.equal(said(), "hello");
   });
 
+  test("users are made, run services and log in; what fails gives them back as they were", async () => {
+    const key = readFileSync(join(scratch, "key.pub"), "utf8").trim();
+    const login = (command: string): string =>
+      execFileSync("ssh", ["-F", host.sshConfig, "-l", "alice", "plain", command], {
+        encoding: "utf8",
+        timeout: 60_000,
+      });
+    writeFileSync(
+      join(directory, "fleet.nix"),
+      app({ more: 'users.users.sshd = { isSystemUser = true; group = "sshd"; }; users.groups.sshd = { };' }),
+    );
+    assert.match((await pristine("plan")).stdout, /HOST_IN_THE_WAY.*there is a user sshd .* not of our making/);
+    writeFileSync(join(directory, "fleet.nix"), app({ more: users(key) }));
+    const planned = JSON.parse((await pristine("plan")).stdout) as { plan: { hosts: { diff: { users: object[] } }[] } };
+    assert.deepEqual(planned.plan.hosts[0]?.diff.users, [
+      { name: "alice", kind: "added", details: [] },
+      { name: "app", kind: "added", details: [] },
+    ]);
+    const made = await deploy(app({ more: users(key) }));
+    assert.equal(made.status, "activated", JSON.stringify(made));
+    assert.match(login("id -Gn; echo hello >file"), /^alice sudo app\n$|^alice app sudo\n$/);
+    assert.equal(host.inHost("cat /var/lib/own/user").trim(), "app");
+    assert.match(host.inHost("grep ^app: /etc/shadow"), /^app:!\*:/);
+    // A password is a matter of the host's: it must outlive a return.
+    host.inHost("echo alice:secret | chpasswd");
+    const before = host.inHost(`cat ${READ_ACCOUNTS}`);
+    const bad =
+      'users.users.bob = { isNormalUser = true; }; systemd.services.bad = { wantedBy = [ "multi-user.target" ]; script = "exit 1"; };';
+    const failed = await deploy(app({ more: bad }));
+    assert.equal(failed.status, "rolled-back", JSON.stringify(failed));
+    assert.equal(host.inHost(`cat ${READ_ACCOUNTS}`), before);
+    assert.equal(host.inHost("ls -d /home/bob || true"), "");
+    assert.equal(login("cat file"), "hello\n");
+    const gone = await deploy(app({ more: 'environment.etc."deep/er/file".text = "x";' }));
+    assert.equal(gone.status, "activated", JSON.stringify(gone));
+    assert.equal(host.inHost(`cat ${READ_ACCOUNTS}`), accountsBefore);
+    // Its files stay, but nothing of ours among them.
+    assert.equal(host.inHost("find /home/alice -type f -o -type l"), "/home/alice/file\n");
+    host.inHost("rm -r /home/alice /var/lib/own");
+    const again = await deploy(app({ more: `environment.etc."deep/er/file".text = "x"; ${users(key)}` }));
+    assert.equal(again.status, "activated", JSON.stringify(again));
+  });
+
   test("a boot brings what was confirmed, and nothing of what was only tried", async () => {
     const tried = await deploy(
       app({ greeting: "tried", more: 'environment.etc."tried".text = "x";' }),
@@ -186,7 +249,8 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     assert.equal(host.inHost("ls -d /nix /nix.pristine /run/pristine /run/current-system /etc/app || true"), "");
     assert.equal(host.inHost("systemctl list-units --all --plain --no-legend 'app*' 'tick*' 'pristine*'"), "");
     assert.equal(host.inHost("dpkg --verify"), "");
-    host.inHost("rm -r /var/lib/app /var/lib/tick");
+    host.inHost("rm -r /var/lib/app /var/lib/tick /var/lib/own");
+    assert.equal(host.inHost(`cat ${READ_ACCOUNTS}`), accountsBefore);
     const filesAfter = host.inHost(FILES).split("\n");
     assert.ok(filesBefore.length > 5000);
     const [known, found] = [new Set(filesBefore), new Set(filesAfter)];

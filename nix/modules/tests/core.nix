@@ -558,6 +558,58 @@ let
       ]
       && has "RootDirectory=/root/app:app/conf" made."systemd/system/app.service".text
       && !has "RootDirectory" made."systemd/system/hosts.service".text;
+    "users of foreign hosts are what their tools are told, and none of the host's" =
+      let
+        inherit
+          ((host {
+            deployment.base = "foreign";
+            users.users.postgres = {
+              isSystemUser = true;
+              group = "postgres";
+              hashedPassword = "!";
+            };
+            users.groups.postgres = { };
+            users.users.a = {
+              isNormalUser = true;
+              uid = 1500;
+              extraGroups = [ "sudo" ];
+              openssh.authorizedKeys.keys = [ "k" ];
+            };
+            users.groups.team.members = [ "a" ];
+          }).system.meta)
+          users
+          groups
+          ;
+        postgres = lib.head users;
+      in
+      map (user: user.name) users == [
+        "postgres"
+        "a"
+      ]
+      && postgres.uid >= 300
+      && postgres.gid == postgres.uid
+      && postgres.account.isLocked
+      && postgres.account.homeMode == null
+      &&
+        lib.last users == {
+          name = "a";
+          uid = 1500;
+          gid = 100;
+          home = "/home/a";
+          shell = "/bin/bash";
+          keys = 1;
+          account = {
+            description = "";
+            isSystem = false;
+            isLocked = false;
+            homeMode = "700";
+            groups = [
+              "sudo"
+              "team"
+            ];
+          };
+        }
+      && lib.length groups == 2;
     "foreign hosts refuse what would change nothing, or something of the host's" =
       let
         refused =
@@ -579,6 +631,34 @@ let
         systemd.services.app = {
           script = "true";
           wantedBy = [ "ssh.service" ];
+        };
+      }
+      && refused "neither declared nor one that has the same number" {
+        users.users.a = {
+          isSystemUser = true;
+          group = "docker";
+        };
+      }
+      && refused "packages or a shell of the store" (
+        { pkgs, ... }:
+        {
+          users.users.a = {
+            isNormalUser = true;
+            packages = [ pkgs.jq ];
+          };
+        }
+      )
+      && refused "has ssh keys" {
+        users.users.a = {
+          isSystemUser = true;
+          group = "users";
+          openssh.authorizedKeys.keys = [ "k" ];
+        };
+      }
+      && refused "which cannot be made" {
+        users.users.a = {
+          isNormalUser = true;
+          home = "/etc/a";
         };
       }
       && refused "who comes into the host" { environment.etc."sudoers.d/app".text = "x"; }

@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { appendFileSync, cpSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
@@ -136,6 +136,11 @@ let watch: Watch;
 const WITHOUT_SECRETS =
   "imports = [ ../web.nix ../nixos-shaped ({ pkgs, ... }: { environment.systemPackages = [ pkgs.age ]; }) ];";
 
+/** NixOS's own, where `NIXPKGS_SRC` names a copy of nixpkgs whose script restarts what an activation asks for. */
+const NIXOS_SCRIPT = [
+  `${process.env["NIXPKGS_SRC"] ?? ""}/nixos/modules/system/activation/switch-to-configuration.pl`,
+].find((path) => existsSync(path) && readFileSync(path, "utf8").includes("/run/nixos/activation-restart-list"));
+
 function edit(directory: string, base: Base): void {
   const file = (path: string): string => join(directory, path);
   const text = readFileSync(file("fleet.nix"), "utf8");
@@ -150,6 +155,7 @@ function edit(directory: string, base: Base): void {
   );
   writeFileSync(file("hosts/secrets.nix"), moduleOf(base));
   if (base === "nixos") cpSync(join(CHECKOUT, "test/support/nixos-shaped"), file("nixos-shaped"), { recursive: true });
+  if (base === "nixos" && NIXOS_SCRIPT !== undefined) cpSync(NIXOS_SCRIPT, file("switch-to-configuration.pl"));
   const web = readFileSync(file("hosts/web1.nix"), "utf8");
   const imports = base === "nixos" ? WITHOUT_SECRETS : "imports = [ ../web.nix ./secrets.nix ];";
   writeFileSync(file("hosts/web1.nix"), web.replace("imports = [ ../web.nix ];", imports));

@@ -39,7 +39,7 @@ echo 'systemd 1' >"$out/init-interface-version"
 # A script of NixOS's from before systemd listed units with a mark before each asks for a plain list.
 place() {
   sed -e 's|systemctl list-units --full|systemctl list-units --plain --full|' -e "s|@out@|$out|g; s|@toplevel@|$out|g; s|@systemd@|$out/sw|g; s|@perl@/bin/perl|/usr/bin/perl|; s|@perl@|/usr/bin/perl|" \
-    -e "s|@installBootLoader@|$out/install-boot-loader|g; s|@coreutils@|/usr|g; s|@utillinux@|/usr|g; s|@debian@|$debian|g; s|@snippets@|$snippets|g" \
+    -e "s|@installBootLoader@|$out/install-boot-loader|g; s|@coreutils@|/usr|g; s|@utillinux@|/usr|g; s|@debian@|$debian|g; s|@localeArchive@|/run/current-system/sw/lib/locale/locale-archive|g; s|@distroId@|nixos|g; s|@su@|/usr/bin/su|g; s|@shell@|/bin/sh|g; s|@snippets@|$snippets|g" \
     "$1" >"$2"
   chmod 0555 "$2"
 }

@@ -32,9 +32,14 @@ in
     );
   };
 
+  # Newer ones of these scripts restart it.
+  config.systemd.targets.sysinit-reactivation = lib.mkIf isNixosScript { };
+
   config.environment.systemPackages = lib.optionals isNixosScript [
     pkgs.perl
     pkgs.libfile-slurp-perl
+    pkgs.libconfig-inifiles-perl
+    pkgs.libnet-dbus-perl
   ];
 
   config.deployment.system = derivation {

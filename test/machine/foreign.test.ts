@@ -29,6 +29,18 @@ const users = (key: string): string => `
     script = "id -un >/var/lib/own/user; sleep infinity";
     serviceConfig = { User = "app"; Group = "app"; StateDirectory = "own"; };
   };
+  systemd.services.theirs = {
+    wantedBy = [ "multi-user.target" ];
+    path = [ pkgs.coreutils ];
+    script = "sleep infinity";
+    serviceConfig.User = "www-data";
+  };
+  systemd.services.nobodys = {
+    wantedBy = [ "multi-user.target" ];
+    path = [ pkgs.coreutils ];
+    script = "sleep infinity";
+    serviceConfig.DynamicUser = true;
+  };
 `;
 
 const SAYS = "while :; do cat /etc/app/greeting >/var/lib/app/said; sleep 0.2; done";
@@ -204,6 +216,10 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     assert.equal(made.status, "activated", JSON.stringify(made));
     assert.match(login("id -Gn; echo hello >file"), /^alice sudo app\n$|^alice app sudo\n$/);
     assert.equal(host.inHost("cat /var/lib/own/user").trim(), "app");
+    const uidOf = (unit: string): number =>
+      Number(host.inHost(`stat -c %u /proc/$(systemctl show -P MainPID ${unit})`));
+    assert.equal(uidOf("theirs"), 33);
+    assert.ok(uidOf("nobodys") >= 61_184, "a dynamic user");
     assert.match(host.inHost("grep ^app: /etc/shadow"), /^app:!\*:/);
     // A password is a matter of the host's: it must outlive a return.
     host.inHost("echo alice:secret | chpasswd");

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { removeUndeclared, requireFreePlaces, switchForeign } from "../../src/kit/foreign.ts";
+import { bootForeign, removeUndeclared, requireFreePlaces, switchForeign } from "../../src/kit/foreign.ts";
 import type { Host, HostFiles } from "../../src/kit/host.ts";
 import { ACCOUNT_FILES, OWN_ACCOUNTS } from "../../src/machine/accounts.ts";
 import type { SystemUser } from "../../src/machine/system-object.ts";
@@ -239,6 +239,18 @@ test("a return gives back what was, to the byte, wherever the way forward was cu
   cutOff(old, go(OLD, NEW), (machine, where) => {
     go(NEW, OLD, true)(hostOn(machine));
     assert.deepEqual(accounts(machine), wanted, where);
+  });
+});
+
+test("a boot gives back what was, to the byte, wherever the power went", () => {
+  const wanted = accounts(old());
+  cutOff(old, go(OLD, NEW), (machine, where) => {
+    for (const path of machine.files.keys()) if (path.startsWith("/run/")) machine.files.delete(path);
+    machine.files.set("/etc/passwd.lock", { kind: "file", text: "1" });
+    bootForeign(hostOn(machine));
+    assert.deepEqual(accounts(machine), wanted, where);
+    // The number in it may be another process's by now.
+    assert.ok(!machine.files.has("/etc/passwd.lock"), where);
   });
 });
 

@@ -81,9 +81,10 @@ async function runStage(stage: Stage, env: NodeJS.ProcessEnv = {}): Promise<void
   const again = stage === "oracle" ? /^test\/(nix|hostile)\// : /^$/;
   const paths = files.filter((path) => stageOf(path) === stage || again.test(path));
   console.log(`\n— ${stage} tests: ${paths.length} files`);
-  // A real Nix is one for all. Of hosts each file has its own, and mostly waits for them; a long one is not to be the last.
+  // A real Nix is one for all. Of hosts each file has its own, and mostly waits for them.
   const concurrency = stage === "oracle" ? 1 : availableParallelism();
-  if (stage === "machine") paths.sort((a, b) => statSync(join(root, b)).size - statSync(join(root, a)).size);
+  // A long one is not to be the last.
+  if (concurrency > 1) paths.sort((a, b) => statSync(join(root, b)).size - statSync(join(root, a)).size);
   const verdict = join(verdicts, stage);
   const reporters = [
     reporter,

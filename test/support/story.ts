@@ -192,6 +192,7 @@ function normalise(text: string, paths: { directory: string; scratch: string; mi
     .replace(/\b[0-9a-df-np-sv-z]{32}-/g, "HASH-")
     .replace(/\/drvs\/[0-9a-df-np-sv-z]{2}\/[0-9a-df-np-sv-z]{30}-/g, "/drvs/HASH-")
     .replace(/sha256-[A-Za-z0-9+/]{43}=/g, "sha256-HASH")
+    .replace(/(pristine:nix\/[^\s:]+):\d+:\d+/g, "$1:LINE:COLUMN")
     .replace(/\(\d[\d.]* (ms|s)\)/g, "(TIME)");
 }
 

@@ -70,7 +70,8 @@ const LINES: Readonly<Record<string, string>> = {
   "pristine deploy --go": "--goal",
   "pristine deploy --goal ": "switch boot test reboot dry-activate",
   "pristine deploy --goal=b": "boot",
-  "pristine --fleet fleet.nix rollback ": "db web1 web2",
+  "pristine --fleet fleet.nix rollback ": "db web1 web2 @edge @web",
+  "pristine --fleet fleet.nix bundle ": "db web1 web2",
   "pristine --fleet broken/fleet.nix rollback ": "",
   "pristine status --verb": "--verbose",
   "pristine ssh -":

@@ -185,7 +185,7 @@ suite("a fleet of several tools", { skip: UNMET, concurrency: 1, timeout: 8 * 60
     for (const outcome of Object.values(others)) assert.equal(outcome.status, "activated", JSON.stringify(outcome));
     assert.deepEqual(await greetings(), ["Good night", "Good night", "Good day", "Good night", "Good night"]);
     undo();
-    for (const name of ALL) await fleet.run(["rollback", name, "--lab", "--yes"]);
+    await fleet.run(["rollback", ...ALL, "--lab", "--yes"]);
     assert.deepEqual(await greetings(), ["Good day", "Good day", "Good morning", "Good day", "Good day"]);
   });
 });

@@ -4,10 +4,11 @@
  */
 
 import assert from "node:assert/strict";
-import { cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
+import { generateKeyPair } from "../../src/format/signature.ts";
 import { labDown, labUp } from "../../src/lab/lab.ts";
 import type { Receipt } from "../../src/machine/transaction.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
@@ -19,6 +20,7 @@ import { bootstrapOf, labsMissing } from "../support/test-system.ts";
 const NIXOS_SCRIPT = "nixos/modules/system/activation/switch-to-configuration.pl";
 const nixpkgs = process.env["NIXPKGS_SRC"];
 const SUBNET = takeTestSubnet();
+const KEY = generateKeyPair("shop-1");
 const SERVES = "imports = [ ../web.nix ../nixos-shaped ];";
 const ERROR_500 = 'services.nginx.virtualHosts.shop.locations."/".return = 500;';
 const BROKEN_UNIT =
@@ -36,7 +38,10 @@ function shape(directory: string, script: string | undefined): void {
   if (script !== undefined) cpSync(script, join(directory, "switch-to-configuration.pl"));
   edit("fleet.nix", 'name = "shop"', `name = "${TEST_LAB_NAME}"`);
   edit("fleet.nix", /\n *(?:lb|web2) = .*/g, "");
-  edit("hosts/web1.nix", "imports = [ ../web.nix ];", SERVES);
+  writeFileSync(join(directory, "signing.key"), `${KEY.secret}\n`, { mode: 0o600 });
+  const signing = `deployment.signingKeyFile = builtins.replaceStrings [ "keys" ] [ "signing.key" ] (toString ../keys);`;
+  const trusts = `nix.settings.trusted-public-keys = [ "${KEY.public}" ];`;
+  edit("hosts/web1.nix", "imports = [ ../web.nix ];", `${SERVES} ${signing} ${trusts}`);
 }
 
 function deployments(title: string, script: string | undefined, skip: string | false): void {
@@ -139,6 +144,34 @@ function deployments(title: string, script: string | undefined, skip: string | f
       assert.deepEqual([status?.asDeclared, status?.drift], [true, []]);
       assert.deepEqual(await systems(), [system, system, system]);
       edit("Good evening, by hand", "Good day");
+      assert.equal((await deploy()).status, "activated");
+    });
+
+    test("a bundle is applied by the host itself, and one that fails its checks goes back", async () => {
+      const kit = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit";
+      const stick = join(web1.lab.diskRoot, "persist/stick");
+      mkdirSync(stick);
+      const apply = async (name: string): Promise<Receipt> => {
+        const told = await web1.sh(`${kit} apply /persist/stick/${name} || true`);
+        return (JSON.parse(told) as { receipt: Receipt }).receipt;
+      };
+      const before = await systems();
+      const failing = edit(SERVES, `${SERVES} ${ERROR_500}`);
+      await web1.sh(`${kit} facts >/persist/stick/facts`);
+      await fleet.ask(["bundle", "web1", "--output", join(stick, "one"), "--from", join(stick, "facts")]);
+      failing();
+      const back = await apply("one");
+      assert.deepEqual([back.outcome, back.reason?.kind, await systems()], ["reverted", "health-failed", before]);
+
+      const undo = edit("Good day", "Good day, by a file");
+      await fleet.ask(["bundle", "web1", "--output", join(stick, "two"), "--from", join(stick, "facts")]);
+      const { outcome, system } = await apply("two");
+      assert.deepEqual([outcome, await systems()], ["confirmed", [system, system, system]]);
+      assert.match(await web1.page(), /Good day, by a file/);
+      await web1.sh("cp /persist/etc/ssh/ssh_host_ed25519_key.pub /persist/stick/key");
+      const told = await fleet.run(["receipt", join(stick, "two.receipt"), "--host-key", join(stick, "key")]);
+      assert.match(told.stdout, /confirmed as generation \d/);
+      undo();
       assert.equal((await deploy()).status, "activated");
     });
 

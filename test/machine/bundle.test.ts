@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { generateKeyPair } from "../../src/format/signature.ts";
@@ -90,7 +90,8 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     const hostKey = await host.sh("cut -d' ' -f1,2 /persist/etc/ssh/ssh_host_ed25519_key.pub");
     fleet.edit(HOST_FILE, /\}\s*$/, `deployment.hostKey = "${hostKey}";\n}\n`);
     const found = (await processesIn(hostPaths(host.lab.lab, host.lab.name).cgroup)).find((pid) =>
-      /^NSpid:.*\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8")),
+      // One may have ended since.
+      existsSync(`/proc/${pid}/status`) ? /^NSpid:.*\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8")) : false,
     );
     assert.ok(found !== undefined, "the host has an init");
     init = Number(found);

@@ -19,7 +19,9 @@ let
       inherit lib;
       prefix = "deployment";
       inherit (config.users) users;
+      inherit (declared) enrolledKey;
     })
+    hostKey
     runDirectory
     secrets
     secretTemplates
@@ -69,14 +71,7 @@ let
 in
 {
   options.deployment = {
-    hostKey = mkOption {
-      type = types.nullOr types.str;
-      default = declared.enrolledKey;
-      defaultText = lib.literalExpression "the key that was enrolled";
-      example = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…";
-      description = "The host's public ssh key (ed25519 or rsa), for which its secrets are encrypted.";
-    };
-    inherit secrets secretTemplates;
+    inherit hostKey secrets secretTemplates;
     secretData = mkOption {
       type = types.unspecified;
       internal = true;

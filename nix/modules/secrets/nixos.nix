@@ -23,7 +23,9 @@ let
       inherit lib;
       prefix = "pristine";
       inherit (config.users) users;
+      inherit (declared) enrolledKey;
     })
+    hostKey
     runDirectory
     secrets
     secretTemplates
@@ -72,14 +74,7 @@ in
       defaultText = lib.literalExpression "\"\${pkgs.age}/bin/age\"";
       description = "The program that decrypts.";
     };
-    hostKey = mkOption {
-      type = types.nullOr types.str;
-      default = declared.enrolledKey;
-      defaultText = lib.literalExpression "the key that was enrolled";
-      example = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…";
-      description = "The host's public ssh key (ed25519 or rsa), for which its secrets are encrypted.";
-    };
-    inherit secrets secretTemplates;
+    inherit hostKey secrets secretTemplates;
     secretData = mkOption {
       type = types.unspecified;
       internal = true;

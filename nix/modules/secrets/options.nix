@@ -5,6 +5,8 @@
   prefix,
   # All that the host declares.
   users,
+  # The key that was enrolled for the host; null when none was.
+  enrolledKey,
 }:
 let
   inherit (lib) mkOption types;
@@ -146,6 +148,13 @@ in
       }
     '';
     description = "Secrets of the host, by name.";
+  };
+  hostKey = mkOption {
+    type = types.nullOr types.str;
+    default = enrolledKey;
+    defaultText = lib.literalExpression "the key that was enrolled";
+    example = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI…";
+    description = "The host's public ssh key (ed25519 or rsa), for which its secrets are encrypted.";
   };
   secretTemplates = mkOption {
     type = types.attrsOf (

@@ -31,6 +31,7 @@ export function registerDeploy(program: Command): void {
       )
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
+    .addOption(pendingOption())
     .option("--diff", "show the text differences of files in /etc")
     .option("--full", "show everything: long lists to their end, reasons, and the paths to copy")
     .option("--out <file>", "also write the plan to FILE, for 'pristine deploy --plan FILE'")
@@ -88,6 +89,7 @@ export function registerDeploy(program: Command): void {
       )
       .argument("[hosts...]", "host names, globs or @tags (default: all)"),
   )
+    .addOption(pendingOption())
     .option("-y, --yes", "do not ask")
     .option(
       "--confirm-timeout <seconds>",
@@ -131,7 +133,7 @@ export function registerDeploy(program: Command): void {
       }),
     );
 
-  withPlanOptions(
+  withRolloutOptions(
     program
       .command("rollback")
       .summary("return hosts to earlier generations")
@@ -301,8 +303,12 @@ function withRolloutOptions(command: Command): Command {
     .option("--max-failures <count>", "how many hosts may fail before --on-failure applies")
     .addOption(
       new Option("--on-failure <policy>", "what a failing host means for the others").choices(FAILURE_POLICIES),
-    )
-    .option("--pending-for <seconds>", "how long a host that is not reached stays pending; 0: not at all");
+    );
+}
+
+/** Not for going back: which generation that is only a host that is reached can say. */
+function pendingOption(): Option {
+  return new Option("--pending-for <seconds>", "how long a host that is not reached stays pending; 0: not at all");
 }
 
 /** `--temporary` is a goal of its own. */

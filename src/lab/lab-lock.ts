@@ -19,12 +19,14 @@ export async function withAllLabsLocked<T>(signal: AbortSignal, action: () => Pr
 }
 
 async function lockIn(path: string, options: Pick<LockOptions, "signal" | "onWait">): Promise<FileLock> {
+  const deadlineMs = performance.now() + WAIT_MS;
   for (;;) {
     await ensureDirectory(RUNTIME_DIRECTORY, 0o755);
+    const waitMs = deadlineMs - performance.now();
     try {
-      return await lockFile(path, { ...options, waitMs: WAIT_MS });
+      return await lockFile(path, { ...options, waitMs });
     } catch (error) {
-      if (systemErrorCode(error) !== "ENOENT") throw error;
+      if (systemErrorCode(error) !== "ENOENT" || waitMs <= 0) throw error;
     }
   }
 }

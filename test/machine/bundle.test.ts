@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { cpSync, existsSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import { generateKeyPair } from "../../src/format/signature.ts";
@@ -13,6 +13,7 @@ import { hostPaths } from "../../src/lab/lab-names.ts";
 import { labDown } from "../../src/lab/lab.ts";
 import type { HostFacts } from "../../src/machine/facts.ts";
 import type { KitFailure, Receipt } from "../../src/machine/transaction.ts";
+import { textFileSync } from "../../src/system/files-sync.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
 import { nixCopy } from "../support/nix-copy.ts";
 import { makeShop, type Shop } from "../support/shop.ts";
@@ -91,7 +92,7 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     fleet.edit(HOST_FILE, /\}\s*$/, `deployment.hostKey = "${hostKey}";\n}\n`);
     const found = (await processesIn(hostPaths(host.lab.lab, host.lab.name).cgroup)).find((pid) =>
       // One may have ended since.
-      existsSync(`/proc/${pid}/status`) ? /^NSpid:.*\t1$/m.test(readFileSync(`/proc/${pid}/status`, "utf8")) : false,
+      /^NSpid:.*\t1$/m.test(textFileSync(`/proc/${pid}/status`) ?? ""),
     );
     assert.ok(found !== undefined, "the host has an init");
     init = Number(found);

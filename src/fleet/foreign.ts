@@ -13,7 +13,7 @@ import {
   OWN_ACCOUNTS,
   parseOwnAccounts,
 } from "../machine/accounts.ts";
-import type { NamedChange } from "../machine/system-diff.ts";
+import { type NamedChange, SSH_KEYS_FIELD } from "../machine/system-diff.ts";
 import { describeObstacles, GENERATOR, placesOf } from "../machine/foreign-files.ts";
 import type { SystemObject } from "../machine/system-object.ts";
 import { closureInfos } from "../store/copy.ts";
@@ -90,11 +90,9 @@ async function requireFreeAccounts(
 /** Throws when a change takes away the user by which the deployer comes in, or makes another one of it. */
 export function requireWayIn(name: string, user: string, changes: readonly NamedChange[]): void {
   const change = changes.find((one) => one.name === user && one.kind !== "added");
-  if (
-    change === undefined ||
-    (change.kind === "changed" && change.details.every((text) => text.startsWith("ssh keys:")))
-  )
-    return;
+  if (change === undefined) return;
+  // Whether its new keys let in, the confirmation shows.
+  if (change.kind === "changed" && change.details.every((text) => text.startsWith(`${SSH_KEYS_FIELD}:`))) return;
   throw new OperationError(
     "HOST_IN_THE_WAY",
     `${name} is deployed to as ${user}, which this would ${change.kind === "removed" ? "remove" : "change"}`,

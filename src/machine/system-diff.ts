@@ -186,13 +186,15 @@ function namesOfBoth<T>(old: ReadonlyMap<string, T>, next: ReadonlyMap<string, T
 
 type Fields = readonly (readonly [label: string, value: string])[];
 
+export const SSH_KEYS_FIELD = "ssh keys";
+
 function userFields(user: SystemUser): Fields {
   return [
     ["uid", String(user.uid)],
     ["gid", String(user.gid)],
     ["home", user.home],
     ["shell", user.shell],
-    ["ssh keys", String(user.keys)],
+    [SSH_KEYS_FIELD, String(user.keys)],
     ...(user.account === undefined ? [] : accountFields(user.account)),
   ];
 }

@@ -35,7 +35,7 @@ let
     else if deployment.secrets == { } && deployment.secretTemplates == { } then
       system
     else
-      throw "The host '${name}' has deployment.secrets, and it has a NixOS system (deployment.system), in which they would have to be. Declare them in its NixOS configuration, as pristine.secrets, by the module that `pristine secrets nixos-module' writes.";
+      throw "The host '${name}' has deployment.secrets, and it has a NixOS system (deployment.system), in which they would have to be. Declare them in its NixOS configuration, as pristine.secrets, by the module that `pristine nixos-module' writes.";
 
   # One host out of its modules. `hosts` are all of the fleet, so that they see each other.
   evalHost =

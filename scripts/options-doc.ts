@@ -89,7 +89,7 @@ function renderOption(option: Option): string[] {
   }
   const declared = option.declarations.map((path) => {
     const inside = relative(root, path);
-    return `[${inside.replace(/^nix\/modules\//, "")}](../../${inside})`;
+    return `[${inside.replace(/^nix\/(modules\/)?/, "")}](../../${inside})`;
   });
   if (declared.length > 0) facts.push(`Declared in ${declared.join(", ")}.`);
   return [`### \`${option.name}\``, "", description.trim(), "", facts.join(" "), "", ...blocks];

@@ -124,7 +124,7 @@ in
       serviceConfig = {
         Type = "oneshot";
         RemainAfterExit = true;
-        ExecStart = "${import ./kit-program.nix} resume";
+        ExecStart = "${import ../nixos/kit-program.nix} resume";
         TimeoutStartSec = 90;
       };
       restartIfChanged = false;

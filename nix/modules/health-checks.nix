@@ -80,7 +80,7 @@ let
   timed = filterAttrs (name: check: check.every != null && match timedName name != null) checks;
   timedName = "[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}";
   unitOf = name: "pristine-check-${name}";
-  kit = import ./kit-program.nix;
+  kit = import ../nixos/kit-program.nix;
   # Over what the kit allows itself, for starting and writing down.
   graceSeconds = 30;
 

@@ -8,7 +8,7 @@ let
   inherit (lib) mkDefault mkIf mkOption types;
   cfg = config.deployment.restrictedUser;
   # What it lets through is in src/kit/gate.ts.
-  gate = "${import ./kit-program.nix} gate";
+  gate = "${import ../nixos/kit-program.nix} gate";
 in
 {
   options.deployment.restrictedUser = {

@@ -15,7 +15,7 @@ let
   placeOf = import ./definition-place.nix { inherit lib; };
 
   inherit
-    (import ./secrets/options.nix {
+    (import ../nixos/secrets/options.nix {
       inherit lib;
       prefix = "deployment";
       inherit (config.users) users;
@@ -26,7 +26,7 @@ let
     secrets
     secretTemplates
     ;
-  declared = import ./secrets/declared.nix {
+  declared = import ../nixos/secrets/declared.nix {
     inherit
       lib
       name
@@ -49,7 +49,7 @@ let
   inherit (declared) manifest;
   isUsed = cfg.secrets != { } || cfg.secretTemplates != { };
 
-  # What the module of a NixOS configuration says (secrets/nixos.nix), whose files are below the fleet's directory.
+  # What the module of a NixOS configuration says (../nixos/secrets), whose files are below the fleet's directory.
   ofConfiguration =
     data:
     data
@@ -117,7 +117,7 @@ in
       serviceConfig = {
         Type = "oneshot";
         RemainAfterExit = true;
-        ExecStart = "${import ./kit-program.nix} secrets";
+        ExecStart = "${import ../nixos/kit-program.nix} secrets";
         LimitCORE = 0;
         TimeoutStartSec = 90;
       };

@@ -17,6 +17,7 @@ import { registerInspect } from "./commands/inspect.ts";
 import { registerLab } from "./commands/lab.ts";
 import { registerLogs } from "./commands/logs.ts";
 import { registerMesh } from "./commands/mesh.ts";
+import { registerNixosModule } from "./commands/nixos-module.ts";
 import { registerOption } from "./commands/option.ts";
 import { registerProbe } from "./commands/probe.ts";
 import { registerSecrets } from "./commands/secrets.ts";
@@ -53,6 +54,7 @@ export function makeProgram(): Command {
   registerProbe(program);
   registerSecrets(program);
   registerMesh(program);
+  registerNixosModule(program);
   registerDeploy(program);
   registerBundle(program);
   registerInspect(program);

@@ -6,7 +6,7 @@ import { homeDirectory } from "../system/directories.ts";
 import {
   ensureDirectory,
   exists,
-  isDirectory,
+  filesBelow,
   namesIn,
   readText,
   readTextIfPresent,
@@ -46,7 +46,7 @@ export async function initFleet(
   options: InitOptions,
 ): Promise<{ written: string[]; madeKey: boolean }> {
   const template = await templateDirectory(options.template);
-  const files = (await filesBelow(template, "")).filter((path) => !/^(pristine\.lock|keys)(\.|\/|$)/.test(path));
+  const files = (await filesBelow(template)).filter((path) => !/^(pristine\.lock|keys)(\.|\/|$)/.test(path));
   const key = join(directory, OPERATOR_KEY);
   const targets = files.map((path) => join(directory, dirname(path), RENAMED[path] ?? path.split("/").at(-1) ?? path));
   for (const target of [...targets, key, `${key}.pub`]) {
@@ -81,14 +81,4 @@ async function operatorKeys(): Promise<string[]> {
     if (text !== undefined) keys.push(text.trim());
   }
   return keys;
-}
-
-async function filesBelow(root: string, below: string): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of (await namesIn(join(root, below))).sort()) {
-    const path = below === "" ? name : `${below}/${name}`;
-    if (await isDirectory(join(root, path))) found.push(...(await filesBelow(root, path)));
-    else found.push(path);
-  }
-  return found;
 }

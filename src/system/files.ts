@@ -115,6 +115,17 @@ export async function namesIn(path: string): Promise<string[]> {
   return ((await absentAsUndefined(fs.readdir(path))) ?? []).sort();
 }
 
+/** The files in a directory and the directories below it, by their paths from there, in order. */
+export async function filesBelow(root: string): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of await namesIn(root)) {
+    const path = `${root}/${name}`;
+    if (await isDirectory(path)) found.push(...(await filesBelow(path)).map((below) => `${name}/${below}`));
+    else found.push(name);
+  }
+  return found;
+}
+
 /** Where a symbolic link points, or `undefined` when there is no link at this path. */
 export async function linkTarget(path: string): Promise<string | undefined> {
   try {

@@ -29,7 +29,7 @@ const PREFIXES = { debian: "deployment", nixos: "pristine" } as const;
 type Base = keyof typeof PREFIXES;
 
 const IN_CONFIGURATION = `
-  imports = [ ../module/nixos.nix ];
+  imports = [ ../module ];
   deployment.nixosConfiguration = { inherit config; };
   pristine = {
     fleetDirectory = ../.;
@@ -213,7 +213,7 @@ async function upAsNixos(): Promise<void> {
     identityFiles: [join(shop.directory, "keys/operator")],
     signal: AbortSignal.timeout(240_000),
   });
-  await fleet.run(["secrets", "nixos-module", "module"]);
+  await fleet.run(["nixos-module", "module"]);
   fleet.edit("hosts/web1.nix", WITHOUT_SECRETS, WITHOUT_SECRETS.replace("../web.nix", "../web.nix ./secrets.nix"));
 }
 

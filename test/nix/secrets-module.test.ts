@@ -9,6 +9,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "nod
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { writeNixosModule } from "../../src/fleet/nixos-module.ts";
 import { sha256Of } from "../../src/fleet/secrets/source.ts";
 import type { HostSecrets } from "../../src/fleet/secrets/declared.ts";
 import type { SecretsManifest } from "../../src/machine/secrets.ts";
@@ -46,7 +47,7 @@ async function evaluateModule(libPath: string, definitions: string): Promise<Eva
     lib = import ${libPath};
     inherit (lib.evalModules {
       specialArgs.pkgs.age = "/nix/store/33333333333333333333333333333333-age";
-      modules = [ ${ROOT}/nix/modules/secrets/nixos.nix ${OPTIONS} { _file = "web1.nix"; pristine = ${definitions}; } ];
+      modules = [ ${directory}/module ${OPTIONS} { _file = "web1.nix"; pristine = ${definitions}; } ];
     }) config;
     inherit (config.environment) etc;
   in {
@@ -61,8 +62,9 @@ async function evaluateModule(libPath: string, definitions: string): Promise<Eva
 }
 
 suite("the module of secrets for NixOS", { skip: unmetNeed("ssh-keygen") }, () => {
-  before(() => {
+  before(async () => {
     directory = mkdtempSync(join(tmpdir(), "pristine-module-"));
+    await writeNixosModule(join(directory, "module"), AbortSignal.timeout(10_000));
     const host = join(directory, "pristine.secrets.d/web1");
     mkdirSync(host, { recursive: true });
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", join(host, "host")]);

@@ -3,7 +3,6 @@
 import { dirname } from "node:path";
 import { type Command, Option } from "commander";
 import { OperationError } from "../../base/errors.ts";
-import { safeText } from "../../base/safe-text.ts";
 import { EXIT, exitCodesHelp } from "../exit-codes.ts";
 import { collect, onOption } from "../host-option.ts";
 import type { FileChange } from "../../fleet/secrets/operators.ts";
@@ -219,24 +218,6 @@ export function registerSecrets(program: Command): void {
         const outcomes = await uploadToHosts(session, { hosts: [...names, ...options.on] });
         if (session.options.json) session.terminal.out(JSON.stringify({ hosts: outcomes }));
         return outcomes.every(({ error }) => error === undefined) ? EXIT.ok : EXIT.hostsFailed;
-      }),
-    );
-
-  secrets
-    .command("nixos-module")
-    .summary("write the module by which a NixOS configuration has secrets")
-    .description(
-      "Writes the files of a NixOS module to DIRECTORY, which is made where it is missing. A configuration imports nixos.nix of it and declares pristine.secrets; any tool can evaluate it. Files of that name are replaced: run it again for the module of a newer Pristine. See docs/manual/secrets.md.",
-    )
-    .argument("<directory>", "where to write it, for instance ./pristine-secrets")
-    .addHelpText("after", exitCodesHelp({ ok: "written", usage: "it cannot be written" }))
-    .action(
-      action(async ({ options, signal, terminal }, directory: string) => {
-        const { writeNixosModule } = await import("../../fleet/secrets/nixos-module.ts");
-        const files = await writeNixosModule(directory, signal);
-        if (options.json) terminal.out(JSON.stringify({ files }));
-        else for (const file of files) terminal.out(safeText(file));
-        return EXIT.ok;
       }),
     );
 

@@ -1,4 +1,4 @@
-# The options of secrets and templates, below `deployment` here and below `pristine` on NixOS: nixpkgs' lib does as well.
+# The options of secrets and templates, below `pristine` on NixOS and below `deployment` on hosts of ours, with the lib of each.
 {
   lib,
   # What they are below.

@@ -1,5 +1,5 @@
-# What declared secrets come to: what is wrong with them, what the host reads, and what the deployer gets. Also for the
-# module of NixOS (nixos.nix), with nixpkgs' lib: nothing but builtins and what both have is used here.
+# What declared secrets come to: what is wrong with them, what the host reads, and what the deployer gets. For
+# NixOS and for hosts of ours (../../modules/secrets.nix), with the lib of each: nothing but builtins and what both have is used here.
 {
   lib,
   # The host's, below which its files are.

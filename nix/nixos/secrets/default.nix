@@ -1,5 +1,4 @@
-# A NixOS module: secrets that a host decrypts by its own ssh key, when it is activated and when it boots. With the two files
-# beside it, and with nothing else of Pristine, it can be evaluated by anything that evaluates NixOS.
+# Secrets that a host decrypts by its own ssh key, when it is activated and when it boots.
 {
   config,
   lib,
@@ -10,8 +9,6 @@
 let
   inherit (lib) mkIf mkOption types;
   cfg = config.pristine;
-  # The program that Pristine's deployments leave on a host: a link that only root can move leads to it.
-  kit = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit";
   placeOf =
     option: name:
     lib.concatMapStringsSep " and " (definition: toString definition.file) (
@@ -56,18 +53,6 @@ let
 in
 {
   options.pristine = {
-    fleetDirectory = mkOption {
-      type = types.nullOr types.path;
-      default = null;
-      example = lib.literalExpression "./.";
-      description = "The directory of Pristine's fleet file, as this configuration sees it: the hosts' files are below it, in `pristine.secrets.d`.";
-    };
-    host = mkOption {
-      type = types.str;
-      default = config.networking.hostName;
-      defaultText = lib.literalExpression "config.networking.hostName";
-      description = "What the fleet calls this host.";
-    };
     age = mkOption {
       type = types.str;
       default = "${pkgs.age}/bin/age";
@@ -117,7 +102,7 @@ in
       text = ''
         (
           ulimit -c 0
-          exec ${kit} secrets "$systemConfig"
+          exec ${import ../kit-program.nix} secrets "$systemConfig"
         )
       '';
     };

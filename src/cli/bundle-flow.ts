@@ -6,6 +6,7 @@ import { type BundleBase, requireBase, writeBundle } from "../fleet/bundle/write
 import { INSTALLED_KIT } from "../fleet/host-kit.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import { healthChecksOf, planHash, requireHooks, systemObject } from "../fleet/plan.ts";
+import { requireGoal } from "../fleet/preflight.ts";
 import { requirePossible } from "../fleet/possible-checks.ts";
 import { newRolloutId, transactionPlan } from "../fleet/rollout/rollout-record.ts";
 import { requireSecretUnits } from "../fleet/secrets/units.ts";
@@ -33,6 +34,7 @@ export async function makeBundle(session: Session, name: string, flags: BundleFl
   const [host, ...others] = context.hosts;
   if (host === undefined || others.length > 0)
     throw new OperationError("USAGE", `'${name}' names several hosts; a bundle is for one`);
+  requireGoal(host, flags.goal);
   const key = await signingKeyOf(host);
   if (key === undefined) {
     throw new OperationError("SIGNING_KEY", `${host.name} declares no key that signs what goes to it`, {
@@ -151,6 +153,7 @@ async function planFor(
       },
     ),
     id,
+    ...(flags.goal === "reboot" ? { confirmsItself: true } : {}),
   };
 }
 

@@ -276,17 +276,21 @@ const DECLARED: Readonly<Record<SystemBase, string>> = {
   foreign: 'deployment.base = "foreign"',
 };
 
+/** Throws when there is no such goal on a host of its base. */
+export function requireGoal({ name, base }: HostInventory, goal: TransactionGoal | undefined): void {
+  if (goal !== "reboot" || base !== "foreign") return;
+  throw new OperationError("HOST_GOAL", `what ${name} boots is not ours, so no boot of it can be tried once`, {
+    hint: "deploy it with --goal switch, or with --goal boot",
+  });
+}
+
 /** Throws when services of ours cannot run beside what a machine has. */
 function checkForeign(
   host: HostInventory,
   address: string,
   { probe, goal }: { readonly probe: HostProbe; readonly goal: TransactionGoal | undefined },
 ): void {
-  if (goal === "reboot") {
-    throw new OperationError("HOST_GOAL", `what ${host.name} boots is not ours, so no boot of it can be tried once`, {
-      hint: "deploy it with --goal switch, or with --goal boot",
-    });
-  }
+  requireGoal(host, goal);
   if (probe.init !== "systemd") {
     throw new OperationError(
       "HOST_WITHOUT_SYSTEMD",

@@ -347,6 +347,9 @@ export function parsePlan(text: string): TransactionPlan {
   if (needsTime ? !isCount(plan.temporarySeconds) || plan.temporarySeconds < 1 : plan.temporarySeconds !== undefined) {
     problems.push("temporarySeconds");
   }
+  if (plan.confirmsItself !== undefined && (plan.confirmsItself !== true || plan.goal !== "reboot")) {
+    problems.push("confirmsItself");
+  }
   if (plan.activationTimeoutSeconds !== undefined && !isCount(plan.activationTimeoutSeconds)) {
     problems.push("activationTimeoutSeconds");
   }

@@ -1,6 +1,6 @@
 /**
  * The executor: takes a recorded transaction forward, step by step, until it awaits confirmation, and back when
- * anything fails. It runs in a unit of its own; killed at any point, running it again goes on from the journal.
+ * anything fails. Where the plan says that the host confirms itself, it asks for that too. It runs in a unit of its own; killed at any point, running it again goes on from the journal.
  */
 
 import { describeFailures } from "../machine/health-check.ts";
@@ -16,6 +16,7 @@ import {
   planUnits,
   type Activation,
 } from "./activation.ts";
+import { askToConfirm } from "./ask-kit.ts";
 import { isBootedOnce, reboot, setBootOnce } from "./boot-once.ts";
 import { noteDataVersions, snapshotsFor } from "./data-versions.ts";
 import { armDeadline } from "./deadline.ts";
@@ -43,20 +44,22 @@ export function superviseExecutor(host: Host, record: TransactionRecord): Outcom
 /** States that the executor has led to: what follows is another's matter. */
 const CONFIRMABLE: ReadonlySet<TransactionState> = new Set(["awaiting-confirm", "confirming", "temporary"]);
 
-/** Runs the transaction to the point where it awaits confirmation or a boot, or back. */
+/** Runs the transaction to the point where it awaits confirmation or a boot, or has none to wait for, or back. */
 export function execute(host: Host, id: string): void {
   const record = TransactionRecord.openKnown(host, id);
-  if (isFinal(record.state) || CONFIRMABLE.has(record.state)) return;
-  if (record.bootId !== host.bootId()) return;
+  if (isFinal(record.state) || record.bootId !== host.bootId()) return;
   if (record.state === "reverting") {
     revert(host, record, { isExecutor: true });
     return;
   }
   try {
-    activate(host, record);
+    if (!CONFIRMABLE.has(record.state)) activate(host, record);
   } catch (error) {
     revert(host, record, { isExecutor: true, reason: reasonOf(error) });
+    return;
   }
+  // Failing, it is tried again by systemd, and at last the timer returns the host.
+  if (record.plan.confirmsItself === true && CONFIRMABLE.has(record.state)) askToConfirm(host, id);
 }
 
 function activate(host: Host, record: TransactionRecord): void {

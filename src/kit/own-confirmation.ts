@@ -1,6 +1,7 @@
 /** Transactions that nobody outside of the host looks after: the kit begins them, waits, and confirms what its checks hold for. */
 
-import type { BeginAnswer, KitFailure, Receipt, TransactionPlan } from "../machine/transaction.ts";
+import type { BeginAnswer, Receipt, TransactionPlan } from "../machine/transaction.ts";
+import { askKit, askToConfirm } from "./ask-kit.ts";
 import { withScratch } from "./bundle-file.ts";
 import { isAtRest } from "./follow.ts";
 import type { Host } from "./host.ts";
@@ -10,38 +11,17 @@ import { TransactionRecord } from "./transaction-record.ts";
 
 const BEGIN_SECONDS = 300;
 const QUERY_SECONDS = 60;
-const CONFIRM_SECONDS = 600;
 const FOLLOW_PAUSE_MS = 200;
 /** What a return may take besides, with its hooks. */
 const GRACE_SECONDS = 900;
 
-/** Asks the kit itself, under the lock that such a command takes. */
-function ask<T extends object>(host: Host, args: readonly string[], seconds: number, stdin?: string): T {
-  return withScratch(host, "ask", (scratch) => {
-    const path = `${scratch}/stdin`;
-    host.files.writeDurably(path, stdin ?? "");
-    const options = { timeoutSeconds: seconds, stdinFile: { path, offset: 0 } };
-    const { stdout, stderr } = host.run([host.kitCommand, ...args], options);
-    const answer = parsed<T | KitFailure>(stdout);
-    if (answer === undefined) throw new KitError("KIT_FAILED", `'${args[0] ?? ""}' failed: ${stderr.trim()}`);
-    if (!("error" in answer)) return answer;
-    const { code, message, ...more } = answer.error;
-    throw new KitError(code, message, more);
-  });
-}
-
-function parsed<T>(text: string): T | undefined {
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    // It ended without an answer; what it wrote to standard error says more.
-    return undefined;
-  }
-}
-
 /** Records a transaction and starts it. */
 export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
-  return ask<BeginAnswer>(host, ["begin"], BEGIN_SECONDS, JSON.stringify(plan));
+  return withScratch(host, "ask", (scratch) => {
+    const path = `${scratch}/stdin`;
+    host.files.writeDurably(path, JSON.stringify(plan));
+    return askKit(host, ["begin"], { timeoutSeconds: BEGIN_SECONDS, stdinFile: { path, offset: 0 } });
+  });
 }
 
 /** Makes a system that somebody has copied here what runs, as a transaction that the host confirms itself. */
@@ -75,6 +55,10 @@ export function switchTo(
 const GOALS = ["switch", "test", "boot", "dry-activate"] as const;
 const TRANSACTION_ID_CHARS_MAX = 64;
 
+/** What ends with the host's going down is told before that. */
+const AWAITING_BOOT =
+  "awaiting-boot: the host goes down, and confirms what it boots by itself; apply the bundle again then for its receipt";
+
 /** Waits for the host's own verdict, and confirms what it finds healthy. */
 export function finish(host: Host, id: string, onNote: (text: string) => void): Receipt {
   let told = "";
@@ -82,7 +66,7 @@ export function finish(host: Host, id: string, onNote: (text: string) => void): 
   for (;;) {
     const record = TransactionRecord.openKnown(host, id);
     const { receipt, state, plan } = record;
-    if (state !== told) onNote((told = state));
+    if (state !== told) onNote((told = state) === "awaiting-boot" ? AWAITING_BOOT : state);
     if (receipt !== undefined) return receipt;
     const { activationTimeoutSeconds = 300, confirmTimeoutSeconds } = plan;
     until ??= host.uptimeMs() + (activationTimeoutSeconds + confirmTimeoutSeconds + GRACE_SECONDS) * 1000;
@@ -91,15 +75,15 @@ export function finish(host: Host, id: string, onNote: (text: string) => void): 
         hint: `'pristine-kit journal ${id} --follow' shows what becomes of it; a bundle is applied again for its receipt`,
       });
     }
-    if (record.bootId !== host.bootId()) ask(host, ["status"], QUERY_SECONDS);
-    else if (isAtRest(host, record)) confirm(host, id);
+    if (record.bootId !== host.bootId()) askKit(host, ["status"], { timeoutSeconds: QUERY_SECONDS });
+    else if (state !== "awaiting-boot" && isAtRest(host, record)) confirm(host, id);
     host.sleepMs(FOLLOW_PAUSE_MS);
   }
 }
 
 function confirm(host: Host, id: string): void {
   try {
-    ask(host, ["confirm", id], CONFIRM_SECONDS);
+    askToConfirm(host, id);
   } catch (error) {
     // It is on its way back by its timer: the journal will tell.
     if (!(error instanceof KitError) || !["KIT_STATE", "KIT_LOCKED"].includes(error.failure.code)) throw error;

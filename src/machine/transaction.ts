@@ -61,6 +61,8 @@ export interface TransactionPlan {
   readonly confirmTimeoutSeconds: number;
   /** Goal `temporary`: how long the system stays, from its confirmation on. */
   readonly temporarySeconds?: number;
+  /** Goal `reboot`: nobody is there to confirm after the boot; the host does, once its own checks hold. */
+  readonly confirmsItself?: true;
   /** A bound on activation and checks together; default 300. */
   readonly activationTimeoutSeconds?: number;
   /** How many generations of the profile are kept; those in use are never removed. */

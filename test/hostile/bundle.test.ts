@@ -87,18 +87,18 @@ async function hostWith(
   return { at, manifest };
 }
 
-const applyTo = (at: BundleHost): Applied =>
-  apply(at.host, at.file("/run/bundle"), {
+const applyTo = (at: BundleHost, file = "/run/bundle"): Applied =>
+  apply(at.host, at.file(file), {
     receiptPath: "/run/bundle.receipt",
     onNote: () => undefined,
     handOver: () => 0,
   });
 
 /** The code of the refusal; nothing was touched before it. */
-function refusalOf(at: BundleHost): string {
+function refusalOf(at: BundleHost, file?: string): string {
   const before = at.touched.length;
   try {
-    applyTo(at);
+    applyTo(at, file);
   } catch (error) {
     assert.ok(error instanceof KitError, String(error));
     assert.deepEqual(at.touched.slice(before), []);
@@ -151,6 +151,30 @@ suite("bundles", { skip: unmetNeed("ssh-keygen") }, () => {
     applyTo(at);
     assert.deepEqual(at.touched, ["import", "begin", "confirm"]);
     await readReceipt(at.at("/run/bundle.receipt"));
+  });
+
+  test("a bundle that reboots its host is answered when it is applied again in the new boot, and does nothing then", async () => {
+    const reboots = { ...request().plan, goal: "reboot", confirmsItself: true } as const;
+    for (const [outcome, told, next] of [
+      ["confirmed", "confirmed", "KIT_BUNDLE_REPLAYED"],
+      ["reverted", "reverted-by-reboot", "a second attempt"],
+    ] as const) {
+      const { at } = await hostWith({ plan: reboots }, { outcome });
+      const older = { plan: { ...reboots, id: "older" }, madeAt: new Date("2026-11-28T10:30:00Z") };
+      await writeBundle(at.at("/run/older"), request(older));
+      assert.throws(() => applyTo(at), { message: "the host goes down" });
+      assert.equal(fs.existsSync(at.at("/run/bundle.receipt")), false);
+      at.boot();
+      assert.equal(refusalOf(at, "/run/older"), "KIT_BUNDLE_REPLAYED");
+      applyTo(at);
+      assert.deepEqual(at.touched, ["import", "begin"], "the host confirms itself, or has returned");
+      const file = at.at("/run/bundle.receipt");
+      const receipt = await readReceipt(file);
+      await requireSigned(file, receipt, { hostKey: at.hostKey, signal });
+      assert.equal(receipt.value.receipt.outcome, told);
+      if (outcome === "confirmed") assert.equal(refusalOf(at), next);
+      else assert.throws(() => applyTo(at), { message: "the host goes down" }, next);
+    }
   });
 
   test("a kit that is older than the bundle's hands over to that", async () => {

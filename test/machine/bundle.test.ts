@@ -7,6 +7,7 @@ import { once } from "node:events";
 import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
 import { generateKeyPair } from "../../src/format/signature.ts";
 import { processesIn } from "../../src/lab/cgroup.ts";
 import { hostPaths } from "../../src/lab/lab-names.ts";
@@ -27,6 +28,8 @@ const HOST_FILE = "hosts/web1.nix";
 const LARGE_BYTES = 48 * MIB;
 /** A program of the host's reads a large file piece by piece. */
 const MEMORY_BYTES_MAX = 24 * MIB;
+const REBOOTS_MS_MAX = 120_000;
+const REBOOT_PAUSE_MS = 300;
 
 let shop: Shop;
 let fleet: FleetDriver;
@@ -69,6 +72,30 @@ async function apply(name: string): Promise<Applied> {
   return { code, told: stderr, ...(JSON.parse(stdout) as Omit<Applied, "code" | "told">) };
 }
 
+/** The host's init, while it is up. */
+async function findInit(): Promise<number | undefined> {
+  const all = await processesIn(hostPaths(host.lab.lab, host.lab.name).cgroup);
+  // One may have ended since.
+  const found = all.find((pid) => /^NSpid:.*\t1$/m.test(textFileSync(`/proc/${pid}/status`) ?? ""));
+  return found === undefined ? undefined : Number(found);
+}
+
+/** Has units of the host's apply a bundle that reboots it, one in each boot, until one of them answers. */
+async function applyAcrossReboot(name: string): Promise<Receipt | undefined> {
+  const file = `/persist/stick/${name}`;
+  const output = ["Output", "Error"].map((stream) => `--property=Standard${stream}=append:${file}.log`);
+  let isStarted = false;
+  for (const until = Date.now() + REBOOTS_MS_MAX; Date.now() < until; await setTimeout(REBOOT_PAUSE_MS)) {
+    const found = (await findInit()) ?? init;
+    if (found !== init) [init, isStarted] = [found, false];
+    // Until its manager listens, a host that boots starts nothing.
+    if (!isStarted) isStarted = (await onConsole("systemd-run", ...output, KIT, "apply", file)).code === 0;
+    const answer = /^\{.*/m.exec(textFileSync(stick(`${name}.log`)) ?? "")?.[0];
+    if (answer !== undefined) return (JSON.parse(answer) as Applied).receipt;
+  }
+  throw new Error(`there is no answer to ${name}`);
+}
+
 suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 60_000 }, () => {
   before(async () => {
     await removeStaleLabs();
@@ -90,12 +117,9 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     assert.equal(outcome?.status, "activated", JSON.stringify(outcome));
     const hostKey = await host.sh("cut -d' ' -f1,2 /persist/etc/ssh/ssh_host_ed25519_key.pub");
     fleet.edit(HOST_FILE, /\}\s*$/, `deployment.hostKey = "${hostKey}";\n}\n`);
-    const found = (await processesIn(hostPaths(host.lab.lab, host.lab.name).cgroup)).find((pid) =>
-      // One may have ended since.
-      /^NSpid:.*\t1$/m.test(textFileSync(`/proc/${pid}/status`) ?? ""),
-    );
+    const found = await findInit();
     assert.ok(found !== undefined, "the host has an init");
-    init = Number(found);
+    init = found;
     mkdirSync(join(host.lab.diskRoot, "persist/stick"));
     writeFileSync(stick("facts"), (await onConsole(KIT, "facts")).stdout);
     assert.equal((await onConsole("systemctl", "stop", "ssh.service")).code, 0);
@@ -158,6 +182,25 @@ suite("without ssh", { skip: await labsMissing(), concurrency: 1, timeout: 5 * 6
     // Of what is there already nothing was added.
     assert.match(told, /adding \d+ store objects/);
     assert.ok(statSync(stick("three")).size > LARGE_BYTES);
+  });
+
+  test("a bundle whose goal is a reboot is decided in the new boot, without anybody", async () => {
+    const undo = fleet.edit(HOST_FILE, /\}\s*$/, `services.nginx.virtualHosts.shop.locations."/".return = 500;\n}\n`);
+    await bundle("sick", "--goal", "reboot", "--from", stick("three.receipt"));
+    undo();
+    const before = JSON.parse((await onConsole(KIT, "facts")).stdout) as HostFacts;
+    const sick = await applyAcrossReboot("sick");
+    assert.deepEqual([sick?.outcome, sick?.reason?.kind], ["reverted-by-reboot", "health-failed"]);
+    await fleet.run(["receipt", stick("sick.receipt")], { exit: [2] });
+
+    fleet.edit(HOST_FILE, /\}\s*$/, `environment.etc.rebooted.text = "yes";\n}\n`);
+    await bundle("reboot", "--goal", "reboot", "--from", stick("sick.receipt"));
+    const { outcome, previous, system } = (await applyAcrossReboot("reboot")) ?? {};
+    assert.deepEqual([outcome, previous], ["confirmed", before.systems.system]);
+    const { systems } = JSON.parse((await onConsole(KIT, "facts")).stdout) as HostFacts;
+    assert.deepEqual([systems.booted, systems.activated, systems.profile], [system, system, system]);
+    assert.match((await fleet.run(["receipt", stick("reboot.receipt")])).stdout, /confirmed as generation \d/);
+    assert.equal((await apply("reboot")).error?.code, "KIT_BUNDLE_REPLAYED");
   });
 
   const withoutNix = process.env["NIX_ORACLE"] === undefined && "NIX_ORACLE is not set";

@@ -5,7 +5,7 @@
 
 import assert from "node:assert/strict";
 import { suite, test } from "node:test";
-import { begin } from "../../src/kit/begin.ts";
+import { begin, parsePlan } from "../../src/kit/begin.ts";
 import { willBootOnce } from "../../src/kit/boot-once.ts";
 import { isAtWork, openUnfinished } from "../../src/kit/conclude.ts";
 import { confirm } from "../../src/kit/confirm.ts";
@@ -15,7 +15,7 @@ import { KitError } from "../../src/kit/kit-error.ts";
 import { resume } from "../../src/kit/resume.ts";
 import { revertRun } from "../../src/kit/revert-run.ts";
 import { requestRevert, revert } from "../../src/kit/revert.ts";
-import { readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
+import { EXECUTOR_UNIT, readReceipts, TransactionRecord } from "../../src/kit/transaction-record.ts";
 import { readDataVersions } from "../../src/kit/data-versions.ts";
 import type { Hook } from "../../src/machine/hook.ts";
 import type { SecretFile, SecretsManifest } from "../../src/machine/secrets.ts";
@@ -23,6 +23,7 @@ import type { SystemMeta } from "../../src/machine/system-object.ts";
 import {
   isFinal,
   stepsOf,
+  TRANSACTION_GOALS,
   type JournalEvent,
   type Receipt,
   type StepName,
@@ -259,6 +260,11 @@ function planOf(system: string, goal: TransactionGoal = "switch", id = "t1"): Tr
     ],
     hooks: HOOKS,
   };
+}
+
+/** Nobody confirms it after its boot but the host. */
+function planOfOwn(system: string): TransactionPlan {
+  return { ...planOf(system, "reboot"), confirmsItself: true };
 }
 
 /** Runs what systemd would run, restarting what dies. `onEffect` applies to the first process only. */
@@ -661,6 +667,54 @@ suite("a transaction goes its way", () => {
     assert.equal(receiptOf(machine)?.outcome, "reverted-by-reboot");
     assert.equal(receiptOf(machine)?.reason?.kind, "deadline");
     assertCanDeploy(machine);
+  });
+
+  for (const base of ["debian", "nixos"] as const) {
+    test(`a host of ${base} confirms itself after a reboot for which nobody is there, or returns by another`, () => {
+      for (const [system, outcome, kind] of [
+        [NEW, "confirmed", undefined],
+        [BAD, "reverted-by-reboot", "units-failed"],
+      ] as const) {
+        const machine = newMachine(base);
+        begin(processOn(machine), planOfOwn(system));
+        settle(machine);
+        const running = system === NEW ? NEW : OLD;
+        assertRuns(machine, running);
+        openUnfinished(processOn(machine));
+        const receipt = receiptOf(machine);
+        assert.deepEqual([receipt?.outcome, receipt?.reason?.kind], [outcome, kind]);
+        assert.equal(machine.timers.size, 0);
+        machine.powerCut();
+        assertRuns(machine, running);
+        assertCanDeploy(machine);
+      }
+    });
+  }
+
+  test("a host that cannot confirm itself is back by its timer", () => {
+    const machine = newMachine("nixos");
+    begin(processOn(machine), planOfOwn(NEW));
+    execute(processOn(machine), "t1");
+    machine.brokenBootLoaders.add(NEW);
+    // systemd gives up starting it again.
+    assert.throws(() => {
+      settle(machine);
+    }, /Failed to install boot/);
+    assertRuns(machine, NEW);
+    machine.processes.clear();
+    passTime(machine);
+    assertRuns(machine, OLD);
+    assert.equal(profile(machine), OLD);
+    openUnfinished(processOn(machine));
+    assert.equal(receiptOf(machine)?.outcome, "reverted-by-reboot");
+  });
+
+  test("only after a reboot does a host confirm itself", () => {
+    for (const goal of TRANSACTION_GOALS) {
+      const text = JSON.stringify({ ...planOf(NEW, goal), confirmsItself: true });
+      if (goal === "reboot") assert.equal(parsePlan(text).confirmsItself, true);
+      else assert.throws(() => parsePlan(text), { message: "the plan cannot be used: confirmsItself" });
+    }
   });
 
   test("a new system that is not healthy after its boot is left by another reboot", () => {
@@ -1201,8 +1255,9 @@ function temporary(): FakeMachine {
 }
 
 /** A host that has gone down for the reboot, and comes up. */
-const booting = (base: SystemBase): FakeMachine => {
-  const machine = begun("reboot", base);
+const booting = (base: SystemBase, plan = planOf(NEW, "reboot")): FakeMachine => {
+  const machine = newMachine(base);
+  begin(processOn(machine), plan);
   execute(processOn(machine), "t1");
   machine.powerCut();
   return machine;
@@ -1226,6 +1281,8 @@ interface Phase {
   readonly run: (machine: FakeMachine, options: ProcessOptions) => void;
   /** What systemd starts again when the process dies. */
   readonly restart?: readonly [unit: string, ...command: string[]];
+  /** Nobody confirms it but the host. */
+  readonly confirmsItself?: true;
 }
 
 const WAYS: readonly Pick<Phase, "base" | "goal">[] = [
@@ -1322,6 +1379,46 @@ const PHASES: readonly Phase[] = WAYS.flatMap(({ base, goal }): Phase[] => {
   ];
 }).filter(({ goal, name }) => goal !== "temporary" || name === "confirm" || name === "expire");
 
+/** Where nobody is there after the reboot, the executor goes on through the confirmation. */
+const OWN_PHASES: readonly Phase[] = (["debian", "nixos"] as const).flatMap((base): Phase[] => {
+  const steps = stepsOf("activate", "reboot", base);
+  const rebootAt = steps.indexOf("reboot");
+  const executor = {
+    base,
+    goal: "reboot",
+    run: (machine: FakeMachine, options: ProcessOptions) => {
+      runUnit(machine, EXECUTOR_UNIT, options, (host) => {
+        execute(host, "t1");
+      });
+    },
+    restart: [EXECUTOR_UNIT, "kit", "run", "t1"],
+    confirmsItself: true,
+  } as const;
+  return [
+    {
+      ...executor,
+      name: "activate",
+      steps: steps.slice(0, rebootAt),
+      prepare: () => {
+        const machine = newMachine(base);
+        begin(processOn(machine), planOfOwn(NEW));
+        return machine;
+      },
+    },
+    {
+      ...executor,
+      name: "resume",
+      steps: [...steps.slice(rebootAt + 1), ...stepsOf("confirm", "reboot", base)],
+      prepare: () => {
+        const machine = booting(base, planOfOwn(NEW));
+        machine.processes.clear();
+        resume(processOn(machine));
+        return machine;
+      },
+    },
+  ];
+});
+
 /** Disarming and pruning come after the journal has ended; what is left by a reboot is concluded after that. */
 const WITHOUT_RECORDS: Readonly<Record<Phase["goal"], readonly StepName[]>> = {
   switch: ["confirm-disarm", "confirm-prune", "revert-disarm"],
@@ -1329,9 +1426,11 @@ const WITHOUT_RECORDS: Readonly<Record<Phase["goal"], readonly StepName[]>> = {
   reboot: ["confirm-disarm", "confirm-prune", "revert-disarm", "revert-roots", "post-rollback", "revert-receipt"],
 };
 
-for (const phase of PHASES) {
+for (const phase of [...PHASES, ...OWN_PHASES]) {
   const cuts = effectsOf(phase.prepare, phase.run);
-  const title = `${phase.base} ${phase.goal} ${phase.name}`;
+  const isOwn = phase.confirmsItself === true;
+  const title = `${phase.base} ${phase.goal}${isOwn ? ", which the host confirms itself," : ""} ${phase.name}`;
+  const mayConfirm = isOwn || phase.name === "confirm";
   const isReturn = (outcome: string): boolean =>
     outcome === "reverted" || (phase.goal === "reboot" && outcome === "reverted-by-reboot");
 
@@ -1372,11 +1471,11 @@ for (const phase of PHASES) {
           assert.equal(phase.name, "begin");
           assertRuns(machine, OLD);
         } else if (record.state === "confirmed") {
-          assert.equal(phase.name, "confirm");
+          assert.ok(mayConfirm);
           assertRuns(machine, NEW);
           assert.equal(profile(machine), NEW);
         } else {
-          assert.ok(isReturn(record.state), record.state);
+          assert.ok(!isOwn && isReturn(record.state), record.state);
           assertRuns(machine, OLD);
           assert.equal(profile(machine), OLD);
         }
@@ -1446,19 +1545,21 @@ for (const phase of PHASES) {
         phase.run(machine, killAt(cut));
         machine.powerCut();
         assertNeverStranded(machine);
-        const bootDefault = machine.readlink(BOOT_LOADER) ?? profile(machine) ?? "";
+        const bootDefaultOf = (): string => machine.readlink(BOOT_LOADER) ?? profile(machine) ?? "";
+        let bootDefault = bootDefaultOf();
         if (runningSystem(machine) !== bootDefault) {
-          // The one boot of the new system: nobody confirms it.
+          // The one boot of the new system: who confirms it is the host, or nobody.
           assert.equal(phase.goal, "reboot");
           assertRuns(machine, NEW);
           settle(machine);
           passTime(machine);
+          if (isOwn) assert.equal((bootDefault = bootDefaultOf()), NEW);
         }
         assertRuns(machine, bootDefault);
         assert.equal(openUnfinished(processOn(machine)), undefined, "what an earlier boot left is concluded");
         assert.equal(profile(machine), bootDefault);
         const receipt = receiptOf(machine);
-        if (phase.name !== "confirm") assert.equal(bootDefault, OLD, "unconfirmed boots the old system");
+        if (!mayConfirm) assert.equal(bootDefault, OLD, "unconfirmed boots the old system");
         if (receipt !== undefined) {
           const expected = bootDefault === NEW ? ["confirmed"] : ["reverted-by-reboot", "reverted"];
           assert.ok(expected.includes(receipt.outcome), receipt.outcome);
@@ -1477,7 +1578,7 @@ for (const phase of PHASES) {
           machine.powerCut();
           machine.powerCut();
           assertRuns(machine, machine.readlink(BOOT_LOADER) ?? profile(machine) ?? "");
-          if (phase.name !== "confirm") assert.equal(profile(machine), OLD, "it was booted once at most");
+          if (!mayConfirm) assert.equal(profile(machine), OLD, "it was booted once at most");
           assert.equal(openUnfinished(processOn(machine)), undefined);
           assertCanDeploy(machine);
         });
@@ -1526,6 +1627,39 @@ suite("the disk fills up", () => {
         assert.equal(profile(machine), OLD);
         machine.disk.writesLeft = Number.POSITIVE_INFINITY;
         assert.equal(openUnfinished(processOn(machine)), undefined, "what has ended is written down");
+        assertCanDeploy(machine);
+      });
+    }
+  }
+});
+
+suite("the disk fills up on the way across a reboot that the host confirms itself", () => {
+  for (const [base, ballastWrites] of [
+    ["debian", 1000],
+    ["debian", 0],
+    ["nixos", 1000],
+  ] as const) {
+    for (let writes = 0; writes < 90; writes++) {
+      test(`${base}, after ${writes} writes, ${ballastWrites === 0 ? "and the ballast is taken too" : "and there is ballast"}`, () => {
+        const machine = newMachine(base);
+        machine.disk.writesLeft = writes;
+        machine.disk.ballastWrites = ballastWrites;
+        for (const act of [() => void begin(processOn(machine), planOfOwn(NEW)), settle, passTime, passTime]) {
+          try {
+            act(machine);
+          } catch {
+            // It could not begin, or systemd gives up what keeps failing: the timers are left.
+            machine.processes.clear();
+          }
+          assertNeverStranded(machine);
+        }
+        machine.disk.writesLeft = Number.POSITIVE_INFINITY;
+        passTime(machine);
+        assert.equal(openUnfinished(processOn(machine)), undefined, "what has ended is written down");
+        const outcome = receiptOf(machine)?.outcome;
+        assertRuns(machine, outcome === "confirmed" ? NEW : OLD);
+        assert.equal(profile(machine), runningSystem(machine));
+        assert.ok(outcome === undefined || outcome === "confirmed" || outcome.startsWith("reverted"), outcome);
         assertCanDeploy(machine);
       });
     }

@@ -12,7 +12,7 @@ import type { CommandResult, Host, RunOptions } from "../../src/kit/host.ts";
 import { TransactionRecord } from "../../src/kit/transaction-record.ts";
 import type { BundlePath } from "../../src/machine/bundle.ts";
 import type { SystemMeta } from "../../src/machine/system-object.ts";
-import type { TransactionPlan } from "../../src/machine/transaction.ts";
+import type { Receipt, TransactionPlan } from "../../src/machine/transaction.ts";
 
 export const KIT: string = `/nix/store/${"k".repeat(32)}-object-k`;
 const PROFILES = "/nix/var/nix/profiles";
@@ -42,6 +42,9 @@ export class BundleHost {
   readonly touched: string[] = [];
   /** What came in of store objects, unpacked. */
   imported: Buffer | undefined;
+  #boots = 1;
+  /** A transaction that reboots the host, and is decided when it has booted. */
+  #awaitsBoot: TransactionRecord | undefined;
 
   constructor(options: BundleHostOptions) {
     this.#options = options;
@@ -56,6 +59,13 @@ export class BundleHost {
   get hostKey(): string {
     const text = fs.readFileSync(this.at("/etc/ssh/ssh_host_ed25519_key.pub"), "utf8");
     return text.split(" ").slice(0, 2).join(" ");
+  }
+
+  /** Boots what a transaction was to boot, which ends there as it does without anybody. */
+  boot(): void {
+    this.#boots++;
+    if (this.#awaitsBoot !== undefined) this.#conclude(this.#awaitsBoot, "reverted-by-reboot");
+    this.#awaitsBoot = undefined;
   }
 
   at(path: string): string {
@@ -118,8 +128,10 @@ export class BundleHost {
       kitPath: KIT,
       wallClock: () => this.#options.now().toISOString(),
       uptimeMs: () => Math.round(performance.now()),
-      bootId: () => "boot",
-      sleepMs: () => undefined,
+      bootId: () => `boot-${this.#boots}`,
+      sleepMs: () => {
+        if (this.#awaitsBoot !== undefined) throw new Error("the host goes down");
+      },
     } as unknown as Host;
   }
 
@@ -171,20 +183,28 @@ export class BundleHost {
           base: "debian",
           previous: this.#options.system,
           profile: null,
-          bootId: "boot",
+          bootId: host.bootId(),
           beganAtSeconds: 0,
           partial: [],
         },
       });
-      if (this.#options.outcome === "reverted")
-        record.conclude("reverted", { reason: { kind: "health-failed", message: "no" } });
+      if (plan.goal === "reboot") {
+        record.setState("awaiting-boot");
+        this.#awaitsBoot = record;
+      } else if (this.#options.outcome === "reverted") this.#conclude(record, "reverted");
       else record.setState("awaiting-confirm");
       return JSON.stringify(record.status());
     }
-    const record = TransactionRecord.openKnown(host, id);
+    return JSON.stringify(this.#conclude(TransactionRecord.openKnown(host, id), "reverted"));
+  }
+
+  /** Ends it as the options have it; a return is called so. */
+  #conclude(record: TransactionRecord, returned: "reverted" | "reverted-by-reboot"): Receipt {
+    if (this.#options.outcome === "reverted")
+      return record.conclude(returned, { reason: { kind: "health-failed", message: "no" } });
     const generation = this.#options.generation + 1;
     const receipt = record.conclude("confirmed", { generation });
     this.setGeneration(generation, record.plan.system, this.#options.now());
-    return JSON.stringify(receipt);
+    return receipt;
   }
 }

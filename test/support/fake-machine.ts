@@ -13,6 +13,8 @@ import type {
   SupervisedCommand,
   Units,
 } from "../../src/kit/host.ts";
+import { confirm } from "../../src/kit/confirm.ts";
+import { KitError } from "../../src/kit/kit-error.ts";
 import { activateSecrets, provideSecrets } from "../../src/kit/secrets.ts";
 import { LOCK } from "../../src/kit/transaction-record.ts";
 import { BOOT_ONCE } from "../../src/machine/generation.ts";
@@ -639,6 +641,17 @@ function decrypt(machine: FakeMachine, command: readonly string[], { stdoutFile 
   return { code: 0, stdout: "", stderr: "" };
 }
 
+/** What the kit answers when it is asked to confirm. */
+function confirmed(host: Host, id: string): CommandResult {
+  try {
+    return { code: 0, stdout: JSON.stringify(confirm(host, id)), stderr: "" };
+  } catch (error) {
+    if (error instanceof Killed) throw error;
+    const failure = error instanceof KitError ? error.failure : { code: "KIT_FAILED", message: String(error) };
+    return { code: 3, stdout: JSON.stringify({ error: failure }), stderr: "" };
+  }
+}
+
 /** One process on the machine, seen as the kit sees its host. */
 export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptions = {}): Host {
   let isDead = false;
@@ -658,6 +671,7 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
   const run = (command: readonly string[], options: RunOptions): CommandResult => {
     alive();
     if (command[0]?.endsWith("/bin/age") === true) return decrypt(machine, command, options);
+    if (command[0] === "kit" && command[1] === "confirm") return confirmed(host, command[2] ?? "");
     const line = command.join(" ");
     const state = machine.isGoingDown ? "stopping" : "running";
     if (command[0] === "systemctl" && !machine.hasSystemctl)
@@ -697,7 +711,7 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
     return { code: 0, stdout: "", stderr: "" };
   };
   const files = new FakeFiles(machine, effect);
-  return {
+  const host: Host = {
     files,
     system: readingOnce(files),
     secretFiles: new FakeSecretFiles(machine, effect),
@@ -723,4 +737,5 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
       machine.nowMs += milliseconds;
     },
   };
+  return host;
 }

@@ -6,7 +6,7 @@ import { exitCodesHelp } from "../exit-codes.ts";
 import { action } from "../session.ts";
 
 /** What a host can do without anybody looking after it. */
-const GOALS: readonly TransactionGoal[] = ["switch", "test", "boot"];
+const GOALS: readonly TransactionGoal[] = ["switch", "test", "boot", "reboot"];
 
 export interface BundleFlags {
   readonly output: string;
@@ -25,7 +25,7 @@ export function registerBundle(program: Command): void {
     .description(
       "Evaluates and builds the host's system and writes what the host lacks of it into one file, with the plan, signed by the key of deployment.signingKeyFile. Bring the file to the host by any means and apply it there, as root:\n\n" +
         "  /nix/var/nix/gcroots/pristine/kit/bin/pristine-kit apply FILE\n\n" +
-        "The host takes it when it trusts the key (nix.settings.trusted-public-keys), is the host that it is for, runs what it was made against, and has applied nothing newer. Then it is the same transaction as a deployment, confirmed by the host itself once its health checks hold; else it returns. What became of it is in FILE.receipt, signed by the host: see 'pristine receipt'.\n\n" +
+        "The host takes it when it trusts the key (nix.settings.trusted-public-keys), is the host that it is for, runs what it was made against, and has applied nothing newer. Then it is the same transaction as a deployment, confirmed by the host itself once its health checks hold; else it returns. What became of it is in FILE.receipt, signed by the host: see 'pristine receipt'. With --goal reboot the host boots the system once and decides there: apply the file again after that for the receipt.\n\n" +
         "Without --from and --base the file holds the whole closure, and any host of that name takes it that was not deployed to since.",
     )
     .argument("<host>", "the host's name")
@@ -41,7 +41,11 @@ export function registerBundle(program: Command): void {
     )
     .addHelpText(
       "after",
-      exitCodesHelp({ ok: "the file is written", usage: "usage, evaluation or build failed: there is no file" }),
+      exitCodesHelp({
+        ok: "the file is written",
+        usage: "usage, evaluation or build failed: there is no file",
+        hostsFailed: "the host could not take it: there is no file",
+      }),
     )
     .action(
       action(async (session, name: string, flags: BundleFlags) => {

@@ -81,12 +81,14 @@ Next:
 async function initFromSources(session: Session, directory: string, options: InitCommandOptions): Promise<number> {
   const { initFleetFrom } = await import("../../fleet/init-from/init-from.ts");
   const { initializedFromRecord, renderInitializedFrom } = await import("../render/init-from.ts");
-  const { terminal, signal, observer } = session;
+  const { probeDisplay } = await import("../render/probe.ts");
+  const { terminal, signal, observer, progress } = session;
   const made = await initFleetFrom(directory, {
     sources: options.from,
     probes: options.probe,
     configFile: session.options.sshConfig,
     onCommand: observer.command,
+    onProgress: probeDisplay(progress),
     signal,
   });
   if (session.options.json) terminal.out(JSON.stringify(initializedFromRecord(made)));

@@ -23,12 +23,13 @@ export function registerProbe(program: Command): void {
     .action(
       action(async (session, addresses: string[]) => {
         const { probeMachines } = await import("../../fleet/probe-machines.ts");
-        const { renderProbes } = await import("../render/probe.ts");
-        const { terminal, signal, observer, options } = session;
+        const { probeDisplay, renderProbes } = await import("../render/probe.ts");
+        const { terminal, signal, observer, progress, options } = session;
         const targets = addresses.map((host) => ({ host }));
         const answers = await probeMachines(targets, {
           configFile: options.sshConfig,
           onCommand: observer.command,
+          onProgress: probeDisplay(progress),
           signal,
         });
         if (options.json) terminal.out(JSON.stringify({ hosts: answers }));

@@ -1,11 +1,22 @@
 /** What `pristine probe` found, as tables for people. */
 
 import type { MachineFindings } from "../../fleet/probe.ts";
-import type { ProbeAnswer } from "../../fleet/probe-machines.ts";
+import type { ProbeAnswer, ProbeProgress } from "../../fleet/probe-machines.ts";
 import { safeText } from "../../base/safe-text.ts";
 import { renderBytes, renderCount } from "../../base/quantities.ts";
+import type { Progress } from "./progress.ts";
 import { renderTable } from "./table.ts";
 import type { Terminal } from "./terminal.ts";
+
+/** Says how many are asked, on a terminal also whose answers are missing, and what came of it. */
+export function probeDisplay(progress: Progress): (told: ProbeProgress) => void {
+  return ({ pending, found, total }) => {
+    const all = renderCount(total, "machine");
+    if (pending.length === 0) progress.done("look", `${found} of ${all} looked at`, found === total ? "ok" : "failed");
+    else if (pending.length === total) progress.update("look", `asking ${all}`);
+    else progress.update("look", `waiting for ${pending.join(", ")}`, { minor: true });
+  };
+}
 
 export function renderProbes(answers: readonly ProbeAnswer[], terminal: Terminal): string[] {
   const { bold, green, red, yellow } = terminal.colors;

@@ -20,6 +20,7 @@ import { describeEvaluationError } from "../../realise/evaluation-error-text.ts"
 import { describeOutcome } from "../../fleet/outcome-text.ts";
 import { renderSummary } from "./outcome.ts";
 import { renderPlan } from "./plan.ts";
+import { probeDisplay } from "./probe.ts";
 import { Progress } from "./progress.ts";
 import type { HostCheck, HostCheckHistory } from "../../fleet/status.ts";
 import type { CheckSpan } from "../../machine/check-history.ts";
@@ -351,6 +352,23 @@ lb: timeline
     nginx: no such file
 1 activated, 1 rolled-back`,
   );
+});
+
+test("whose answers are waited for is told on a terminal only, and at the end how many there were", () => {
+  const told: unknown[][] = [];
+  const progress = {
+    update: (...words: unknown[]) => told.push(words),
+    done: (...words: unknown[]) => told.push(words),
+  } as unknown as Progress;
+  const tell = probeDisplay(progress);
+  tell({ pending: ["a", "b", "c"], found: 0, total: 3 });
+  tell({ pending: ["a", "c"], found: 1, total: 3 });
+  tell({ pending: [], found: 2, total: 3 });
+  assert.deepEqual(told, [
+    ["look", "asking 3 machines"],
+    ["look", "waiting for a, c", { minor: true }],
+    ["look", "2 of 3 machines looked at", "failed"],
+  ]);
 });
 
 test("what a host says reaches the terminal in one safe line", () => {

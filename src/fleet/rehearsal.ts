@@ -5,7 +5,14 @@ import { OperationError } from "../base/errors.ts";
 import { type EvaluationResult, evaluate } from "../realise/evaluate.ts";
 import { exists, readTextIfPresent } from "../system/files.ts";
 import { OPERATOR_KEY } from "./init.ts";
-import { type DerivationOutput, type RawOutput, nixDirectory, nixString, outputOf } from "./inventory.ts";
+import {
+  type DerivationOutput,
+  fleetExpression,
+  type RawOutput,
+  nixDirectory,
+  nixString,
+  outputOf,
+} from "./inventory.ts";
 
 export interface Rehearsal {
   readonly name: string;
@@ -43,6 +50,14 @@ export async function loadRehearsal(fleetFile: string, signal: AbortSignal): Pro
   const { name, addresses, bootstrap } = JSON.parse(evaluation.text) as RawRehearsal;
   const hosts = Object.entries(addresses).map(([host, address]) => ({ name: host, address: address ?? undefined }));
   return { name, hosts, bootstrap: outputOf(bootstrap), evaluation };
+}
+
+/** The name of a fleet, which is that of its lab unless another was given; undefined where there is no fleet file. */
+export async function fleetNameOf(fleetFile: string, signal: AbortSignal): Promise<string | undefined> {
+  if (!(await exists(fleetFile))) return undefined;
+  const expression = `(${fleetExpression(fleetFile)}).inventory.name`;
+  const { text } = await evaluate({ expression, baseDir: dirname(fleetFile), output: "json", strict: true }, signal);
+  return JSON.parse(text) as string;
 }
 
 /** The operator's keys that a fleet brings along: `keys/operator.pub`, and its private part when it has one of its own. */

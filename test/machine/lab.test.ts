@@ -1,13 +1,28 @@
 /** Labs on this machine: hosts boot, fail in every way a lab offers, and leave no trace. */
 
 import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import { existsSync, readdirSync, readFileSync, readlinkSync, writeFileSync, symlinkSync, rmSync } from "node:fs";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
+import { promisify } from "node:util";
 import { labDown, labList, labUp, openLab, type Lab, type LabHostRequest } from "../../src/lab/lab.ts";
 import type { LabHost } from "../../src/lab/lab-host.ts";
-import { hostPaths } from "../../src/lab/lab-names.ts";
+import { hostPaths, labPaths } from "../../src/lab/lab-names.ts";
+import { writeLabRecord } from "../../src/lab/lab-record.ts";
 import { tcpGreeting } from "../../src/system/tcp.ts";
+import { PRISTINE } from "../support/shop.ts";
 import { removeStaleLabs, TEST_LAB_NAME, tracesOfLabs } from "../support/test-labs.ts";
 import { labsMissing, testSystem } from "../support/test-system.ts";
 
@@ -258,6 +273,47 @@ suite("lab", { skip: await labsMissing(), concurrency: 1, timeout: 10 * 60_000 }
     await killed();
     await labDown(NAME);
     assert.deepEqual(tracesOfLabs(), []);
+  });
+
+  test("beside other labs, a command finds the lab that was made of its fleet file, else the one of its fleet's name", async () => {
+    const letters = ["a", "b", "c"];
+    const directory = mkdtempSync(join(tmpdir(), "pristine-lab-"));
+    const fleetFile = join(directory, "fleet.nix");
+    const found = async (records: readonly { letter: string; isOwn: boolean }[]): Promise<string> => {
+      for (const { letter, isOwn } of records) {
+        const name = `${NAME}${letter}`;
+        mkdirSync(labPaths(name).data, { recursive: true });
+        await writeLabRecord({
+          version: 1,
+          name,
+          subnet: "10.77.1",
+          gateway: "10.77.1.1",
+          hosts: [],
+          fleetFile: isOwn ? fleetFile : "/another/fleet.nix",
+          authorizedKeys: [],
+          identityFiles: [],
+        });
+      }
+      try {
+        const { stdout } = await promisify(execFile)(PRISTINE, ["--json", "lab", "status"], { cwd: directory });
+        return (JSON.parse(stdout) as { name: string }).name;
+      } catch (error) {
+        return (error as { stdout: string }).stdout;
+      } finally {
+        for (const { letter } of records) await labDown(`${NAME}${letter}`);
+      }
+    };
+    try {
+      writeFileSync(fleetFile, `{ meta.name = "${NAME}b"; hosts.web = { }; }`);
+      assert.equal(await found(letters.map((letter) => ({ letter, isOwn: letter === "c" }))), `${NAME}c`);
+      assert.equal(await found(letters.map((letter) => ({ letter, isOwn: false }))), `${NAME}b`);
+      assert.equal(await found(letters.map((letter) => ({ letter, isOwn: true }))), `${NAME}b`);
+      writeFileSync(fleetFile, `{ meta.name = "other"; hosts.web = { }; }`);
+      const own = ["a", "b"].map((letter) => ({ letter, isOwn: true }));
+      assert.match(await found(own), new RegExp(`LAB_UNKNOWN.*there are several labs: ${NAME}a, ${NAME}b"`));
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test("labs that go at the same time do not take each other's locks away", () => {

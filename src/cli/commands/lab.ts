@@ -155,7 +155,7 @@ function registerDown(lab: Command): void {
     .command("down")
     .summary("remove a lab and every trace of it")
     .description(
-      "Ends the hosts of the labs NAME at once and removes their processes, mounts, interfaces, control groups, disks and keys; also what a killed command has left. Without NAME it means the lab of the fleet file, else the only lab there is.",
+      "Ends the hosts of the labs NAME at once and removes their processes, mounts, interfaces, control groups, disks and keys; also what a killed command has left. Without NAME it means the lab that was made of the fleet file, else the only lab there is, else the one with the name of the fleet.",
     )
     .argument("[names...]", "the labs to remove")
     .option("--all", "remove all labs of this machine")
@@ -407,28 +407,38 @@ function labNameOf(session: Session): string | undefined {
   return session.options.labName;
 }
 
-/** The lab that a command means: the one named by --lab, else that of the fleet file, else the only one. */
+/**
+ * The lab that a command means: the one named by --lab-name, else that which was made of the fleet file, else the only
+ * one. Where that leaves several or none, it is the one with the fleet's name, as for commands with --lab: it may have been
+ * made of another checkout.
+ */
 async function theLab(session: Session): Promise<string> {
-  const named = labNameOf(session);
-  if (named !== undefined) return named;
+  const given = labNameOf(session);
+  if (given !== undefined) return given;
   const { labNames } = await import("../../lab/lab.ts");
   const { readLabRecord } = await import("../../lab/lab-record.ts");
   const { OperationError } = await import("../../base/errors.ts");
   const names = await labNames();
+  if (names.length === 0) {
+    throw new OperationError("LAB_UNKNOWN", "there is no lab on this machine", {
+      hint: "'pristine lab up' makes one of your fleet",
+    });
+  }
+  const own: string[] = [];
   for (const name of names) {
     // A record that cannot be read belongs to a lab that has to be named.
     const record = await readLabRecord(name).catch(() => undefined);
-    if (record?.fleetFile === session.fleetFile) return name;
+    if (record?.fleetFile === session.fleetFile) own.push(name);
   }
-  const [only] = names;
-  if (names.length === 1 && only !== undefined) return only;
-  throw names.length === 0
-    ? new OperationError("LAB_UNKNOWN", "there is no lab on this machine", {
-        hint: "'pristine lab up' makes one of your fleet",
-      })
-    : new OperationError("LAB_UNKNOWN", `there are several labs: ${names.join(", ")}`, {
-        hint: "say which: --lab-name NAME",
-      });
+  const candidates = own.length === 0 ? names : own;
+  const [only] = candidates;
+  if (candidates.length === 1 && only !== undefined) return only;
+  const { fleetNameOf } = await import("../../fleet/rehearsal.ts");
+  const named = await fleetNameOf(session.fleetFile, session.signal);
+  if (named !== undefined && candidates.includes(named)) return named;
+  throw new OperationError("LAB_UNKNOWN", `there are several labs: ${candidates.join(", ")}`, {
+    hint: "say which: --lab-name NAME",
+  });
 }
 
 async function unknownHost(name: string, hosts: readonly { readonly name: string }[]): Promise<Error> {

@@ -20,6 +20,7 @@ import { faultMatrixPage, FAULT_MATRIX_PAGE } from "../test/support/faults/page.
 import { virtualHostsMissing } from "../test/support/faults/virtual-kernel.ts";
 import { removeStaleLabs, TEST_LAB_NAME, takeTestSubnet } from "../test/support/test-labs.ts";
 
+const INTERRUPTED = 130;
 const HOSTS = "12";
 /** One for each processor of a small machine: emulation leaves none idle. */
 const VIRTUAL_HOSTS = "2";
@@ -65,6 +66,8 @@ const say = (text: string): void => {
   console.log(`${((Date.now() - startedMs) / 1000).toFixed(0).padStart(5)} s  ${text}`);
 };
 
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.once(signal, () => void leave());
+
 let done = 0;
 await removeStaleLabs();
 const subnet = takeTestSubnet();
@@ -98,6 +101,13 @@ const wrong = driven.flatMap((pair) => {
 say(`${driven.length - wrong.length} of ${driven.length} cases are well, ${wanted.length - driven.length} cannot be`);
 for (const one of wrong) console.error(`${one.fault} at ${one.step}: ${one.serves}`);
 process.exitCode = wrong.length === 0 ? 0 : 1;
+
+/** Takes the hosts away, with whatever is under way on them; the files go with the process. */
+async function leave(): Promise<never> {
+  say("interrupted: removing the hosts");
+  await labDown(TEST_LAB_NAME);
+  process.exit(INTERRUPTED);
+}
 
 /** As many pairs at the same time as there are hosts, each time with one fault and one goal. */
 async function drive(driver: FaultDriver, pairs: readonly DrivenPair[]): Promise<void> {

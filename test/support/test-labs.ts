@@ -54,7 +54,7 @@ export function tracesOfLabs(): string[] {
   ];
 }
 
-function isAlive(pid: number): boolean {
+export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
     return true;

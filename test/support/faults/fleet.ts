@@ -1,12 +1,12 @@
 /** The fleet of the fault matrix: hosts that are alike, each of which serves a version and may be told to break. */
 
 import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { cpSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { labUp } from "../../../src/lab/lab.ts";
 import type { SystemBase } from "../../../src/machine/system-object.ts";
 import { FleetDriver } from "../fleet-driver.ts";
+import { takeScratch } from "../scratch.ts";
 import { bootstrapOf } from "../test-system.ts";
 import { copyProgram } from "./program.ts";
 
@@ -113,7 +113,7 @@ export class FaultFleet implements Disposable {
   static async make(options: { name: string; count: number; subnet: string; base?: SystemBase }): Promise<FaultFleet> {
     const { base = "debian", subnet } = options;
     const hosts = Array.from({ length: options.count }, (_, index) => `h${index + 1}`);
-    const directory = mkdtempSync(join(tmpdir(), "pristine-faults-"));
+    const directory = takeScratch("pristine-faults");
     const fleet = join(directory, "fleet");
     mkdirSync(join(fleet, "hosts"), { recursive: true });
     const key = join(fleet, "keys/operator");

@@ -29,13 +29,24 @@ let
 
   # What a NixOS system is made of is not ours to change: what has to be in it, its own configuration declares.
   requireNothingInside =
-    name: deployment: system:
+    name: config: system:
+    let
+      inherit (config) deployment;
+      inside =
+        what: option:
+        throw "The host '${name}' has deployment.${what}, and it has a NixOS system (deployment.system), of which that has to be a part. Declare it in its NixOS configuration, as pristine.${option}, by the module that `pristine nixos-module' writes.";
+      brought = map (one: one.name) (config.system.meta.healthChecks ++ config.system.meta.hooks or [ ]);
+    in
     if deployment.sshMesh != { } then
       throw "The host '${name}' has deployment.sshMesh, which only hosts of the Debian base can have so far, and it has a NixOS system (deployment.system). Leave it out of the mesh, and of where the mesh is declared."
-    else if deployment.secrets == { } && deployment.secretTemplates == { } then
-      system
+    else if deployment.secrets != { } || deployment.secretTemplates != { } then
+      inside "secrets" "secrets"
+    else if deployment.restrictedUser.name != null then
+      inside "restrictedUser" "restrictedUser"
+    else if deployment.target.privilegeEscalation == "restricted" && brought != [ ] then
+      throw "The host '${name}' is deployed to by a restricted user, who may run nothing on it that is not part of its system, as are ${lib.concatStringsSep ", " brought} on a host of NixOS. Let the deployer run these: runFrom = \"deployer\" in deployment.healthChecks, on = \"deployer\" in deployment.hooks."
     else
-      throw "The host '${name}' has deployment.secrets, and it has a NixOS system (deployment.system), in which they would have to be. Declare them in its NixOS configuration, as pristine.secrets, by the module that `pristine nixos-module' writes.";
+      system;
 
   # One host out of its modules. `hosts` are all of the fleet, so that they see each other.
   evalHost =
@@ -86,7 +97,7 @@ let
       inherit (evaluated) config options;
       system = builtins.addErrorContext "while evaluating the host '${name}':" (
         if evaluated.config.deployment.isNixos then
-          requireNothingInside name evaluated.config.deployment evaluated.config.deployment.system
+          requireNothingInside name evaluated.config evaluated.config.deployment.system
         else
           evaluated.config.system.build.toplevel
       );

@@ -4,6 +4,7 @@
 {
   imports = [
     ./host.nix
+    ./restricted-user
     ./secrets
   ];
 }

@@ -3,12 +3,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Hook } from "../machine/hook.ts";
+import { readingOnce } from "../machine/system-object.ts";
 import type { TransactionPlan } from "../machine/transaction.ts";
 import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
 import type { CommandResult, Host } from "./host.ts";
 
 const SYSTEM = `/nix/store/${"a".repeat(32)}-system-web`;
 const OTHER = `/nix/store/${"b".repeat(32)}-system-web`;
+const BARE = `/nix/store/${"c".repeat(32)}-nixos-system-web`;
+const KEYS_FILE = `/nix/store/${"d".repeat(32)}-restricted-deployment.json`;
 const HOOK: Hook = {
   name: "drain",
   on: "host",
@@ -29,22 +32,30 @@ function hostThat(
 } {
   const ran: string[][] = [];
   const meta = JSON.stringify({ hooks: [HOOK], healthChecks: [CHECK] });
+  // As on NixOS, where files of /etc are links.
+  const links: Record<string, string> = {
+    "/system": SYSTEM.slice(1),
+    [`${SYSTEM}/etc/pristine/restricted-deployment.json`]: KEYS_FILE,
+  };
   const texts: Record<string, string> = {
     [`${SYSTEM}/meta.json`]: meta,
     [`${OTHER}/meta.json`]: meta,
-    "/etc/pristine/restricted-deployment.json": JSON.stringify({ trustedKeys: answers.keys ?? ["shop-1:AA=="] }),
+    [KEYS_FILE]: JSON.stringify({ trustedKeys: answers.keys ?? ["shop-1:AA=="] }),
+  };
+  const files = {
+    readlink: (path: string) => links[path],
+    readFile: (path: string) => texts[path],
+    list: () => [],
+    exists: () => true,
   };
   const host = {
-    files: {
-      readlink: (path: string) => (path === "/system" ? SYSTEM.slice(1) : undefined),
-      readFile: (path: string) => texts[path],
-      list: () => [],
-      exists: () => true,
-    },
+    files,
+    system: readingOnce(files),
     run: (command: readonly string[]): CommandResult => {
       ran.push([...command]);
       const result = { code: 0, stdout: "", stderr: "" };
-      if (command.includes("path-info")) return answers.info ?? { ...result, stdout: `{"${OTHER}":{"ca":null}}` };
+      if (command.includes("path-info"))
+        return answers.info ?? { ...result, stdout: `{"${OTHER}":{"narHash":"sha256-AA==","ca":null}}` };
       return { ...result, code: answers.verified ?? 0 };
     },
   };
@@ -80,6 +91,15 @@ test("a plan brings no programs of its own", () => {
   }
 });
 
+test("a plan for a system that has no checks and hooks may have none", () => {
+  const { host } = hostThat();
+  assert.deepEqual(gatedPlan(host, { ...plan(BARE), hooks: [] }).hooks, []);
+  assert.throws(
+    () => gatedPlan(host, plan(BARE)),
+    /'drain' is not part of \S+-nixos-system-web, and a restricted user brings none/,
+  );
+});
+
 test("a system that the host does not know needs a signature of a key that it trusts", () => {
   const known = hostThat();
   gatedPlan(known.host, plan(SYSTEM));
@@ -87,7 +107,9 @@ test("a system that the host does not know needs a signature of a key that it tr
   const signed = hostThat();
   gatedPlan(signed.host, plan(OTHER));
   assert.ok(signed.ran.at(-1)?.join(" ").includes("--sigs-needed 1 --option trusted-public-keys shop-1:AA=="));
-  assert.ok(signed.ran.every((command) => command.slice(0, 2).join(" ") === "env -i"));
+  // Of a NixOS host, too, and not as the caller's PATH says.
+  for (const command of signed.ran)
+    assert.match(command.slice(0, 5).join(" "), /^env -i PATH=\S+:\/run\/current-system\/sw\/bin:\S+ HOME=\/ nix$/);
 
   const refused = (answers: Parameters<typeof hostThat>[0], why: RegExp): void => {
     assert.throws(() => gatedPlan(hostThat(answers).host, plan(OTHER)), why);
@@ -96,11 +118,21 @@ test("a system that the host does not know needs a signature of a key that it tr
   const info = (stdout: string, code: number = 0): CommandResult => ({ code, stdout, stderr: "" });
   refused({ verified: 2 }, /is signed by no key that this host trusts \(shop-1\)/);
   refused({ keys: [] }, /this host trusts no key/);
-  refused({ info: info(`{"${OTHER}":{"ca":"fixed:r:sha256:00"}}`) }, /can be put into the store by anybody/);
-  refused({ info: info(`[{"path":"${OTHER}","ca":"text:sha256:00"}]`) }, /can be put into the store by anybody/);
-  refused({ info: info(`{"${OTHER}":{"ca":{"method":"nar"}}}`) }, /can be put into the store by anybody/);
+  refused(
+    { info: info(`{"${OTHER}":{"narHash":"sha256-AA==","ca":"fixed:r:sha256:00"}}`) },
+    /can be put into the store by anybody/,
+  );
+  refused(
+    { info: info(`[{"path":"${OTHER}","narHash":"sha256-AA==","ca":"text:sha256:00"}]`) },
+    /can be put into the store by anybody/,
+  );
+  refused(
+    { info: info(`{"${OTHER}":{"narHash":"sha256-AA==","ca":{"method":"nar"}}}`) },
+    /can be put into the store by anybody/,
+  );
   refused({ info: info(`{"${OTHER}":null}`) }, /is not valid/);
   refused({ info: info("", 1) }, /is not valid/);
+  refused({ info: info(`{"info":{"${OTHER}":{"narHash":"sha256-AA==","ca":null}}}`) }, /is not valid/);
   assert.throws(() => gatedPlan(hostThat().host, plan("/home/x/system")), /is no store path/);
 });
 

@@ -7,13 +7,13 @@
  */
 
 import type { HookRequest } from "../machine/hook.ts";
-import { SystemObject } from "../machine/system-object.ts";
+import { PROGRAM_PATH } from "../machine/programs.ts";
 import type { TransactionPlan } from "../machine/transaction.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { isStorePath, readGenerations, runningSystem, setRoot } from "./systems.ts";
 
-/** Of the running system: who may be let in. */
+/** Of the running system, where it may be a link: who may be let in. */
 const GATE_FILE = "/etc/pristine/restricted-deployment.json";
 
 /** Commands that the gate lets through; what they read from standard input is looked at where it says what to run. */
@@ -35,7 +35,8 @@ const COMMANDS: ReadonlySet<string> = new Set([
 ]);
 
 /** Whatever the one who came in has in his environment and his home. */
-export const NIX: readonly string[] = ["env", "-i", "HOME=/", "nix", "--extra-experimental-features", "nix-command"];
+export const NIX: readonly string[] =
+  `env -i PATH=${PROGRAM_PATH} HOME=/ nix --extra-experimental-features nix-command`.split(" ");
 const ASK_STORE_SECONDS = 60;
 
 /** The command behind the gate. */
@@ -47,19 +48,28 @@ export function gated(args: readonly string[]): readonly string[] {
   });
 }
 
-/** A plan that may be begun: the checks and hooks are those of the system, whatever was sent. */
+/**
+ * A plan that may be begun: the checks and hooks are those of the system, whatever was sent. A system of NixOS has none,
+ * and what was sent would be left out unseen.
+ */
 export function gatedPlan(host: Host, plan: TransactionPlan): TransactionPlan {
   const { system } = plan;
   const isKnown = system === runningSystem(host) || readGenerations(host).some(({ path }) => path === system);
   if (!isKnown) requireSigned(host, system);
-  const meta = new SystemObject(host.files, system).meta;
+  const { meta } = host.system(system);
+  const [brought] = meta === undefined ? [...plan.healthChecks, ...(plan.hooks ?? [])] : [];
+  if (brought !== undefined) {
+    throw new KitError("KIT_REFUSED", `'${brought.name}' is not part of ${system}, and a restricted user brings none`, {
+      hint: "let the deployer run the check (runFrom) or the hook (on), or deploy as somebody who is root",
+    });
+  }
   return { ...plan, healthChecks: meta?.healthChecks ?? [], hooks: meta?.hooks ?? [] };
 }
 
 /** Hooks that belong to no transaction: those of the running system, which hear what deployments tell hooks. */
 export function gatedHooks(host: Host, request: HookRequest): HookRequest {
   const running = runningSystem(host);
-  const meta = running === undefined ? undefined : new SystemObject(host.files, running).meta;
+  const meta = running === undefined ? undefined : host.system(running).meta;
   const declared = new Set((meta?.hooks ?? []).map((hook) => JSON.stringify(hook)));
   for (const hook of request.hooks) {
     if (declared.has(JSON.stringify(hook))) continue;
@@ -91,8 +101,11 @@ function requireSigned(host: Host, path: string): void {
   const info = host.run([...NIX, "path-info", "--json", path], { timeoutSeconds: ASK_STORE_SECONDS });
   if (info.code !== 0) refuse("is not valid in the store of this host");
   // A list before Nix 2.19, an object by path since.
-  const [found] = Object.values(JSON.parse(info.stdout) as Record<string, { readonly ca?: unknown } | null>);
-  if (found === undefined || found === null) refuse("is not valid in the store of this host");
+  const [found] = Object.values(
+    JSON.parse(info.stdout) as Record<string, { readonly narHash?: unknown; readonly ca?: unknown } | null>,
+  );
+  // A Nix that answers in another way is not understood as saying that there is no `ca`.
+  if (found?.narHash === undefined) refuse("is not valid in the store of this host");
   else if (found.ca !== undefined && found.ca !== null) refuse("can be put into the store by anybody");
   const options = ["--no-contents", "--sigs-needed", "1", "--option", "trusted-public-keys", keys.join(" ")];
   const verified = host.run([...NIX, "store", "verify", ...options, path], { timeoutSeconds: ASK_STORE_SECONDS });
@@ -100,7 +113,8 @@ function requireSigned(host: Host, path: string): void {
 }
 
 function trustedKeys(host: Host): readonly string[] {
-  const text = host.files.readFile(GATE_FILE);
+  const running = runningSystem(host);
+  const text = running === undefined ? undefined : host.system(running).read(GATE_FILE);
   return text === undefined ? [] : (JSON.parse(text) as { readonly trustedKeys: readonly string[] }).trustedKeys;
 }
 

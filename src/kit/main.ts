@@ -94,6 +94,7 @@ function main(): number {
   const [script = "", ...args] = scriptArgs;
   const isGated = args[0] === "gate";
   const [command = "", ...rest] = isGated ? gated(args.slice(1)) : args;
+  if (isGated) forgetEnvironment();
   const real = openHost(script);
   const host = PRISTINE_FAULT_POINTS ? withFaultPoints(real) : real;
   const lock = std.getenv(LOCK_VARIABLE);
@@ -169,6 +170,11 @@ function main(): number {
     default:
       throw new KitError("KIT_USAGE", command === "" ? USAGE : `there is no command '${command}'`, { hint: USAGE });
   }
+}
+
+/** What a restricted user has in his environment is not for what runs as root; how much of it is left is up to sudo. */
+function forgetEnvironment(): void {
+  for (const name of Object.keys(std.getenviron())) if (name !== LOCK_VARIABLE) std.unsetenv(name);
 }
 
 function print(value: unknown): void {

@@ -3,7 +3,7 @@
 import * as os from "quickjs:os";
 import * as std from "quickjs:std";
 import { HOOK_OUTPUT_BYTES_MAX } from "../machine/hook.ts";
-import { PROGRAM_DIRECTORIES } from "../machine/programs.ts";
+import { PROGRAM_DIRECTORIES, PROGRAM_PATH } from "../machine/programs.ts";
 import { readingOnce } from "../machine/system-object.ts";
 import type { CommandResult, HookRun, Host, HostFiles, RunOptions } from "./host.ts";
 import { QuickJsSecretFiles } from "./quickjs-secret-files.ts";
@@ -18,7 +18,6 @@ const ENOENT = 2;
 const EEXIST = 17;
 const OUTPUT_CHARS_MAX = 8 * 1024 * 1024;
 const SEEK_SET = 0;
-const PATH = PROGRAM_DIRECTORIES.join(":");
 const SCRATCH_DIRECTORY = "/run/pristine";
 /** Most commands end soon: they are looked after closely at first. */
 const QUICK_WAIT_MS = 500;
@@ -164,7 +163,7 @@ function run(
 }
 
 function environment(): Record<string, string> {
-  return { ...std.getenviron(), PATH, LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" };
+  return { ...std.getenviron(), LC_ALL: "C.UTF-8", SYSTEMD_COLORS: "0", SYSTEMD_PAGER: "" };
 }
 
 /** How long the end of a hook's output is waited for, which something that it left behind may hold open. */
@@ -275,6 +274,8 @@ function nowMs(): number {
 }
 
 export function openHost(scriptPath: string): Host {
+  // Programs are looked for there, and not where the caller's `PATH` says: sudo keeps that on NixOS.
+  std.setenv("PATH", PROGRAM_PATH);
   if (os.lstat(SCRATCH_DIRECTORY)[1] !== 0) os.mkdir(SCRATCH_DIRECTORY, 0o755);
   // `<kit>/kit.js` is started by `<kit>/bin/pristine-kit`.
   const kitRoot = parentOf(scriptPath);

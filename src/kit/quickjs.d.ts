@@ -17,6 +17,7 @@ declare module "quickjs:std" {
   export function exit(code: number): never;
   export function getenv(name: string): string | undefined;
   export function setenv(name: string, value: string): void;
+  export function unsetenv(name: string): void;
   export function getenviron(): Record<string, string>;
   export function strerror(errno: number): string;
 }

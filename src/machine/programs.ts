@@ -14,6 +14,9 @@ export const PROGRAM_DIRECTORIES: readonly string[] = [
   "/nix/var/nix/gcroots/pristine/engine/bin",
 ];
 
+/** The same as `PATH`. */
+export const PROGRAM_PATH: string = PROGRAM_DIRECTORIES.join(":");
+
 /** Whether a program can be there: what lies outside of the system may be put there by anything. */
 export function canRun(system: SystemObject, program: string): boolean {
   const places = program.includes("/") ? [program] : PROGRAM_DIRECTORIES.map((directory) => `${directory}/${program}`);

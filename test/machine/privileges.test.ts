@@ -9,7 +9,6 @@ import { createHash } from "node:crypto";
 import { globSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
-import { generateKeyPair } from "../../src/format/signature.ts";
 import { labDown } from "../../src/lab/lab.ts";
 import { labSshConfig } from "../../src/lab/ssh-config.ts";
 import { FleetDriver, type RemoteHost } from "../support/fleet-driver.ts";
@@ -21,15 +20,13 @@ import { labsMissing } from "../support/test-system.ts";
 const SUBNET = takeTestSubnet();
 const PASSWORD = `c4nary ${process.pid} "$x`;
 const ASKING = ["s1", "s2", "s3", "s4", "s5", "s6"];
-const HOSTS = [...ASKING, "doas", "run0", "gate"];
-const KEY = generateKeyPair("shop-1");
-const KIT = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit";
+const HOSTS = [...ASKING, "doas", "run0"];
 
 /** Hosts with little on them, whose sudo takes one password; no user of the base has one of its own. */
 const FLEET = `{
   meta = { name = "${TEST_LAB_NAME}"; base = "debian"; };
   defaults = { config, lib, name, pkgs, ... }: {
-    deployment.target.user = lib.mkIf (name != "gate") "mara";
+    deployment.target.user = "mara";
     deployment.confirmTimeout = 60;
     networking.useDHCP = false;
     services.openssh.enable = true;
@@ -88,16 +85,6 @@ const RUN0 = `{ pkgs, ... }: {
       if (action.id == "org.freedesktop.systemd1.manage-units" && subject.user == "mara") return polkit.Result.YES;
     });
   '';
-}
-`;
-
-const GATE = `{
-  deployment.restrictedUser = {
-    name = "deploy";
-    trustedKeys = [ "${KEY.public}" ];
-    authorizedKeyFiles = [ ./keys/operator.pub ];
-  };
-  deployment.signingKeyFile = builtins.replaceStrings [ "keys" ] [ "signing.key" ] (toString ./keys);
 }
 `;
 
@@ -164,8 +151,6 @@ suite("privileges on real hosts", { skip: await labsMissing(), concurrency: 1, t
         writeFileSync(join(directory, "sudo.nix"), SUDO);
         writeFileSync(join(directory, "doas.nix"), DOAS);
         writeFileSync(join(directory, "run0.nix"), RUN0);
-        writeFileSync(join(directory, "gate.nix"), GATE);
-        writeFileSync(join(directory, "signing.key"), `${KEY.secret}\n`, { mode: 0o600 });
       },
     });
     fleet = new FleetDriver(shop.directory, TEST_LAB_NAME);
@@ -239,89 +224,5 @@ suite("privileges on real hosts", { skip: await labsMissing(), concurrency: 1, t
     writeFileSync(file, "wrong\n");
     const { stdout } = await fleet.run([...asUser, "--sudo-password-file", file, "plan", "s1"], { exit: [2] });
     assert.match(stdout, /sudo on s1 does not take the password/);
-  });
-
-  suite("a restricted user", () => {
-    /** What the user can do on the host: the exit status and what was said. */
-    const asDeploy = async (script: string): Promise<string> => {
-      const gate = await host("gate");
-      return gate.sh(`su deploy -s /bin/sh -c '${script.replaceAll("'", "'\\''")}' 2>&1 || echo "[failed]"`);
-    };
-    const begin = async (system: string): Promise<string> =>
-      await asDeploy(
-        `echo '{"version":1,"id":"attack-${Math.random().toString(36).slice(2)}","goal":"switch","host":"gate","system":"${system}","operator":{"user":"x","host":"x","pid":1},"reason":"attack","confirmTimeoutSeconds":60,"keepGenerations":5,"healthChecks":[]}' | sudo -n ${KIT} gate begin`,
-      );
-
-    test("deploys what its key has signed, looks, and reboots", async () => {
-      const undo = fleet.edit("gate.nix", "{", '{ environment.etc.signed.text = "yes";');
-      const { outcomes } = await fleet.ask<{ outcomes: { status: string }[] }>([...asUser, "deploy", "gate", "--yes"]);
-      assert.deepEqual(
-        outcomes.map(({ status }) => status),
-        ["activated"],
-        JSON.stringify(outcomes),
-      );
-      const gate = await host("gate");
-      assert.equal(await gate.sh("cat /etc/signed"), "yes");
-      await fleet.run([...asUser, "status", "gate"]);
-      await fleet.run([...asUser, "check", "gate"]);
-      await fleet.run([...asUser, "rollback", "gate", "--yes"]);
-      assert.equal(await gate.sh("cat /etc/signed || echo no"), "no");
-      undo();
-      const refused = await fleet.run([...asUser, "logs", "gate"], { exit: [2] });
-      assert.match(refused.stdout + refused.stderr, /may deploy, and not run 'journalctl' as root/);
-      await fleet.run([...asUser, "reboot", "gate", "--yes"]);
-    });
-
-    test("does nothing else as root", async () => {
-      const tries = [
-        "sudo -n true",
-        "sudo -n cat /etc/shadow",
-        "sudo -n -u mara true",
-        "sudo -n -s",
-        `sudo -n ${KIT} facts`,
-        `sudo -n ${KIT} gate`,
-        `cp $(readlink -f ${KIT}) /tmp/pristine-kit && sudo -n /tmp/pristine-kit gate status`,
-        `sudo -n PRISTINE_KIT_LOCK=held ${KIT} gate facts`,
-        `sudo -n ${KIT} gate run x`,
-        `sudo -n ${KIT} gate revert-run x`,
-        `sudo -n ${KIT} gate check-run x`,
-        `sudo -n ${KIT} gate resume`,
-        `sudo -n ${KIT} gate gate facts`,
-        `sudo -n ${KIT} gate journal ../../../../etc/shadow`,
-        `echo '{"hooks":[{"name":"x","on":"host","when":["finally"],"command":["id"],"timeoutSeconds":5,"environment":{},"onFailure":"warn"}],"moment":"finally","environment":{}}' | sudo -n ${KIT} gate hook`,
-        "ls /root",
-        "nix-store --delete /nix/store/*-system-gate",
-      ];
-      for (const script of tries) assert.match(await asDeploy(script), /\[failed\]$/, script);
-      const checked = await asDeploy(`echo '[{"name":"x","command":["id"]}]' | sudo -n ${KIT} gate check`);
-      assert.doesNotMatch(checked, /uid=/);
-    });
-
-    test("activates nothing that the key has not signed, however it came into the store", async () => {
-      const gate = await host("gate");
-      const before = await gate.sh("readlink -f /run/current-system");
-      const copied = (await asDeploy(`cp -r ${before} /tmp/fake-system-gate && nix-store --add /tmp/fake-system-gate`))
-        .split("\n")
-        .at(-1)!;
-      assert.match(copied, /^\/nix\/store\//);
-      assert.match(await begin(copied), /can be put into the store by anybody/);
-      const busybox = await gate.sh(`find $(dirname $(dirname $(readlink -f ${KIT})))/ -name busybox | head -1`);
-      const expression = `derivation { name = "built-system"; system = builtins.currentSystem; builder = builtins.storePath "${busybox}"; args = [ "sh" "-c" "echo built by $(id -u) >&2; mkdir $out" ]; }`;
-      const built = await asDeploy(`nix-build --no-out-link -E '${expression}'`);
-      const [, path = ""] = /(\/nix\/store\/\S+-built-system)$/.exec(built) ?? [];
-      assert.match(built, /built by (?!0$)\d+/m, built);
-      assert.match(await begin(path), /is signed by no key that this host trusts \(shop-1\)/);
-      // A key of one's own helps nobody.
-      await asDeploy(
-        `nix --extra-experimental-features nix-command key generate-secret --key-name shop-1 >/tmp/own && nix --extra-experimental-features nix-command store sign -k /tmp/own ${path}`,
-      );
-      assert.match(await begin(path), /is signed by no key that this host trusts/);
-      assert.match(await asDeploy(`sudo -n ${KIT} gate place-kit ${path}`), /\[failed\]$/);
-      assert.equal(await gate.sh("readlink -f /run/current-system"), before);
-      assert.match(
-        await gate.sh(`su mara -s /bin/sh -c "nix-store --add /etc/hostname" 2>&1 || true`),
-        /not allowed|refused|cannot open|reset|broken pipe/i,
-      );
-    });
   });
 });

@@ -524,6 +524,35 @@ let
       && nix.settings.allowed-users == [ "root" "deploy" ]
       && lib.any (one: !one.assertion) (restricted [ ]).assertions;
 
+    "a restricted user of a NixOS host is declared in its configuration, and runs nothing that is not part of its system" =
+      let
+        nixos = module: fleetLib.evalHost {
+          name = "h1";
+          meta = { name = "t"; base = "debian"; };
+          modules = [
+            {
+              deployment.nixosConfiguration.config = {
+                pristine.restrictedUser.name = "deploy";
+                system.build.toplevel = derivation { name = "nixos"; builder = "/bin/sh"; system = "x86_64-linux"; };
+              };
+            }
+            module
+          ];
+          inherit packagesFor;
+        };
+        isRefused = module: !(builtins.tryEval (nixos module).system.outPath).success;
+        inherit (nixos { }) config system;
+      in
+      config.deployment.target.user == "deploy"
+      && config.deployment.target.privilegeEscalation == "restricted"
+      && !isRefused { }
+      && system.name == "nixos"
+      && isRefused { deployment.restrictedUser = { name = "deploy"; trustedKeys = [ "k:AA==" ]; }; }
+      && isRefused { deployment.healthChecks.page.http.url = "http://localhost/"; }
+      && !isRefused { deployment.healthChecks.page = { http.url = "http://localhost/"; runFrom = "deployer"; }; }
+      && isRefused { deployment.hooks.drain = { on = "host"; when = "preActivation"; command = [ "/drain" ]; }; }
+      && !isRefused { deployment.target.user = "root"; deployment.healthChecks.page.http.url = "http://localhost/"; };
+
     ## Fleets
     "hooks of the fleet, and one that cannot be" =
       let

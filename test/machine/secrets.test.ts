@@ -5,24 +5,24 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { randomBytes } from "node:crypto";
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, cpSync, existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, suite, test } from "node:test";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
 import { hostPaths, labPaths } from "../../src/lab/lab-names.ts";
 import { labDown, labUp } from "../../src/lab/lab.ts";
 import { cacheDirectory, temporaryDirectory } from "../../src/system/directories.ts";
-import { FleetDriver, type RemoteHost, type Run, type RunOptions } from "../support/fleet-driver.ts";
+import { Canaries, Watch } from "../support/canaries.ts";
+import { LoudDriver, type RemoteHost, type Run } from "../support/fleet-driver.ts";
 import { CHECKOUT, makeShop, type Shop } from "../support/shop.ts";
 import { removeStaleLabs, takeTestSubnet, TEST_LAB_NAME } from "../support/test-labs.ts";
 import { bootstrapOf, labsMissing } from "../support/test-system.ts";
 
 const SUBNET = takeTestSubnet();
 
-/** What must be found nowhere. Each is a value of the secret `db`. */
-const CANARIES = ["first", "second", "third"].map((word) => `canary-${word}-${randomBytes(12).toString("hex")}`);
-const [FIRST = "", SECOND = "", THIRD = ""] = CANARIES;
+/** Each is a value of the secret `db`. */
+const CANARIES = new Canaries();
+const { first: FIRST, second: SECOND, third: THIRD } = CANARIES;
 
 /** Where secrets are declared: on the fleet's side, or in the configuration of a NixOS system by the module for those. */
 const PREFIXES = { debian: "deployment", nixos: "pristine" } as const;
@@ -74,58 +74,6 @@ in
   systemd.services.other = reader "other" "shop" "/srv/tls/key";
 }
 `;
-
-/** Keeps all that commands say. */
-class LoudDriver extends FleetDriver {
-  said = "";
-
-  override async run(args: readonly string[], options: RunOptions = {}): Promise<Run> {
-    const run = await super.run(args, options);
-    this.said += run.stdout + run.stderr;
-    return run;
-  }
-}
-
-/** Looks at the arguments and the environment of every process of this machine, those of the host included. */
-class Watch implements Disposable {
-  readonly found: Set<string> = new Set();
-  looks = 0;
-  readonly #timer: NodeJS.Timeout;
-
-  constructor() {
-    this.#timer = setInterval(() => {
-      this.#look();
-    }, 25);
-  }
-
-  #look(): void {
-    this.looks++;
-    for (const pid of readdirSync("/proc")) {
-      if (!/^\d+$/.test(pid)) continue;
-      for (const file of ["cmdline", "environ"]) {
-        const text = readIfThere(`/proc/${pid}/${file}`);
-        if (hasCanary(text)) this.found.add(`${file} of ${readIfThere(`/proc/${pid}/comm`)}`);
-      }
-    }
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-  }
-}
-
-function readIfThere(path: string): string {
-  try {
-    return readFileSync(path, "latin1");
-  } catch {
-    // It has ended meanwhile.
-    return "";
-  }
-}
-
-function hasCanary(text: string): boolean {
-  return CANARIES.some((canary) => text.includes(canary));
-}
 
 let shop: Shop;
 let fleet: LoudDriver;
@@ -233,7 +181,7 @@ for (const base of ["debian", "nixos"] as const) {
       if (base === "nixos") await upAsNixos();
       else await fleet.run(["lab", "up"]);
       web1 = await fleet.host("web1");
-      watch = new Watch();
+      watch = new Watch(CANARIES);
     });
     after(async () => {
       watch[Symbol.dispose]();
@@ -351,8 +299,8 @@ for (const base of ["debian", "nixos"] as const) {
     test("no canary is anywhere but where the secrets are", async () => {
       assert.ok(watch.looks > 100, `${watch.looks} looks at all processes`);
       assert.deepEqual([...watch.found], [], "arguments and environments");
-      assert.ok(!hasCanary(fleet.said), "what commands said");
-      const patterns = CANARIES.flatMap((canary) => ["-e", canary]);
+      assert.ok(!CANARIES.isIn(fleet.said), "what commands said");
+      const patterns = CANARIES.words.flatMap((canary) => ["-e", canary]);
       // Stores, caches, state, logs, cores: every file here that was written meanwhile.
       const places = [
         temporaryDirectory(),

@@ -123,6 +123,17 @@ export class FleetDriver {
   }
 }
 
+/** Keeps all that commands say. */
+export class LoudDriver extends FleetDriver {
+  said = "";
+
+  override async run(args: readonly string[], options: RunOptions = {}): Promise<Run> {
+    const run = await super.run(args, options);
+    this.said += run.stdout + run.stderr;
+    return run;
+  }
+}
+
 /** A host of the lab over a connection of its own. */
 export class RemoteHost {
   readonly lab: LabHost;

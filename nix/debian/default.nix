@@ -314,6 +314,16 @@ let
       // (if engine == null then { } else { engine = "${engine}"; });
     };
 
+  libraryPathOf = paths: builtins.concatStringsSep ":" (map (p: "${p}/usr/lib/${triplet}") paths);
+
+  # The words that start a package's program wherever there is a store.
+  commandOf = name: program: [
+    "${libraries}/${loader}"
+    "--library-path"
+    (libraryPathOf (closureOf [ name ]))
+    "${package name}/usr/bin/${program}"
+  ];
+
   # On hosts that have no store: Nix, and what makes a machine of theirs take our units.
   foreignEngine =
     let
@@ -329,7 +339,7 @@ let
         ./foreign/engine.sh
       ];
       loader = "${libraries}/${loader}";
-      libraryPath = builtins.concatStringsSep ":" (map (p: "${p}/usr/lib/${triplet}") closure);
+      libraryPath = libraryPathOf closure;
       nix = package "nix-bin";
       generator = ./foreign/generator.sh;
       bootUnit = ./foreign/pristine-boot.service;
@@ -441,6 +451,7 @@ packages
       package
       packages
       closureOf
+      commandOf
       makeUsr
       makeSystem
       makeRoot

@@ -8,6 +8,7 @@
   ./foreign.nix
   ./health-checks.nix
   ./hooks.nix
+  ./secrets.nix
   ./system.nix
   ./systemd.nix
   ./users-options.nix

@@ -17,8 +17,7 @@ let
     shellOf
     keysOf
     ;
-  # Those that have the same number on every Debian.
-  fixedGroups = lib.filterAttrs (_: gid: gid <= 100 || gid == 65534) (import ./ids.nix).gids;
+  fixedGroups = (import ./fixed-ids.nix { inherit lib; }).gids;
   gidOf = user: groupsByName.${user.group}.gid or fixedGroups.${user.group} or 65534;
   groupsOf =
     user:

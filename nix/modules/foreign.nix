@@ -54,24 +54,14 @@ let
   placeOfUnit =
     kind: unit: import ./definition-place.nix { inherit lib; } options.systemd.${kind} unit;
 
-  # How one gets into the host and becomes root there, and what every program on it starts by.
-  waysIn = [
-    "ld.so.conf.d"
-    "ld.so.preload"
-    "pam.d"
-    "polkit-1"
-    "profile.d"
-    "security"
-    "ssh"
-    "sudoers.d"
-    "systemd"
-  ];
+  waysIn = import ./foreign-ways-in.nix;
   isOwnFile = place: lib.hasPrefix "${own}/" (toString place);
   # Whether a unit has a file depends on its text, in which the root of a service's files is named: it is not asked for.
   declared = lib.filterAttrs (
     key: entry: !lib.hasPrefix "systemd/system/" key && !lib.hasPrefix "pristine/authorized-keys/" key && entry.enable
   ) config.environment.etc;
-  targets = mapAttrsToList (_: entry: entry.target) declared;
+  # Services are to start anew when their secrets change, not when others' do.
+  targets = filter (target: !lib.hasPrefix "pristine/secrets/" target) (mapAttrsToList (_: entry: entry.target) declared);
 
   # What services see of the host's own /etc.
   hostFiles = [
@@ -138,6 +128,8 @@ in
               BindReadOnlyPaths = [
                 "/nix/store"
                 "-/run/pristine/foreign"
+              # Also where there are none: with the first one, services that do not use it stay as they are.
+              "-/run/pristine/foreign/secrets:/run/secrets"
               ]
               ++ map (path: "-/etc/${path}") hostFiles;
             };

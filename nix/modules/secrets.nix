@@ -12,13 +12,28 @@ let
   inherit (builtins) filter map toString;
   inherit (lib) mkIf mkOption types;
   cfg = config.deployment;
+  isForeign = cfg.base == "foreign";
   placeOf = import ./definition-place.nix { inherit lib; };
+
+  particular =
+    if isForeign then
+      import ./foreign-secrets.nix {
+        inherit lib pkgs;
+        inherit (config.users) users groups;
+      }
+    else
+      {
+        inherit (config.users) users groups;
+        identities = map (key: key.path) (
+          filter (key: key.type == "ed25519" || key.type == "rsa") config.services.openssh.hostKeys
+        );
+      };
 
   inherit
     (import ../nixos/secrets/options.nix {
       inherit lib;
       prefix = "deployment";
-      inherit (config.users) users;
+      inherit (particular) users;
       inherit (declared) enrolledKey;
     })
     hostKey
@@ -26,28 +41,32 @@ let
     secrets
     secretTemplates
     ;
-  declared = import ../nixos/secrets/declared.nix {
-    inherit
-      lib
-      name
-      fleetDirectory
-      runDirectory
-      ;
-    inherit (lib.moduleErrors) suggest;
-    inherit (cfg) secrets;
-    inherit (config.users) users groups;
-    prefix = "deployment";
-    givenHostKey = cfg.hostKey;
-    templates = cfg.secretTemplates;
-    identities = map (key: key.path) (
-      filter (key: key.type == "ed25519" || key.type == "rsa") config.services.openssh.hostKeys
-    );
-    linkTo = link: { inherit link; };
-    placeOf = placeOf options.deployment.secrets;
-    templatePlaceOf = placeOf options.deployment.secretTemplates;
-  };
+  declared = import ../nixos/secrets/declared.nix (
+    particular
+    // {
+      inherit
+        lib
+        name
+        fleetDirectory
+        runDirectory
+        ;
+      inherit (lib.moduleErrors) suggest;
+      inherit (cfg) secrets;
+      prefix = "deployment";
+      givenHostKey = cfg.hostKey;
+      templates = cfg.secretTemplates;
+      linkTo = link: { inherit link; };
+      placeOf = placeOf options.deployment.secrets;
+      templatePlaceOf = placeOf options.deployment.secretTemplates;
+    }
+  );
   inherit (declared) manifest;
   isUsed = cfg.secrets != { } || cfg.secretTemplates != { };
+
+  # A foreign host's /etc is its own: what is there of ours are links, and these have others beside them.
+  foreignLinks = lib.mapAttrs' (path: link: lib.nameValuePair "pristine/secrets/links${path}" { inherit link; }) (
+    declared.linksOutOfEtc // { ${runDirectory} = "/run/pristine/foreign/secrets"; }
+  );
 
   # What the module of a NixOS configuration says (../nixos/secrets), whose files are below the fleet's directory.
   ofConfiguration =
@@ -94,11 +113,11 @@ in
 
     environment = mkIf isUsed {
       systemPackages = [ (pkgs.pristine.package "age") ];
-      etc = declared.etc;
+      etc = declared.etc // lib.optionalAttrs isForeign foreignLinks;
     };
 
-    # Before everything that may use them; deployments do it themselves.
-    systemd.services.pristine-secrets = mkIf isUsed {
+    # Before everything that may use them; deployments do it themselves, and what boots a foreign host does.
+    systemd.services.pristine-secrets = mkIf (isUsed && !isForeign) {
       description = "Decrypt secrets";
       wantedBy = [ "sysinit.target" ];
       before = [
@@ -112,7 +131,7 @@ in
       conflicts = [ "shutdown.target" ];
       unitConfig = {
         DefaultDependencies = false;
-        RequiresMountsFor = manifest.identities ++ map dirOf declared.pathsOutOfEtc;
+        RequiresMountsFor = manifest.identities ++ map dirOf (builtins.attrNames declared.linksOutOfEtc);
       };
       serviceConfig = {
         Type = "oneshot";

@@ -2,10 +2,12 @@
 
 import { describeObstacles, linksOf, placesOf } from "../machine/foreign-files.ts";
 import { ACCOUNTS_HINT } from "../machine/accounts.ts";
+import { FOREIGN_SECRETS } from "../machine/secrets.ts";
 import type { SystemObject, SystemUser } from "../machine/system-object.ts";
 import { makeAccounts, obstaclesOfAccounts, ownAccounts, removeAccounts, removeStaleLocks } from "./accounts.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { provideSecrets, switchSecrets } from "./secrets.ts";
 import {
   bootSystem,
   flipForeignSystem,
@@ -43,6 +45,7 @@ export function switchForeign(
   { isReturn }: { readonly isReturn: boolean },
 ): void {
   const { from, to } = systems;
+  switchSecrets(host, from, to);
   flipForeign(host, from, to);
   settleUsers(host, to, { isReturn });
 }
@@ -85,6 +88,8 @@ function flipForeign(host: Host, from: readonly SystemObject[], to: SystemObject
   }
   const engine = to.topEntry("engine");
   if (engine !== undefined) setRoot(host, "engine", engine);
+  // Services have it bound, with secrets or without.
+  host.files.makeDirectory(FOREIGN_SECRETS.names);
   flipForeignSystem(host, to.path);
   for (const [path, target] of gone) {
     if (host.files.readlink(path) === target) host.files.remove(path, { durable: true });
@@ -128,19 +133,21 @@ function noteDirectories(host: Host, directories: readonly string[]): void {
   host.files.writeDurably(DIRECTORIES, `${JSON.stringify({ version: 1, directories })}\n`);
 }
 
-/** At a boot, before services are started: what was confirmed is what runs. Later it changes nothing. */
-export function bootForeign(host: Host): void {
-  if (isRunningKnown(host)) return;
+/** At a boot, before services are started: what was confirmed is what runs. Later it changes nothing. Answers what is lacking. */
+export function bootForeign(host: Host): string | undefined {
+  if (isRunningKnown(host)) return undefined;
   // What was never confirmed leaves nothing behind.
   const system = profileSystem(host) ?? rootedSystem(host, "engine");
-  if (system === undefined || host.system(system).base !== "foreign") return;
+  if (system === undefined || host.system(system).base !== "foreign") return undefined;
   const roots = (["current", "previous", "pending"] as const).map((root) => rootedSystem(host, root));
   const others = [...new Set(roots)].filter((path) => path !== undefined && path !== system) as string[];
   const from = others.map((path) => host.system(path)).filter((other) => other.base === "foreign");
   const to = host.system(system);
+  const problems = provideSecrets(host, to);
   flipForeign(host, from, to);
   markActivated(host, system);
   bootSystem(host, system);
   removeStaleLocks(host);
   settleUsers(host, to, { isReturn: true });
+  return problems;
 }

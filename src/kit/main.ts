@@ -128,8 +128,7 @@ function main(): number {
       resume(host);
       return 0;
     case "boot":
-      bootForeign(host);
-      return 0;
+      return told(bootForeign(host));
     case "apply":
       return applyBundle(host, rest);
     case "switch":
@@ -299,7 +298,11 @@ function check(host: Host, input: string): number {
 function secrets(host: Host, activated: string | undefined): number {
   const system = activated ?? runningSystem(host);
   const provide = activated === undefined ? provideSecrets : activateSecrets;
-  const problems = system === undefined ? undefined : provide(host, host.system(system));
+  return told(system === undefined ? undefined : provide(host, host.system(system)));
+}
+
+/** To the journal: what could not be done, while the rest was. */
+function told(problems: string | undefined): number {
   if (problems !== undefined) std.err.puts(`${problems}\n`);
   return problems === undefined ? 0 : 3;
 }

@@ -11,8 +11,9 @@ import {
   fillTemplate,
   isSameFile,
   ownerOf,
+  type SecretPlaces,
   SECRETS,
-  SECRETS_LINK,
+  secretPlacesOf,
   secretsNamedIn,
   type SecretFile,
   type SecretsManifest,
@@ -26,8 +27,6 @@ import { activatedSystem, runningSystem } from "./systems.ts";
 import type { TransactionRecord } from "./transaction-record.ts";
 import { utf8Of } from "./utf8.ts";
 
-/** Whose directories have the versions' names. */
-const VERSIONS = "/run/secrets.d";
 /** Others may go through, and not look around. */
 const DIRECTORY_MODE = "0751";
 const DECRYPT_TIMEOUT_SECONDS = 20;
@@ -44,13 +43,8 @@ export function requireSecrets(host: Host, system: SystemObject): void {
   if (manifest === undefined) return;
   const problems = [
     ...manifest.secrets.flatMap((secret) => problemOf(secret, decrypt(host, system, manifest, secret))),
-    ...[
-      SECRETS_LINK,
-      ...filesOf(manifest)
-        .filter(isLinked)
-        .map(({ path }) => path),
-    ].flatMap((path) =>
-      host.files.exists(path) && !isOurs(host, path)
+    ...[placesOf(system).link, ...linksOf(system).keys()].flatMap((path) =>
+      host.files.exists(path) && !isOurs(host, path, placesOf(system))
         ? [{ name: path, message: "something else is there, which would be overwritten" }]
         : [],
     ),
@@ -106,10 +100,11 @@ export function activateSecrets(host: Host, system: SystemObject): string | unde
 /** What differs from what is in force: an activation that failed is not of the system that says it runs. */
 function notInForce(host: Host, system: SystemObject): SecretFile[] {
   const manifest = secretsOf(system);
-  const current = host.files.readlink(SECRETS_LINK);
+  const places = placesOf(system);
+  const current = host.files.readlink(places.link);
   if (manifest === undefined || current === undefined) return [];
   const read = (directory: string, name: string): string => host.secretFiles.read(`${directory}/${name}`);
-  return filesOf(manifest).filter(({ name }) => read(current, name) !== read(directoryOf(manifest), name));
+  return filesOf(manifest).filter(({ name }) => read(current, name) !== read(versionOf(places, manifest), name));
 }
 
 /** Those that run: what is started afterwards reads what is in force then. */
@@ -127,12 +122,15 @@ function makeVersion(
   { isPartial }: { readonly isPartial: boolean },
 ): SecretProblem[] {
   const manifest = secretsOf(system);
-  if (manifest === undefined || isWhole(host, manifest)) return [];
+  if (manifest === undefined) return [];
+  const { versions } = placesOf(system);
+  const directory = versionOf(placesOf(system), manifest);
+  if (isWhole(host, directory, manifest)) return [];
   const { secretFiles } = host;
-  const directory = directoryOf(manifest);
   const made = `${directory}.new`;
   host.files.removeTree(made);
-  secretFiles.makeDirectory(VERSIONS, DIRECTORY_MODE);
+  host.files.makeDirectory(versions.slice(0, versions.lastIndexOf("/")));
+  secretFiles.makeDirectory(versions, DIRECTORY_MODE);
   secretFiles.makeDirectory(made, DIRECTORY_MODE);
   secretFiles.make(
     filesOf(manifest).map((file) => ({ path: `${made}/${file.name}`, owner: ownerOf(file), mode: file.mode })),
@@ -165,12 +163,16 @@ function bytesOf(text: string): string {
   return Array.from(utf8Of(text), (byte) => String.fromCharCode(byte)).join("");
 }
 
-function directoryOf({ id }: SecretsManifest): string {
-  return `${VERSIONS}/${id}`;
+function placesOf({ base }: SystemObject): SecretPlaces {
+  return secretPlacesOf(base);
 }
 
-function isWhole(host: Host, manifest: SecretsManifest): boolean {
-  const present = new Set(host.files.list(directoryOf(manifest)));
+function versionOf({ versions }: SecretPlaces, { id }: SecretsManifest): string {
+  return `${versions}/${id}`;
+}
+
+function isWhole(host: Host, directory: string, manifest: SecretsManifest): boolean {
+  const present = new Set(host.files.list(directory));
   return filesOf(manifest).every(({ name }) => present.has(name));
 }
 
@@ -185,7 +187,12 @@ function decrypt(
   const encrypted = system.resolve(`${SECRETS}/${name}.age`).path;
   const present = identities.filter((identity) => host.files.exists(identity));
   if (present.length === 0) return `the host has none of its ssh keys ${identities.join(", ")}`;
-  const command = [age, "--decrypt", ...present.flatMap((identity) => ["--identity", identity]), encrypted];
+  const command = [
+    ...(typeof age === "string" ? [age] : age),
+    "--decrypt",
+    ...present.flatMap((identity) => ["--identity", identity]),
+    encrypted,
+  ];
   const { code, stderr } = host.run(command, { timeoutSeconds: DECRYPT_TIMEOUT_SECONDS, stdoutFile });
   if (code === 0) return undefined;
   return code === 124
@@ -201,12 +208,13 @@ function problemOf({ name }: SecretFile, message: string | undefined): SecretPro
 export function changedSecrets(host: Host, from: readonly SystemObject[], to: SystemObject): SecretFile[] {
   const next = secretsOf(to);
   if (next === undefined) return [];
+  const places = placesOf(to);
   // What was never decrypted was never in use.
   const old = from
     .flatMap((system) => secretsOf(system) ?? [])
-    .filter((manifest) => host.files.exists(directoryOf(manifest)));
+    .filter((manifest) => host.files.exists(versionOf(places, manifest)));
   const read = (manifest: SecretsManifest, name: string): string =>
-    host.secretFiles.read(`${directoryOf(manifest)}/${name}`);
+    host.secretFiles.read(`${versionOf(places, manifest)}/${name}`);
   return filesOf(next).filter(
     (file) =>
       old.length === 0 ||
@@ -222,24 +230,21 @@ export function changedSecrets(host: Host, from: readonly SystemObject[], to: Sy
 export function switchSecrets(host: Host, from: readonly SystemObject[], to: SystemObject): void {
   const { files } = host;
   const manifest = secretsOf(to);
-  const wanted = new Map(
-    filesOf(manifest)
-      .filter(isLinked)
-      .map(({ name, path }) => [path, `${SECRETS_LINK}/${name}`]),
-  );
-  const gone = from.flatMap((system) => filesOf(secretsOf(system))).filter(isLinked);
-  if (manifest !== undefined) files.replaceLink(SECRETS_LINK, directoryOf(manifest), { durable: false });
+  const places = placesOf(to);
+  const wanted = linksOf(to);
+  const gone = from.flatMap((system) => [...linksOf(system).keys()]);
+  if (manifest !== undefined) files.replaceLink(places.link, versionOf(places, manifest), { durable: false });
   for (const [path, target] of wanted) {
     if (files.readlink(path) === target) continue;
-    if (files.exists(path) && !isOurs(host, path))
+    if (files.exists(path) && !isOurs(host, path, places))
       throw new Error(`${path} is not a link to a secret: it is left as it is`);
     files.makeDirectory(path.slice(0, path.lastIndexOf("/")));
     files.replaceLink(path, target, { durable: false });
   }
-  for (const { path } of gone) {
-    if (!wanted.has(path) && isOurs(host, path)) files.remove(path, { durable: false });
+  for (const path of gone) {
+    if (!wanted.has(path) && isOurs(host, path, places)) files.remove(path, { durable: false });
   }
-  if (manifest === undefined && isOurs(host, SECRETS_LINK)) files.remove(SECRETS_LINK, { durable: false });
+  if (manifest === undefined && isOurs(host, places.link, places)) files.remove(places.link, { durable: false });
 }
 
 /** Removes the versions that are not in force; where no system of a transaction has secrets, they are somebody else's. */
@@ -250,18 +255,24 @@ export function pruneSecrets(host: Host, { facts, plan }: Pick<TransactionRecord
   const running = host.system(runningSystem(host) ?? facts.previous);
   // A system of NixOS that has none does not take away what the one before had.
   if (secretsOf(running) === undefined) switchSecrets(host, withSecrets, running);
-  const current = host.files.readlink(SECRETS_LINK);
-  for (const name of host.files.list(VERSIONS) ?? []) {
-    if (`${VERSIONS}/${name}` !== current) host.files.removeTree(`${VERSIONS}/${name}`);
+  const { link, versions } = placesOf(running);
+  const current = host.files.readlink(link);
+  for (const name of host.files.list(versions) ?? []) {
+    if (`${versions}/${name}` !== current) host.files.removeTree(`${versions}/${name}`);
   }
 }
 
-/** Where a link leads to a secret; those of `/etc` are the system's. */
-function isLinked({ name, path }: SecretFile): boolean {
-  return path !== `${SECRETS_LINK}/${name}` && !path.startsWith("/etc/");
+/** Links to a system's secrets beside the one to their version; those of `/etc`, and all of a foreign host's root, are the system's. */
+function linksOf(system: SystemObject): ReadonlyMap<string, string> {
+  const { link, names } = placesOf(system);
+  return new Map(
+    filesOf(secretsOf(system))
+      .map(({ name, path }) => [names === undefined ? path : `${names}/${name}`, `${link}/${name}`] as const)
+      .filter(([path, target]) => path !== target && !path.startsWith("/etc/")),
+  );
 }
 
-function isOurs(host: Host, path: string): boolean {
+function isOurs(host: Host, path: string, { link, versions }: SecretPlaces): boolean {
   const target = host.files.readlink(path);
-  return target !== undefined && (target.startsWith(`${SECRETS_LINK}/`) || target.startsWith(`${VERSIONS}/`));
+  return target !== undefined && (target.startsWith(`${link}/`) || target.startsWith(`${versions}/`));
 }

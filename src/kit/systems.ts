@@ -79,7 +79,6 @@ export function bootSystem(host: Host, path: string): void {
 }
 
 export function flipForeignSystem(host: Host, path: string): void {
-  host.files.makeDirectory(FOREIGN_LINK.slice(0, FOREIGN_LINK.lastIndexOf("/")));
   host.files.replaceLink(FOREIGN_LINK, path, { durable: false });
 }
 

@@ -11,6 +11,9 @@ const SYSTEM = systemOf(
     "etc/app/conf": "port = 1",
     "etc/link": "-> /run/elsewhere",
     "etc/tree/deep/file": "x",
+    "etc/pristine/authorized-keys/alice": "x",
+    "etc/pristine/secrets/db.age": "x",
+    "etc/pristine/secrets/links/run/secrets": "-> /run/pristine/foreign/secrets",
     "etc/systemd/system/app.service": "[Service]",
     "etc/systemd/system/multi-user.target.wants/app.service": "-> ../app.service",
   },
@@ -20,7 +23,10 @@ const SYSTEM = systemOf(
 test("each file is a link through the one that a switch renames, and units are none", () => {
   assert.deepEqual(
     [...linksOf(SYSTEM)].filter(([path]) => path !== GENERATOR),
-    ["/etc/app/conf", "/etc/link", "/etc/tree/deep/file"].map((path) => [path, `/run/pristine/foreign/system${path}`]),
+    [
+      ...["/etc/app/conf", "/etc/link", "/etc/tree/deep/file"].map((path) => [path, path]),
+      ["/run/secrets", "/etc/pristine/secrets/links/run/secrets"],
+    ].map(([path, target]) => [path, `/run/pristine/foreign/system${target}`]),
   );
 });
 

@@ -1,5 +1,5 @@
 /**
- * What a system of a foreign host puts on the host: links in `/etc`, and units by a generator. Nothing that is there
+ * What a system of a foreign host puts on the host: links, most of them in `/etc`, and units by a generator. Nothing that is there
  * already is ever replaced, so where these would stand is looked at before anything is touched.
  */
 
@@ -7,8 +7,12 @@ import type { SystemObject } from "./system-object.ts";
 
 /** Where links in `/etc` lead: to the system that runs, which one rename changes for all of them. */
 const FOREIGN_ETC = "/run/pristine/foreign/system/etc";
-/** By user, in the system that runs; nothing of it is in the host's `/etc`. */
+/** By user, in the system that runs. */
 const KEYS = "/pristine/authorized-keys";
+/** Of these nothing is in the host's `/etc`. */
+const OURS_ALONE: ReadonlySet<string> = new Set([KEYS, "/pristine/secrets"]);
+/** But for links that are elsewhere than in `/etc`, by their paths. */
+const ELSEWHERE = "/pristine/secrets/links";
 export const AUTHORIZED_KEYS: string = FOREIGN_ETC + KEYS;
 export const GENERATOR = "/etc/systemd/system-generators/pristine";
 /** Until it is removed, a host keeps this one link, by which a boot finds what was confirmed. */
@@ -25,20 +29,20 @@ const UNIT_DIRECTORIES = [
   "/lib/systemd/system",
 ];
 
-/** The links in `/etc`, by path, with what they lead to. */
+/** The links on the host, by path, with what they lead to. */
 export function linksOf(system: SystemObject): ReadonlyMap<string, string> {
   const links = new Map([[GENERATOR, GENERATOR_TARGET]]);
   const walk = (directory: string): void => {
     for (const name of system.list(`/etc${directory}`) ?? []) {
       const path = `${directory}/${name}`;
-      if (`/etc${path}` === UNITS || path === KEYS) continue;
+      if (`/etc${path}` === UNITS || OURS_ALONE.has(path)) continue;
       if (system.list(`/etc${path}`) === undefined || system.isLink(`/etc${path}`))
-        links.set(`/etc${path}`, FOREIGN_ETC + path);
+        links.set(path.startsWith(`${ELSEWHERE}/`) ? path.slice(ELSEWHERE.length) : `/etc${path}`, FOREIGN_ETC + path);
       else walk(path);
     }
   };
   // The bare system's own settings are the engine's.
-  if (!isBare(system)) walk("");
+  if (!isBare(system)) for (const directory of ["", ELSEWHERE]) walk(directory);
   return links;
 }
 

@@ -1,13 +1,35 @@
 /** The secrets of a system, as its manifest lists them: what the planner tells of them and the kit decrypts. No plaintext. */
 
-import type { SystemObject } from "./system-object.ts";
+import type { SystemBase, SystemObject } from "./system-object.ts";
 import { activeUnits, type UnitChange, type UnitPlan, type UnitState } from "./unit-plan.ts";
 
 /** Where a system has its manifest, and the age file of each secret. */
 export const SECRETS: string = "/etc/pristine/secrets";
 
-/** Where the running system's decrypted secrets are found: a link to the directory of their version. */
-export const SECRETS_LINK: string = "/run/secrets";
+/** Where a host has its decrypted secrets. */
+export interface SecretPlaces {
+  /** Whose directories have the versions' names. */
+  readonly versions: string;
+  /** The link to the version that is in force. */
+  readonly link: string;
+  /**
+   * A directory of links by their names, where services have a view of their own: a link that is bound there would be what
+   * it led to when they started.
+   */
+  readonly names?: string;
+}
+
+const PLACES: SecretPlaces = { versions: "/run/secrets.d", link: "/run/secrets" };
+/** Services see what is below this directory as the host does. */
+export const FOREIGN_SECRETS: Required<SecretPlaces> = {
+  versions: "/run/pristine/foreign/secrets.d",
+  link: "/run/pristine/foreign/secrets-in-force",
+  names: "/run/pristine/foreign/secrets",
+};
+
+export function secretPlacesOf(base: SystemBase | undefined): SecretPlaces {
+  return base === "foreign" ? FOREIGN_SECRETS : PLACES;
+}
 
 /** A file that the host makes. */
 export interface SecretFile {
@@ -34,8 +56,8 @@ export interface SecretsManifest {
   readonly id: string;
   /** The host's private ssh keys. */
   readonly identities: readonly string[];
-  /** The program that decrypts; `age` of the system's packages where none is named. */
-  readonly age?: string;
+  /** The program that decrypts, or the words that start it; `age` of the system's packages where none is named. */
+  readonly age?: string | readonly string[];
   readonly secrets: readonly SecretFile[];
   readonly templates: readonly SecretFile[];
 }

@@ -161,7 +161,7 @@ export const TRANSACTION_STEPS: readonly TransactionStep[] = [
   {
     name: "decrypt-secrets",
     phase: "activate",
-    bases: WHOLE,
+    bases: OURS,
     goals: LIVE,
     title: "decrypt the new system's secrets",
   },

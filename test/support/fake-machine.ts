@@ -14,6 +14,7 @@ import type {
   Units,
 } from "../../src/kit/host.ts";
 import { confirm } from "../../src/kit/confirm.ts";
+import { bootForeign } from "../../src/kit/foreign.ts";
 import { KitError } from "../../src/kit/kit-error.ts";
 import { activateSecrets, provideSecrets } from "../../src/kit/secrets.ts";
 import { LOCK } from "../../src/kit/transaction-record.ts";
@@ -62,6 +63,8 @@ const FINE: Outcome = { ok: true, message: "" };
 /** What the boot loader of a machine that has one boots. */
 export const BOOT_LOADER = "/persist/boot/default";
 const PERSISTENT = /^\/(?:nix|persist|boot|etc\/systemd|sys\/firmware)\//;
+/** Only foreign hosts have it. */
+export const ENGINE = "/nix/var/nix/gcroots/pristine/engine";
 const GRUB_CONFIG = "/boot/grub/grub.cfg";
 const GRUB_ENVIRONMENT = "/boot/grub/grubenv";
 const LOADER_CONF = "/boot/loader/loader.conf";
@@ -111,6 +114,8 @@ export class FakeMachine implements MachineParts {
   /** By the clock that it had then. */
   bootedAtMs = 0;
   nowMs = 100_000;
+  /** What the last boot of a foreign host could not do. */
+  bootProblems: string | undefined;
   /** It was told to reboot. */
   isGoingDown = false;
   boots = 1;
@@ -258,8 +263,22 @@ export class FakeMachine implements MachineParts {
 
   /** What a secret says that is in force. */
   secret(name: string): string | undefined {
-    const entry = this.files.get(`${this.readlink("/run/secrets") ?? ""}/${name}`);
+    const entry = this.files.get(this.follow(`/run/secrets/${name}`));
     return entry?.kind === "file" ? entry.text : undefined;
+  }
+
+  /** Where a path leads: all links are followed, which are absolute. */
+  follow(path: string): string {
+    let at = "";
+    let rest = path.split("/").slice(1);
+    for (let part = rest.shift(); part !== undefined; part = rest.shift()) {
+      at += `/${part}`;
+      const target = this.readlink(at);
+      if (target === undefined) continue;
+      rest = [...target.split("/").slice(1), ...rest];
+      at = "";
+    }
+    return at;
   }
 
   setLink(path: string, target: string): void {
@@ -276,6 +295,12 @@ export class FakeMachine implements MachineParts {
 
   /** What stage 1 and stage 2 do. */
   boot(): void {
+    if (this.files.has(ENGINE)) {
+      this.bootProblems = bootForeign(processOn(this));
+      this.loadUnits();
+      this.#startAll();
+      return;
+    }
     const profile = this.readlink("/nix/var/nix/profiles/system");
     const bootDefault = profile === undefined ? undefined : this.readlink(`/nix/var/nix/profiles/${profile}`);
     const once = this.files.get(BOOT_ONCE);
@@ -293,15 +318,19 @@ export class FakeMachine implements MachineParts {
     this.bootedAtMs = this.nowMs;
     this.loadedPath = system;
     provideSecrets(processOn(this), new SystemObject(this.tree(), system));
-    this.units.clear();
-    this.units.set("multi-user.target", { activeState: "active", definition: "" });
-    this.startUnits(["multi-user.target"]);
+    this.#startAll();
     this.files.set("/proc/self/mountinfo", { kind: "file", text: "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n" });
     this.files.set("/proc/1/stat", { kind: "file", text: `1 (systemd) S${" 0".repeat(30)}` });
     this.files.set("/proc/uptime", { kind: "file", text: "4.00 4.00" });
     const watch = this.#textOf("/etc/systemd/system.attached/pristine-resume.service");
     const isWatched = this.files.has(WATCH) && watch.includes(`=init=${system}/init\n`) && this.files.has(LOCK);
     if (once !== undefined || isWatched) this.processes.set("pristine-resume.service", ["kit", "resume"]);
+  }
+
+  #startAll(): void {
+    this.units.clear();
+    this.units.set("multi-user.target", { activeState: "active", definition: "" });
+    this.startUnits(["multi-user.target"]);
   }
 
   /** Everything in memory is gone, and the host boots again. */
@@ -329,6 +358,7 @@ export class FakeMachine implements MachineParts {
   loadUnits(): void {
     const target = this.readlink("/system");
     if (target !== undefined) this.loadedPath = `/${target}`;
+    else this.loadedPath = this.readlink("/run/pristine/foreign/system") ?? this.loadedPath;
   }
 
   startUnits(names: readonly string[]): boolean {
@@ -670,7 +700,7 @@ export function processOn(machine: FakeMachine, { onEffect, unit }: ProcessOptio
   };
   const run = (command: readonly string[], options: RunOptions): CommandResult => {
     alive();
-    if (command[0]?.endsWith("/bin/age") === true) return decrypt(machine, command, options);
+    if (command.some((word) => word.endsWith("/bin/age"))) return decrypt(machine, command, options);
     if (command[0] === "kit" && command[1] === "confirm") return confirmed(host, command[2] ?? "");
     const line = command.join(" ");
     const state = machine.isGoingDown ? "stopping" : "running";

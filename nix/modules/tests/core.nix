@@ -639,6 +639,72 @@ let
           };
         }
       && lib.length groups == 2;
+    "secrets of foreign hosts are decrypted by the host's own keys, and seen by services from the store" =
+      let
+        module = {
+          deployment = {
+            base = "foreign";
+            secrets.db = {
+              environment = "DB";
+              owner = "app";
+              path = "/srv/app/db";
+            };
+            secrets.web = {
+              environment = "WEB";
+              owner = "www-data";
+            };
+          };
+          users.users.app = {
+            isSystemUser = true;
+            group = "app";
+          };
+          users.groups.app = { };
+          systemd.services.app.script = "true";
+        };
+        made = etc module;
+        manifest = builtins.fromJSON made."pristine/secrets/manifest.json".text;
+        web = lib.last manifest.secrets;
+        unit = made."systemd/system/app.service".text;
+      in
+      manifest.identities == [
+        "/etc/ssh/ssh_host_ed25519_key"
+        "/etc/ssh/ssh_host_rsa_key"
+      ]
+      && lib.last manifest.age == "/stub/age/usr/bin/age"
+      && (lib.head manifest.secrets).uid == (host module).users.users.app.uid
+      && web.uid == 33
+      && web.group == "www-data"
+      && made."pristine/secrets/links/srv/app/db".link == "/run/secrets/db"
+      && made."pristine/secrets/links/run/secrets".link == "/run/pristine/foreign/secrets"
+      && !made ? "systemd/system/pristine-secrets.service"
+      && has "BindReadOnlyPaths=-/run/pristine/foreign/secrets:/run/secrets\n" unit
+      # Its root is the same whatever secrets there are.
+      && has "RootDirectory=/root/app:\n" unit
+      # And so is all else of it.
+      && unit == (etc (module // { deployment.base = "foreign"; }))."systemd/system/app.service".text;
+    "secrets that foreign hosts cannot have are refused" =
+      let
+        refused = part: secret: fails part {
+          deployment.base = "foreign";
+          deployment.secrets.x = { environment = "X"; } // secret;
+          users.users.a = {
+            isSystemUser = true;
+            group = "users";
+            home = "/srv/a";
+            createHome = true;
+          };
+        };
+      in
+      refused "the user 'postgres', who is not declared" { owner = "postgres"; }
+      && refused "the group 'docker', which is not declared" { group = "docker"; }
+      && refused "/home is not for files of yours" { path = "/home/alice/x"; }
+      && refused "/srv/a is not for files of yours" { path = "/srv/a/x"; }
+      && refused "/etc/ssh is not for files of yours" { path = "/etc/ssh/x"; }
+      && refused "cannot be had by a fleet that is given as a value" { }
+      && fails "names the secret 'y', which is not declared" {
+        deployment.base = "foreign";
+        deployment.secretTemplates.t.content = "a @pristine-secret:y@ b";
+      };
     "foreign hosts refuse what would change nothing, or something of the host's" =
       let
         refused =

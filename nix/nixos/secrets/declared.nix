@@ -22,6 +22,8 @@
   templatePlaceOf,
   # A link to there, as a definition of environment.etc.
   linkTo,
+  # Directories, beside the usual ones, in which none of them can be.
+  reservedToo ? [ ],
   suggest ? _: _: "",
   # Further parts of the manifest.
   more ? { },
@@ -138,7 +140,8 @@ let
     "/run/secrets"
     "/run/secrets.d"
     "/run/pristine"
-  ];
+  ]
+  ++ reservedToo;
   fileProblems =
     itemName: item:
     let
@@ -267,8 +270,12 @@ in
       lib.nameValuePair (lib.removePrefix "/etc/" entry.item.path) (linkTo "${runDirectory}/${entry.itemName}")
     ) (filter (entry: isInEtc entry.item.path) elsewhere)
   );
-  # Where links to secrets are made on the host.
-  pathsOutOfEtc = filter (path: !isInEtc path) (map (entry: entry.item.path) elsewhere);
+  # Where links to secrets are made on the host, and what they lead to.
+  linksOutOfEtc = builtins.listToAttrs (
+    map (entry: lib.nameValuePair entry.item.path "${runDirectory}/${entry.itemName}") (
+      filter (entry: !isInEtc entry.item.path) elsewhere
+    )
+  );
   enrolledKey = if secretsDirectory != null && pathExists enrolledFile then builtins.readFile enrolledFile else null;
 
   data = {

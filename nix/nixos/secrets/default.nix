@@ -9,11 +9,7 @@
 let
   inherit (lib) mkIf mkOption types;
   cfg = config.pristine;
-  placeOf =
-    option: name:
-    lib.concatMapStringsSep " and " (definition: toString definition.file) (
-      builtins.filter (definition: definition.value ? ${name}) option.definitionsWithLocations
-    );
+  placeOf = import ../definition-place.nix { inherit lib; };
 
   inherit
     (import ./options.nix {

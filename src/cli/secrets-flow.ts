@@ -72,7 +72,7 @@ export async function enrollHost(
       "SECRET_HOST_KEY",
       `${host.name} has the ssh key ${sshFingerprint(key)}, and its declaration another`,
       {
-        hint: `set deployment.hostKey = "${text}";`,
+        hint: `set ${host.base === "nixos" ? "pristine" : "deployment"}.hostKey = "${text}";`,
       },
     );
   }

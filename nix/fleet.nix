@@ -37,8 +37,10 @@ let
         throw "The host '${name}' has deployment.${what}, and it has a NixOS system (deployment.system), of which that has to be a part. Declare it in its NixOS configuration, as pristine.${option}, by the module that `pristine nixos-module' writes.";
       brought = map (one: one.name) (config.system.meta.healthChecks ++ config.system.meta.hooks or [ ]);
     in
-    if deployment.sshMesh != { } then
-      throw "The host '${name}' has deployment.sshMesh, which only hosts of the Debian base can have so far, and it has a NixOS system (deployment.system). Leave it out of the mesh, and of where the mesh is declared."
+    if deployment.sshMeshProblems != [ ] then
+      throw "The NixOS system of host '${name}' cannot be deployed.${
+        lib.concatMapStrings (problem: "\n- ${problem}") deployment.sshMeshProblems
+      }"
     else if deployment.secrets != { } || deployment.secretTemplates != { } then
       inside "secrets" "secrets"
     else if deployment.restrictedUser.name != null then
@@ -451,7 +453,8 @@ let
         };
       };
       secrets = deployment.secretData or { hostKey = null; hostKeyPath = null; secrets = [ ]; templates = [ ]; };
-      sshMesh = deployment.sshMeshData or [ ];
+      sshMesh = deployment.sshMeshData.users or [ ];
+      sshMeshHost = deployment.sshMeshData.host or null;
       networking = {
         hostName = networking.hostName or host.name;
         primaryAddress = networking.primaryAddress or null;

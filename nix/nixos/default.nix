@@ -6,5 +6,6 @@
     ./host.nix
     ./restricted-user
     ./secrets
+    ./ssh-mesh
   ];
 }

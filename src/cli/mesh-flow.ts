@@ -1,10 +1,11 @@
 /** What the `mesh` commands do with a fleet: list its members, and collect their public keys. */
 
-import { collectKey, writeMeshKeys } from "../fleet/mesh.ts";
+import { collectKey, forgetMeshHost, writeMeshHost, writeMeshKeys, writtenMeshHosts } from "../fleet/mesh.ts";
 import type { HostInventory } from "../fleet/inventory.ts";
 import { parseSshPublicKey, renderSshPublicKey, sshFingerprint, type SshPublicKey } from "../fleet/secrets/ssh-key.ts";
 import { withSessions } from "../library/connect.ts";
-import type { FleetContext } from "../library/context.ts";
+import { type FleetContext, withUnknown } from "../library/context.ts";
+import { invariant } from "../base/errors.ts";
 import { safeText } from "../base/safe-text.ts";
 import { renderTable } from "./render/table.ts";
 import type { Terminal } from "./render/terminal.ts";
@@ -50,17 +51,20 @@ export async function collectMesh(
   { isNew, yes }: { readonly isNew: boolean; readonly yes: boolean },
 ): Promise<CollectedHost[]> {
   const { fleetFile, signal } = session;
-  const members = context.hosts.filter(({ sshMesh = [] }) => sshMesh.length > 0);
-  // Of those that are in none any more, nothing is kept.
-  for (const host of context.hosts) if (!members.includes(host)) await writeMeshKeys(fleetFile, host.name, new Map());
+  const members = context.hosts.filter(({ sshMeshHost }) => (sshMeshHost?.meshes ?? []).length > 0);
+  await writeDeclared(fleetFile, context, members);
   return await withSessions(session, { ...context, hosts: members }, async (sessions) => {
     const collected: CollectedHost[] = [];
     for (const { connection, host } of sessions.values()) {
-      await enrollHost(session, { connection, host }, { yes, question: `Let the others know ${host.name} by it?` });
+      const question = `Let the others know ${host.name} by it?`;
+      const hostKey = await enrollHost(session, { connection, host }, { yes, question });
+      const { sshMesh = [], sshMeshHost } = host;
+      invariant(sshMeshHost !== undefined, `${host.name} is in a mesh and has nothing to tell`);
+      await writeMeshHost(fleetFile, host.name, { ...sshMeshHost, hostKey });
       const keys = new Map<string, SshPublicKey>();
       const users = [];
-      for (const user of host.sshMesh ?? []) {
-        const key = await collectKey(connection, user, { isNew, signal });
+      for (const user of sshMesh) {
+        const key = await collectKey(connection, user, { directory: sshMeshHost.keyDirectory, isNew, signal });
         keys.set(user.name, key);
         const text = renderSshPublicKey(key);
         users.push({ name: user.name, key: text, isNew: text !== user.key });
@@ -70,6 +74,21 @@ export async function collectMesh(
     }
     return collected;
   });
+}
+
+/** Writes down what is known before hosts are asked, so that who is taken out is so while a host is down. */
+async function writeDeclared(
+  fleetFile: string,
+  { hosts, inventory }: FleetContext,
+  members: readonly HostInventory[],
+): Promise<void> {
+  for (const { name, sshMeshHost } of members) {
+    if (sshMeshHost !== undefined) await writeMeshHost(fleetFile, name, sshMeshHost);
+  }
+  const known = new Set(withUnknown(inventory).map(({ name }) => name));
+  const gone = (await writtenMeshHosts(fleetFile)).filter((name) => !known.has(name));
+  const without = hosts.filter((host) => !members.includes(host)).map(({ name }) => name);
+  for (const name of [...without, ...gone]) await forgetMeshHost(fleetFile, name);
 }
 
 export function renderCollected(collected: readonly CollectedHost[]): string[] {

@@ -15,7 +15,7 @@ import { exists } from "../system/files.ts";
 import { programFile } from "../system/program-files.ts";
 import { type Failures, failuresOfHosts, HOST, NO_FAILURES, SYSTEM } from "./failing-hosts.ts";
 import type { PrivilegeEscalation } from "./privilege.ts";
-import type { MeshUser } from "./mesh.ts";
+import type { MeshHost, MeshUser } from "./mesh.ts";
 import type { FailurePolicy } from "./rollout/policy.ts";
 import type { CheckBefore } from "./checks-before.ts";
 import type { HostSecrets } from "./secrets/declared.ts";
@@ -77,6 +77,8 @@ export interface HostInventory {
   readonly secrets?: HostSecrets;
   /** Users in meshes; absent in what an earlier version wrote. */
   readonly sshMesh?: readonly MeshUser[];
+  /** What is known of it by others in its meshes; absent where it can be in none. */
+  readonly sshMeshHost?: MeshHost | undefined;
   readonly primaryAddress: string | undefined;
   readonly warnings: readonly string[];
   /** Its declaration cannot be evaluated: nothing of it is known but its name, and every tag may be its. */
@@ -165,6 +167,7 @@ interface RawHost {
   };
   readonly secrets: HostSecrets;
   readonly sshMesh: readonly MeshUser[];
+  readonly sshMeshHost: MeshHost | null;
   readonly networking: { readonly hostName: string; readonly primaryAddress: string | null };
   readonly warnings: readonly string[];
   /** Of hosts whose systems are wanted. */
@@ -283,6 +286,7 @@ function hostOf(name: string, host: RawHost): HostInventory {
     uploads: host.deployment.uploads,
     secrets: host.secrets,
     sshMesh: host.sshMesh,
+    sshMeshHost: host.sshMeshHost ?? undefined,
     primaryAddress: host.networking.primaryAddress ?? undefined,
     warnings: host.warnings,
   };
@@ -359,7 +363,7 @@ function openedFleet(file: string, systems: SystemsWanted): string {
       fleet = pristine.evalFleet (/. + ${nixString(file)});
       common = { inherit (fleet.inventory) name rollout hooks secrets leftOut; };
       isWanted = ${isWanted};
-      declared = host: { inherit (host) system base deployment networking secrets sshMesh; };
+      declared = host: { inherit (host) system base deployment networking secrets sshMesh sshMeshHost; };
       made = host: { inherit (host) warnings; output = { inherit (host) drvPath outputPath; }; };
       members = kind: of: names:
         builtins.listToAttrs (map (name: { name = kind + name; value = of name; }) names);`;

@@ -9,6 +9,7 @@ import type { DiagnosticPlace, EvalDiagnosticData } from "./evaluation-request.t
 
 const HOST_FRAME = /^while evaluating the host '([^']+)':?$/;
 const OPTION_FRAME = /^while evaluating the option [`']([^']+)':?$/;
+const READING_FRAME = /^while reading (.+?):?$/;
 const DEFINITIONS_FRAME = /^while evaluating definitions from [`']([^']+)':?$/;
 
 export interface EvaluationErrorText {
@@ -51,6 +52,8 @@ export function describeEvaluationError(
     ...(option === undefined ? [] : [`option '${option}'`]),
     ...(host === undefined ? [] : [`host '${host}'`]),
   ];
+  const read = firstMatch(data, READING_FRAME);
+  if (read !== undefined) details.push(`  … while reading ${read}`);
   if (within.length > 0) details.push(`  … while evaluating ${within.join(" of ")}`);
   if (data.code === "EVAL_INFINITE_RECURSION") {
     const round = matches(data, DEFINITIONS_FRAME).map((file) => shownPath(file, options.baseDir));

@@ -13,17 +13,8 @@ import { writeNixosModule } from "../../src/fleet/nixos-module.ts";
 import { sha256Of } from "../../src/fleet/secrets/source.ts";
 import type { HostSecrets } from "../../src/fleet/secrets/declared.ts";
 import type { SecretsManifest } from "../../src/machine/secrets.ts";
-import { evaluate } from "../../src/realise/evaluate.ts";
 import { unmetNeed } from "../support/needs.ts";
-
-const ROOT = join(import.meta.dirname, "../..");
-const nixpkgs = process.env["NIXPKGS_LIB"];
-
-/** What was asked of a configuration, and what is wrong with it. */
-interface Evaluated {
-  readonly asked: unknown;
-  readonly wrong: readonly string[];
-}
+import { evaluateModule, MODULE_LIBS } from "../support/nixos-module.ts";
 
 interface Secrets {
   readonly manifest: SecretsManifest;
@@ -39,54 +30,10 @@ const SECRETS = `{
   data = config.pristine.secretData;
 }`;
 
-/** Options of NixOS that the module reads and defines. */
-const OPTIONS = `{ lib, ... }: let
-  inherit (lib) mkOption types;
-  any = default: mkOption { inherit default; type = types.unspecified; };
-  named = options: mkOption { default = { }; type = types.attrsOf (types.submodule { inherit options; }); };
-  list = default: mkOption { inherit default; type = types.listOf types.unspecified; };
-in {
-  options = {
-    assertions = list [ ];
-    users.users = named {
-      group = any "users"; extraGroups = list [ ]; isNormalUser = any false; description = any ""; openssh = any { };
-    };
-    users.groups = named { members = list [ ]; };
-    networking.hostName = any "web1";
-    services.openssh.hostKeys = any [ { type = "rsa"; path = "/etc/ssh/rsa"; } { type = "ed25519"; path = "/etc/ssh/ed25519"; } ];
-    nix.settings = {
-      allowed-users = list [ "*" ]; trusted-users = list [ ]; trusted-public-keys = list [ ]; require-sigs = any true;
-    };
-    security.sudo = { enable = any true; extraRules = list [ ]; };
-    environment.etc = mkOption { type = types.attrsOf types.unspecified; default = { }; };
-    system.activationScripts = mkOption { type = types.attrsOf types.unspecified; };
-  };
-  config = {
-    users.users = { root.group = "root"; app.group = "app"; };
-    users.groups = { root = { }; app = { }; users = { }; wheel = { }; };
-    nix.settings = { trusted-users = [ "root" "@wheel" ]; trusted-public-keys = [ "cache-1:AA==" ]; };
-    security.sudo.extraRules = [ { users = [ ]; groups = [ "wheel" ]; } ];
-  };
-}`;
-
 let directory = "";
 
-/** Evaluates a copy of the module that lies by itself. */
-async function evaluateModule(libPath: string, definitions: string, asked: string): Promise<Evaluated> {
-  const expression = `let
-    lib = import ${libPath};
-    inherit (lib.evalModules {
-      specialArgs.pkgs.age = "/nix/store/33333333333333333333333333333333-age";
-      modules = [ ${directory}/module (${OPTIONS}) ({ lib, ... }: { _file = "web1.nix"; config = ${definitions}; }) ];
-    }) config;
-    inherit (config.environment) etc;
-  in {
-    asked = ${asked};
-    wrong = map (entry: entry.message) (builtins.filter (entry: !entry.assertion) config.assertions);
-  }`;
-  const request = { expression, baseDir: ROOT, output: "json", strict: true } as const;
-  return JSON.parse((await evaluate(request, AbortSignal.timeout(60_000))).text) as Evaluated;
-}
+const evaluateHere = (libPath: string, definitions: string, asked: string): ReturnType<typeof evaluateModule> =>
+  evaluateModule(join(directory, "module"), libPath, definitions, asked);
 
 suite("the module for NixOS", { skip: unmetNeed("ssh-keygen") }, () => {
   before(async () => {
@@ -108,12 +55,9 @@ suite("the module for NixOS", { skip: unmetNeed("ssh-keygen") }, () => {
     rmSync(directory, { recursive: true });
   });
 
-  for (const [title, libPath, skip] of [
-    ["our lib", `${ROOT}/nix/lib`, false],
-    ["nixpkgs' lib", nixpkgs ?? "", nixpkgs === undefined && "NIXPKGS_LIB is not set"],
-  ] as const) {
+  for (const [title, libPath, skip] of MODULE_LIBS) {
     test(`a system has what its host needs to know of secrets, with ${title}`, { skip }, async () => {
-      const { asked, wrong } = await evaluateModule(
+      const { asked, wrong } = await evaluateHere(
         libPath,
         `{
           pristine.fleetDirectory = ${directory};
@@ -138,7 +82,7 @@ suite("the module for NixOS", { skip: unmetNeed("ssh-keygen") }, () => {
     });
 
     test(`what is wrong with secrets is told with its place, with ${title}`, { skip }, async () => {
-      const { wrong } = await evaluateModule(
+      const { wrong } = await evaluateHere(
         libPath,
         `{
           pristine.fleetDirectory = ${directory};
@@ -157,7 +101,7 @@ suite("the module for NixOS", { skip: unmetNeed("ssh-keygen") }, () => {
     const RESTRICTED = `pristine.restrictedUser = { name = "deploy"; trustedKeys = [ "shop-1:AA==" ]; };`;
 
     test(`a restricted user has one rule, and Nix keeps what it lets others do, with ${title}`, { skip }, async () => {
-      const { asked, wrong } = await evaluateModule(
+      const { asked, wrong } = await evaluateHere(
         libPath,
         `{ ${RESTRICTED} }`,
         `{
@@ -198,7 +142,7 @@ suite("the module for NixOS", { skip: unmetNeed("ssh-keygen") }, () => {
         "pristine.restrictedUser.trustedKeys = lib.mkForce [ ];": [/trustedKeys names no key/],
       };
       for (const [definition, messages] of Object.entries(cases)) {
-        const { wrong } = await evaluateModule(libPath, `lib.mkMerge [ { ${RESTRICTED} } { ${definition} } ]`, "null");
+        const { wrong } = await evaluateHere(libPath, `lib.mkMerge [ { ${RESTRICTED} } { ${definition} } ]`, "null");
         assert.equal(wrong.length, messages.length, definition);
         for (const [index, message] of messages.entries()) assert.match(wrong[index] ?? "", message);
         for (const message of wrong) assert.match(message, /^pristine\.restrictedUser\./);

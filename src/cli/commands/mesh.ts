@@ -12,7 +12,7 @@ export function registerMesh(program: Command): void {
     .command("mesh")
     .summary("collect, list and renew the keys of users who reach each other over ssh")
     .description(
-      "Users of a mesh (deployment.sshMesh) have keys that are made on their hosts and stay there. Their public parts are kept in pristine.mesh.d beside the fleet file; commit it. What they open, deployments declare. See docs/manual/ssh-mesh.md.",
+      "Users of a mesh (deployment.sshMesh, pristine.sshMesh on NixOS) have keys that are made on their hosts and stay there. Their public parts, and what the others must know of each host, are kept in pristine.mesh.d beside the fleet file; commit it. What they open, deployments declare. See docs/manual/ssh-mesh.md.",
     )
     .addHelpText("after", exitCodesHelp({ ok: "done", usage: "something is missing or wrong; the message says what" }));
 

@@ -10,7 +10,7 @@ export function registerNixosModule(program: Command): void {
     .command("nixos-module")
     .summary("write the module by which NixOS configurations have what hosts of ours have")
     .description(
-      "Writes the files of a NixOS module to DIRECTORY, which is made where it is missing. A configuration imports DIRECTORY and declares what it wants below pristine (pristine.secrets); any tool can evaluate it. Files of these names are replaced: run it again for the module of a newer Pristine. See docs/manual/hosts.md.",
+      "Writes the files of a NixOS module to DIRECTORY, which is made where it is missing. A configuration imports DIRECTORY and declares what it wants below pristine (pristine.secrets, pristine.sshMesh); any tool can evaluate it. Files of these names are replaced: run it again for the module of a newer Pristine. See docs/manual/hosts.md.",
     )
     .argument("<directory>", "where to write it, for instance ./pristine-module")
     .addHelpText("after", exitCodesHelp({ ok: "written", usage: "it cannot be written" }))

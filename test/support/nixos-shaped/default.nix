@@ -12,6 +12,7 @@ let
   script = ../switch-to-configuration.pl;
   isNixosScript = builtins.pathExists script;
   inherit (pkgs.pristine) writeText;
+  cfg = config.programs.ssh;
 
   # Each unit and what overrides it in a store path of its own, as NixOS has them: its script compares paths.
   units = lib.filterAttrs (
@@ -30,6 +31,25 @@ in
         options.deps = lib.mkOption { type = lib.types.listOf lib.types.str; };
       }
     );
+  };
+
+  options.programs.ssh = {
+    knownHosts = lib.mkOption {
+      default = { };
+      type = lib.types.attrsOf lib.types.unspecified;
+    };
+    extraConfig = lib.mkOption {
+      default = "";
+      type = lib.types.lines;
+    };
+  };
+  config.environment.etc = {
+    "ssh/ssh_config.d/nixos.conf" = lib.mkIf (cfg.extraConfig != "") { text = cfg.extraConfig; };
+    "ssh/ssh_known_hosts" = lib.mkIf (cfg.knownHosts != { }) {
+      text = lib.concatMapStrings (host: "${lib.concatStringsSep "," host.hostNames} ${host.publicKey}\n") (
+        lib.attrValues cfg.knownHosts
+      );
+    };
   };
 
   # Newer ones of these scripts restart it.

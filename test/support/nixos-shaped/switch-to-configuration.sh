@@ -117,6 +117,7 @@ if [ "$(readlink -f /proc/1/exe)" != "$(readlink -f $out/systemd/lib/systemd/sys
 fi
 systemctl reset-failed
 systemctl daemon-reload || result=3
+systemd-tmpfiles --create --remove --exclude-prefix=/dev || result=3
 say "reloading the following units" "$reload"
 [ -z "$reload" ] || systemctl reload -- $reload || result=4
 rm -f $lists/reload-list

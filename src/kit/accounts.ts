@@ -10,6 +10,7 @@ import {
   nextAccountCommand,
   OWN_ACCOUNTS,
   parseOwnAccounts,
+  usersWithUid,
   withAccounts,
   withoutAccounts,
   type AccountFiles,
@@ -21,6 +22,10 @@ import type { Host } from "./host.ts";
 
 const COMMAND_TIMEOUT_SECONDS = 60;
 const QUERY_TIMEOUT_SECONDS = 30;
+const SESSIONS_TIMEOUT_SECONDS = 10;
+/** What a removed user runs may first end by itself; what starts anew meanwhile is met again. */
+const SIGNALS = ["TERM", "KILL", "KILL", "KILL"] as const;
+const SIGNAL_PAUSE_MS = 500;
 /** Far more than there are accounts: a tool that changes nothing would be run forever. */
 const COMMANDS_MAX = 2000;
 
@@ -58,12 +63,34 @@ export function removeAccounts(host: Host, kept: readonly SystemObject[]): void 
   const gone = withoutAccounts(own, left);
   if (gone.users.length + gone.groups.length === 0) return;
   for (const user of gone.users) {
-    // What it runs ends: it would keep the tool from removing it.
-    host.units.stop([`user-${user.uid}.slice`], COMMAND_TIMEOUT_SECONDS);
     unlinkKeys(host, user);
+    endProcesses(host, user);
   }
   settle(host, undefined, gone);
   note(host, withoutAccounts(own, gone));
+}
+
+/** The tools remove a user by force, and what it runs would go on; not everything is in a session that systemd knows. */
+function endProcesses(host: Host, { name, uid }: { readonly name: string; readonly uid: number }): void {
+  if (usersWithUid(readAccounts(host).passwd, uid).some((other) => other !== name)) return;
+  host.units.stop([`user-${uid}.slice`], SESSIONS_TIMEOUT_SECONDS);
+  for (const signal of SIGNALS) {
+    const pids = processesOf(host, uid);
+    if (pids.length === 0) return;
+    const kill = [...(host.which("busybox") ?? []), "kill", `-${signal}`, ...pids];
+    host.run(kill, { timeoutSeconds: QUERY_TIMEOUT_SECONDS });
+    host.sleepMs(SIGNAL_PAUSE_MS);
+  }
+}
+
+/** What has ended already and is only to be noticed by its parent is none. */
+function processesOf(host: Host, uid: number): string[] {
+  const real = new RegExp(`^Uid:\\s+${uid}\\s`, "m");
+  return (host.files.list("/proc") ?? []).filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    const status = host.files.readFile(`/proc/${pid}/status`) ?? "";
+    return real.test(status) && !/^State:\s+Z/m.test(status);
+  });
 }
 
 /**

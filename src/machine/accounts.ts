@@ -216,6 +216,11 @@ function requireNumber(what: string, numbers: { readonly found: string | undefin
   throw new Error(`the ${what} has the number ${numbers.found}, not ${numbers.wanted}: somebody has made it anew`);
 }
 
+/** Who has a number: more than one may. */
+export function usersWithUid(passwd: string, uid: number): string[] {
+  return entriesOf(passwd).flatMap(([name = "", , number]) => (number === String(uid) ? [name] : []));
+}
+
 /** Lines of fields, as all of these files have them. */
 function entriesOf(text: string): string[][] {
   return text.split("\n").flatMap((line) => (line === "" ? [] : [line.split(":")]));

@@ -4,7 +4,8 @@
  */
 
 import assert from "node:assert/strict";
-import { execFile, execFileSync } from "node:child_process";
+import { execFile, execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -109,6 +110,7 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     }
     assert.fail(`it did not come to: ${script}`);
   };
+  const key = (): string => readFileSync(join(scratch, "key.pub"), "utf8").trim();
   const said = (): string => host.inHost("sleep 0.5; cat /var/lib/app/said").trim();
 
   before(async () => {
@@ -195,7 +197,6 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
   });
 
   test("users are made, run services and log in; what fails gives them back as they were", async () => {
-    const key = readFileSync(join(scratch, "key.pub"), "utf8").trim();
     const login = (command: string): string =>
       execFileSync("ssh", ["-F", host.sshConfig, "-l", "alice", "plain", command], {
         encoding: "utf8",
@@ -206,13 +207,13 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
       app({ more: 'users.users.sshd = { isSystemUser = true; group = "sshd"; }; users.groups.sshd = { };' }),
     );
     assert.match((await pristine("plan")).stdout, /HOST_IN_THE_WAY.*there is a user sshd .* not of our making/);
-    writeFileSync(join(directory, "fleet.nix"), app({ more: users(key) }));
+    writeFileSync(join(directory, "fleet.nix"), app({ more: users(key()) }));
     const planned = JSON.parse((await pristine("plan")).stdout) as { plan: { hosts: { diff: { users: object[] } }[] } };
     assert.deepEqual(planned.plan.hosts[0]?.diff.users, [
       { name: "alice", kind: "added", details: [] },
       { name: "app", kind: "added", details: [] },
     ]);
-    const made = await deploy(app({ more: users(key) }));
+    const made = await deploy(app({ more: users(key()) }));
     assert.equal(made.status, "activated", JSON.stringify(made));
     assert.match(login("id -Gn; echo hello >file"), /^alice sudo app\n$|^alice app sudo\n$/);
     assert.equal(host.inHost("cat /var/lib/own/user").trim(), "app");
@@ -237,7 +238,31 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     // Its files stay, but nothing of ours among them.
     assert.equal(host.inHost("find /home/alice -type f -o -type l"), "/home/alice/file\n");
     host.inHost("rm -r /home/alice /var/lib/own");
-    const again = await deploy(app({ more: `environment.etc."deep/er/file".text = "x"; ${users(key)}` }));
+    const again = await deploy(app({ more: `environment.etc."deep/er/file".text = "x"; ${users(key())}` }));
+    assert.equal(again.status, "activated", JSON.stringify(again));
+  });
+
+  test("a user that is logged in is removed all the same, with whatever it runs", async (t) => {
+    const uid = host.inHost("id -u alice").trim();
+    // One session ends when it is asked to, one does not, and a service of the host's own is no session.
+    const stays = "trap '' TERM HUP INT; echo here; while :; do sleep 1; done";
+    const sessions = ["echo here; exec sleep 1000", stays].map((command) =>
+      spawn("ssh", ["-F", host.sshConfig, "-l", "alice", "plain", command], { stdio: ["ignore", "pipe", "ignore"] }),
+    );
+    t.after(() => {
+      for (const session of sessions) session.kill();
+    });
+    await Promise.all(sessions.map(({ stdout }) => once(stdout, "data")));
+    const ended = sessions.map((session) => once(session, "exit"));
+    host.inHost("systemd-run --quiet --uid=alice --unit=hers sleep 1000");
+    const running = `for status in /proc/[0-9]*/status; do grep -q '^Uid:.*[[:space:]]${uid}' $status && echo $status; done || true`;
+    assert.ok(host.inHost(running).trim().split("\n").length >= 3);
+    const gone = await deploy(app({ more: 'environment.etc."deep/er/file".text = "x";' }));
+    assert.equal(gone.status, "activated", JSON.stringify(gone));
+    assert.equal(host.inHost(`cat ${READ_ACCOUNTS}`), accountsBefore);
+    assert.equal(host.inHost(running), "");
+    await Promise.all(ended);
+    const again = await deploy(app({ more: `environment.etc."deep/er/file".text = "x"; ${users(key())}` }));
     assert.equal(again.status, "activated", JSON.stringify(again));
   });
 

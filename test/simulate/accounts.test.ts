@@ -321,6 +321,38 @@ test("a group that a user is to be in must be there", () => {
   });
 });
 
+test("what a removed user runs is ended, by force where it does not listen; what has its number by another name is left", () => {
+  for (const [others, ended] of [
+    ["", ["TERM 70 71", "KILL 71"]],
+    ["eve:x:1500:1500::/:/bin/sh\n", []],
+  ] as const) {
+    const machine = deployed(OLD);
+    machine.files.set("/etc/passwd", { kind: "file", text: `${accounts(machine)["passwd"] ?? ""}${others}` });
+    const runs = (pid: number, uid: number, state = "S"): void => {
+      const text = `Name:\tx\nState:\t${state}\nUid:\t${uid}\t0\t0\t0\n`;
+      machine.files.set(`/proc/${pid}/status`, { kind: "file", text });
+    };
+    for (const pid of [70, 71]) runs(pid, 1500);
+    runs(72, 1500, "Z (zombie)");
+    runs(73, 15001);
+    go(OLD, BARE)(hostOn(machine));
+    const host = hostOn(machine);
+    const said: string[] = [];
+    confirm(BARE)({
+      ...host,
+      run: (command, options) => {
+        if (command[0] !== "kill") return host.run(command, options);
+        const [, signal = "", ...pids] = command;
+        said.push([signal.slice(1), ...pids].join(" "));
+        for (const pid of pids) if (signal === "-KILL" || pid === "70") machine.files.delete(`/proc/${pid}/status`);
+        return { code: 0, stdout: "", stderr: "" };
+      },
+    });
+    assert.deepEqual(said, ended);
+    assert.doesNotMatch(accounts(machine)["passwd"] ?? "", /^alice:/m);
+  }
+});
+
 test("a user that somebody has made anew is not ours any more", () => {
   const machine = deployed(OLD);
   const passwd = (accounts(machine)["passwd"] ?? "").replace("alice:x:1500", "alice:x:1501");

@@ -11,5 +11,6 @@
   ./secrets.nix
   ./system.nix
   ./systemd.nix
+  ./uploads.nix
   ./users-options.nix
 ]

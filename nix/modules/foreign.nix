@@ -50,6 +50,30 @@ let
         map (place: "`${shown}' means nothing on a host of the base \"foreign\", whose own packages and settings stay as they are. It is defined in ${toString place}.") given
     ) (filter (key: lib.isAttrs set.${key}) (attrNames set));
 
+  uploadPlace = import ./definition-place.nix { inherit lib; } options.deployment.uploads;
+  isUploadable =
+    path:
+    builtins.match "(/[a-zA-Z0-9_.@+-]+)+" path != null
+    && builtins.match ".*/\\.\\.?(/.*)?" path == null
+    && !lib.any (directory: lib.hasPrefix "${directory}/" "${path}/") (
+      [
+        "/bin"
+        "/boot"
+        "/dev"
+        "/lib"
+        "/lib64"
+        "/nix"
+        "/proc"
+        "/run/pristine"
+        "/run/secrets"
+        "/run/systemd"
+        "/sbin"
+        "/sys"
+        "/usr"
+      ]
+      ++ map (way: "/etc/${way}") waysIn
+    );
+
   etcPlace = import ./definition-place.nix { inherit lib; } options.environment.etc;
   placeOfUnit =
     kind: unit: import ./definition-place.nix { inherit lib; } options.systemd.${kind} unit;
@@ -153,6 +177,10 @@ in
         message = "deployment.buildOnTarget is set, and hosts of the base \"foreign\" build nothing.";
       }
     ]
+    ++ mapAttrsToList (key: upload: {
+      assertion = isUploadable upload.path;
+      message = "deployment.uploads.${lib.escapeNixIdentifier key} cannot be at ${upload.path}: on hosts of the base \"foreign\" uploads are not part of what the host is run by, and their paths have letters, digits and . _ @ + - in them. It is defined in ${uploadPlace key}.";
+    }) config.deployment.uploads
     ++ map (message: {
         assertion = false;
         inherit message;

@@ -20,6 +20,7 @@ import { closureInfos } from "../store/copy.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import { openDuplex, succeeded } from "../system/process.ts";
 import type { SshConnection } from "./ssh.ts";
+import { UPLOADED } from "./uploads.ts";
 
 /** Where such a host has the programs of its store; also a root for the collector. */
 export const ENGINE = "/nix/var/nix/gcroots/pristine/engine";
@@ -154,6 +155,11 @@ for system in /run/pristine/foreign/system /nix/var/nix/profiles/system; do
   [ "$(readlink -e "$system")" = "$engine" ] || { echo 'it runs or boots a system of ours' >&2; exit 1; }
 done
 [ ! -e ${OWN_ACCOUNTS} ] || grep -qF '"users":[],"groups":[]' ${OWN_ACCOUNTS} || { echo 'users or groups of ours are left: see the journal' >&2; exit 1; }
+if [ -e ${UPLOADED} ]; then
+  tac ${UPLOADED} | while IFS= read -r path; do
+    if [ -d "$path" ] && [ ! -h "$path" ]; then rmdir --ignore-fail-on-non-empty "$path"; else rm -f "$path" "$path".upload-??????; fi
+  done
+fi
 systemctl stop pristine-boot.service
 rm -f ${GENERATOR}
 if grep -qF '"${GENERATORS}"' /nix/var/pristine/directories.json; then rmdir --ignore-fail-on-non-empty ${GENERATORS}; fi

@@ -36,13 +36,16 @@ function upload(name: string, more: Partial<Upload>): Upload {
 }
 
 /** A host that is this machine. */
-function host(uploads: readonly Upload[]): { readonly uploads: HostUploads; readonly notes: string[] } {
+function host(
+  uploads: readonly Upload[],
+  more: { readonly ledger?: string } = {},
+): { readonly uploads: HostUploads; readonly notes: string[] } {
   const notes: string[] = [];
   const connection = { run: ({ argv, stdin }: Command) => run(argv, { stdin, signal }) };
   const textOf = ({ name }: Upload): Promise<string> => Promise.resolve(`text of ${name}`);
   const onNote = (text: string): void => void notes.push(text);
   return {
-    uploads: new HostUploads({ host: "web", uploads, directory, textOf, connection, onNote, signal }),
+    uploads: new HostUploads({ host: "web", uploads, directory, textOf, connection, onNote, signal, ...more }),
     notes,
   };
 }
@@ -116,9 +119,30 @@ test("a directory that is missing is made only where that is wanted", async () =
   assert.equal(readFileSync(path, "utf8"), "text of x");
 });
 
+test("where what is made is noted, nothing else is replaced", async () => {
+  const ledger = join(directory, "ledger");
+  const paths = ["noted", "noted/deep", "noted/deep/file"].map((name) => join(directory, name));
+  const path = paths[2]!;
+  await host([upload("x", { path })], { ledger }).uploads.after();
+  assert.equal(readFileSync(ledger, "utf8"), paths.map((line) => `${line}\n`).join(""));
+  await host([upload("y", { path })], { ledger }).uploads.after();
+  assert.equal(readFileSync(path, "utf8"), "text of y");
+  assert.equal(readFileSync(ledger, "utf8").split("\n").length, 4, "noted once");
+  const theirs = join(directory, "noted/theirs");
+  writeFileSync(theirs, "theirs");
+  await assert.rejects(host([upload("x", { path: theirs })], { ledger }).uploads.after(), {
+    code: "UPLOAD_FAILED",
+    message: /noted\/theirs is on the host already, and not of our making/,
+  });
+  assert.equal(readFileSync(theirs, "utf8"), "theirs");
+  await assert.rejects(host([upload("x", {})], { ledger: join(directory, "absent/ledger") }).uploads.after(), {
+    message: /nothing of ours is on the host: deploy to it first/,
+  });
+});
+
 test("what arrives cut off is thrown away", async () => {
   const path = join(directory, "host/text");
-  const words = [path, own.owner, own.group, "0400", "99", "no", "yes"];
+  const words = [path, own.owner, own.group, "0400", "99", "no", "yes", ""];
   const outcome = await run(["sh", "-c", UPLOAD_SCRIPT, "upload", ...words], { stdin: "text", signal });
   assert.notEqual(outcome.code, 0);
   assert.equal(contentsOf("text"), "text of text");

@@ -31,6 +31,8 @@ export interface UploadContext {
   /** Where programs run, and what paths are relative to: the fleet's directory. */
   readonly directory: string;
   readonly textOf: (upload: Upload) => Promise<string>;
+  /** A file on the host in which is noted what is made there, where only that may be replaced. */
+  readonly ledger?: string;
   readonly connection: Pick<SshConnection, "run">;
   readonly onNote: (text: string) => void;
   readonly signal: AbortSignal;
@@ -40,15 +42,27 @@ const BYTES_MAX = 16 * 1024 * 1024;
 const COMMAND_DEADLINE_MS = 120_000;
 const UPLOAD_DEADLINE_MS = 120_000;
 
+/** On hosts that others have installed, from which all that was put there is to be taken away again: a path on each line, directories before what is in them. */
+export const UPLOADED = "/nix/var/pristine/uploads";
+
 /**
- * Run by `sh -c` with path, owner, group, mode, size, whether owners may be missing and whether directories are made:
+ * Run by `sh -c` with path, owner, group, mode, size, whether owners may be missing, whether directories are made, and the ledger or nothing:
  * puts its input there whole or not at all, never readable for others on the way. Says `same` for what is there
  * already, and `unowned` where the owner is missing. What one left that was killed is older than any that is at work.
  */
 export const UPLOAD_SCRIPT = `
 set -eu
 umask 022
-[ "$7" = no ] || mkdir -p "$(dirname "$1")"
+ledger=$8
+noted() { grep -qsxF -e "$1" "$ledger"; }
+note() { [ -z "$ledger" ] || noted "$1" || { printf '%s\\n' "$1" >>"$ledger"; sync "$ledger"; }; }
+note_missing() { [ -e "$1" ] || { note_missing "$(dirname "$1")"; note "$1"; }; }
+if [ -n "$ledger" ]; then
+  [ -d "$(dirname "$ledger")" ] || { echo "nothing of ours is on the host: deploy to it first" >&2; exit 1; }
+  { [ ! -e "$1" ] && [ ! -h "$1" ]; } || noted "$1" || { echo "$1 is on the host already, and not of our making" >&2; exit 1; }
+fi
+[ "$7" = no ] || { note_missing "$(dirname "$1")"; mkdir -p "$(dirname "$1")"; }
+note "$1"
 umask 077
 new=$(mktemp "$1.upload-XXXXXX")
 trap 'rm -f "$new"' EXIT
@@ -112,9 +126,10 @@ export class HostUploads {
 
   async #upload(upload: Upload, { mayLackOwner }: { readonly mayLackOwner: boolean }): Promise<void> {
     const { afterwards, group, makeDirectories, mode, name, owner, path } = upload;
-    const { connection, host, onNote, signal } = this.#context;
+    const { connection, host, ledger = "", onNote, signal } = this.#context;
     const contents = await this.#read(upload);
-    const words = [path, owner, group, mode, String(contents.length), yesNo(mayLackOwner), yesNo(makeDirectories)];
+    const flags = [mayLackOwner, makeDirectories].map(yesNo);
+    const words = [path, owner, group, mode, String(contents.length), ...flags, ledger];
     const outcome = await connection.run(
       { argv: ["sh", "-c", UPLOAD_SCRIPT, "upload", ...words], stdin: contents },
       { signal, asRoot: true, deadlineMs: UPLOAD_DEADLINE_MS },

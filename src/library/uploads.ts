@@ -6,7 +6,7 @@ import { OperationError } from "../base/errors.ts";
 import { renderCount } from "../base/quantities.ts";
 import type { DeployOptions } from "../fleet/deploy.ts";
 import { nixDirectory, nixString } from "../fleet/inventory.ts";
-import { HostUploads, requireUploads, type Upload } from "../fleet/uploads.ts";
+import { HostUploads, requireUploads, type Upload, UPLOADED } from "../fleet/uploads.ts";
 import { evaluateAnew } from "../realise/evaluate.ts";
 import { type Sessions, withSessions } from "./connect.ts";
 import { openContext } from "./context.ts";
@@ -18,10 +18,11 @@ export function uploadsTo(
   { fleetFile, signal }: Deployer,
   sessions: Sessions,
 ): NonNullable<DeployOptions["uploadsTo"]> {
-  return ({ name, uploads = [] }, onNote) =>
+  return ({ name, base, uploads = [] }, onNote) =>
     new HostUploads({
       host: name,
       uploads,
+      ...(base === "foreign" ? { ledger: UPLOADED } : {}),
       directory: dirname(fleetFile),
       textOf: async (upload) => await textOf(fleetFile, name, upload, signal),
       connection: sessions.get(name)!.connection,

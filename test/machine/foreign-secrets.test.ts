@@ -1,6 +1,6 @@
 /**
  * Secrets on a host that somebody has installed: only such a host shows that services from the store see them, also when
- * these change under them, that a boot brings them back, and that nothing of them is left behind.
+ * these change under them, that a boot brings them back, and that nothing of them, or of what was uploaded, is left behind.
  */
 
 import assert from "node:assert/strict";
@@ -39,7 +39,11 @@ const fleetOf = (recipient: string, { more = "", hasSecrets = true }): string =>
     };
   in
   {
-    deployment = { base = "foreign"; confirmTimeout = 20; };
+    deployment = {
+      base = "foreign";
+      confirmTimeout = 20;
+      uploads.key = { file = "upload"; path = "/srv/keys/deep/upload"; owner = "app"; };
+    };
     users.users.app = { isSystemUser = true; group = "app"; };
     users.groups.app = { };
     systemd.services.looks = reader "looks" "while :; do [ ! -e /run/secrets/db ] || { \${note "/run/secrets/db"}; }; sleep 0.2; done" { };
@@ -124,6 +128,7 @@ suite("secrets of a foreign host", { skip: missing, timeout: 10 * 60_000 }, () =
     for (const name of ["keys", "secrets"]) mkdirSync(join(directory, name), { recursive: true });
     execFileSync("ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "", "-f", join(directory, "keys/operator")]);
     writeFileSync(join(directory, "secrets.nix"), SECRETS);
+    writeFileSync(join(directory, "upload"), "uploaded\n");
     declare();
     await fleet.run(["lock"]);
     host = await bootPlainHost(scratch);
@@ -150,6 +155,11 @@ suite("secrets of a foreign host", { skip: missing, timeout: 10 * 60_000 }, () =
   test("they are there with owner, mode and path, and services from the store see them", async () => {
     declare({ hasSecrets: false });
     assert.equal((await fleet.outcome()).status, "activated");
+    // Its owner was made by the same deployment.
+    assert.equal(
+      host.inHost("stat -c '%a %U' /srv/keys/deep/upload; cat /srv/keys/deep/upload"),
+      "400 app\nuploaded\n",
+    );
     declare();
     const earlier = host.inHost("systemctl show -P InvocationID looks");
     const outcome = await fleet.outcome();
@@ -231,7 +241,7 @@ suite("secrets of a foreign host", { skip: missing, timeout: 10 * 60_000 }, () =
 
   test("removed, nothing of them is left", async () => {
     await fleet.run(["remove", "plain", "--yes"]);
-    assert.equal(host.inHost("ls -d /nix /run/pristine /run/secrets* /srv/tls /etc/shop 2>/dev/null || true"), "");
+    assert.equal(host.inHost("ls -d /nix /run/pristine /run/secrets* /srv/* /etc/shop 2>/dev/null || true"), "");
     const words = CANARIES.words.map((word) => `-e ${word}`).join(" ");
     assert.equal(
       host.inHost(`grep -r -l -a -s -D skip -F ${words} -- /etc /root /srv /tmp /var /dev/shm /run || true`),

@@ -756,6 +756,25 @@ let
           home = "/etc/a";
         };
       }
+      && refused "deployment.uploads.x cannot be at /etc/sudoers.d/x" {
+        deployment.uploads.x = {
+          text = "x";
+          path = "/etc/sudoers.d/x";
+        };
+      }
+      && refused "deployment.uploads.x cannot be at /run/../etc/x" {
+        deployment.uploads.x = {
+          text = "x";
+          path = "/run/../etc/x";
+        };
+      }
+      && failed {
+        deployment.base = "foreign";
+        deployment.uploads.x = {
+          text = "x";
+          path = "/run/keys/x";
+        };
+      } == [ ]
       && refused "who comes into the host" { environment.etc."sudoers.d/app".text = "x"; }
       && refused "cannot have" {
         environment.etc.app = {

@@ -145,9 +145,10 @@ for (const base of BASES) {
     });
 
     test("a new key takes the place of the old one, and a boot with an empty root keeps it", async () => {
-      const before = publicKey("one");
-      await fleet.run(["mesh", "rotate", "one", "--lab"]);
+      const [before, earlier] = [publicKey("one"), publicKey("two")];
+      await fleet.run(["mesh", "rotate", "one", "two", "--lab"]);
       assert.notEqual(publicKey("one"), before);
+      assert.notEqual(publicKey("two"), earlier);
       await deploy();
       await fleet.run(["lab", "power", "cut", "one", "two"]);
       await fleet.run(["lab", "power", "on", "one", "two"]);

@@ -29,7 +29,7 @@ const fleetOf = (recipient: string, { more = "", hasSecrets = true }): string =>
   meta.secrets.recipients = [ "${recipient}" ];
   hosts.plain = { config, lib, pkgs, ... }:
   let
-    note = path: "sha256sum <\${path} >/tmp/sum; mv /tmp/sum /var/lib/seen/$NAME";
+    note = path: "sha256sum <\${path} >/var/lib/seen/$NAME.new; mv /var/lib/seen/$NAME.new /var/lib/seen/$NAME";
     reader = name: script: more: {
       wantedBy = [ "multi-user.target" ];
       path = [ pkgs.coreutils ];

@@ -36,7 +36,6 @@ let
     ++ when (user.uid == 0) "has the number of root"
     ++ when (user.packages != [ ] || lib.isDerivation user.shell)
       "has packages or a shell of the store, and the host's own programs stay as they are"
-    ++ when user.linger "has services that run without a session (linger), which hosts of the base \"foreign\" do not have"
     ++ when (keysOf user != [ ] && !user.createHome) "has ssh keys, which are looked for in its home, and no home of its own: set createHome"
     ++ when (
       builtins.match "(/[a-zA-Z0-9_@+-][a-zA-Z0-9_.@+-]*)+" user.home == null
@@ -78,6 +77,7 @@ in
           inherit (user) description;
           isSystem = !user.isNormalUser;
           isLocked = user.hashedPassword == "!";
+          isLingering = user.linger;
           homeMode = if user.createHome then user.homeMode else null;
           groups = groupsOf user;
         };

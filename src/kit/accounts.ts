@@ -6,6 +6,8 @@ import {
   accountQueries,
   accountsOf,
   hasHome,
+  isAnothers,
+  LINGERING,
   NO_ACCOUNTS,
   nextAccountCommand,
   OWN_ACCOUNTS,
@@ -53,6 +55,7 @@ export function makeAccounts(host: Host, to: SystemObject, makeHome: (user: Syst
     if (hasHome(user)) makeHome(user);
     if (user.keys > 0) linkKeys(host, user);
     else unlinkKeys(host, user);
+    setLingering(host, user.name, user.account?.isLingering === true);
   }
 }
 
@@ -64,10 +67,25 @@ export function removeAccounts(host: Host, kept: readonly SystemObject[]): void 
   if (gone.users.length + gone.groups.length === 0) return;
   for (const user of gone.users) {
     unlinkKeys(host, user);
+    if (!isAnothers(readAccounts(host).passwd, user)) setLingering(host, user.name, false);
     endProcesses(host, user);
   }
   settle(host, undefined, gone);
   note(host, withoutAccounts(own, gone));
+}
+
+/** The login manager acts at once; where it does not answer, as at a boot before it runs, its file is all that it takes. */
+function setLingering(host: Host, name: string, isWanted: boolean): void {
+  const file = `${LINGERING}/${name}`;
+  if (host.files.exists(file) === isWanted) return;
+  const command = ["loginctl", isWanted ? "enable-linger" : "disable-linger", name];
+  host.run(command, { timeoutSeconds: QUERY_TIMEOUT_SECONDS });
+  if (host.files.exists(file) === isWanted) return;
+  if (!isWanted) host.files.remove(file, { durable: true });
+  else {
+    host.files.makeDirectory(LINGERING);
+    host.files.writeDurably(file, "");
+  }
 }
 
 /** The tools remove a user by force, and what it runs would go on; not everything is in a session that systemd knows. */

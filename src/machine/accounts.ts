@@ -5,6 +5,9 @@
 
 import type { SystemGroup, SystemObject, SystemUser } from "./system-object.ts";
 
+/** Whose services run without a session: a file of the login manager's for each. */
+export const LINGERING = "/var/lib/systemd/linger";
+
 /** What was made here, noted before it is: what is not noted is never touched. */
 export interface OwnAccounts {
   readonly version: 1;
@@ -224,6 +227,12 @@ export function usersWithUid(passwd: string, uid: number): string[] {
 /** Lines of fields, as all of these files have them. */
 function entriesOf(text: string): string[][] {
   return text.split("\n").flatMap((line) => (line === "" ? [] : [line.split(":")]));
+}
+
+/** Whether the name is a user's of another number: somebody has made it anew. */
+export function isAnothers(passwd: string, { name, uid }: { readonly name: string; readonly uid: number }): boolean {
+  const entry = entryOf(passwd, name);
+  return entry !== undefined && entry[2] !== String(uid);
 }
 
 function entryOf(text: string, name: string): string[] | undefined {

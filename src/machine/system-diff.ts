@@ -204,6 +204,7 @@ function accountFields(account: NonNullable<SystemUser["account"]>): Fields {
     ["groups", account.groups.join(" ")],
     ["description", account.description],
     ["locked", account.isLocked ? "yes" : "no"],
+    ["linger", account.isLingering === true ? "yes" : "no"],
   ];
 }
 

@@ -40,6 +40,8 @@ export interface SystemUser {
     readonly isSystem: boolean;
     /** Its password opens nothing. */
     readonly isLocked: boolean;
+    /** Its services run without a session. */
+    readonly isLingering?: boolean;
     /** Where we make its home. */
     readonly homeMode: string | null;
     /** Further groups, ours and the host's. */

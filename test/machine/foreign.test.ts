@@ -44,7 +44,7 @@ const users = (key: string): string => `
   };
 `;
 
-const SAYS = "while :; do cat /etc/app/greeting >/var/lib/app/said; sleep 0.2; done";
+const SAYS = "cd /var/lib/app; while :; do cat /etc/app/greeting >saying; mv saying said; sleep 0.2; done";
 
 const app = ({ greeting = "hello", script = SAYS, more = "" } = {}): string => `
 {
@@ -264,6 +264,25 @@ suite("foreign", { skip: unmetNeed("root", "systemd-nspawn", "debootstrap", "bwr
     await Promise.all(ended);
     const again = await deploy(app({ more: `environment.etc."deep/er/file".text = "x"; ${users(key())}` }));
     assert.equal(again.status, "activated", JSON.stringify(again));
+  });
+
+  test("a user's services run without a session for as long as that is declared", async () => {
+    // The host has no libpam-systemd, which would tell this.
+    host.inHost(
+      "mkdir /run/systemd/system/user@.service.d; printf '[Service]\\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\\n' >/run/systemd/system/user@.service.d/test.conf; systemctl daemon-reload",
+    );
+    const others = `environment.etc."deep/er/file".text = "x"; ${users(key())}`;
+    const carol = "users.users.carol = { isNormalUser = true; linger = true; };";
+    const made = await deploy(app({ more: `${others} ${carol}` }));
+    assert.equal(made.status, "activated", JSON.stringify(made));
+    const manager = `user@${host.inHost("id -u carol").trim()}.service`;
+    assert.equal(host.inHost(`systemctl is-active ${manager}; ls /var/lib/systemd/linger`), "active\ncarol\n");
+    const gone = await deploy(app({ more: others }));
+    assert.equal(gone.status, "activated", JSON.stringify(gone));
+    assert.equal(
+      host.inHost(`systemctl is-active ${manager} || true; ls /var/lib/systemd/linger; ls -d /home/carol || true`),
+      "inactive\n",
+    );
   });
 
   test("a boot brings what was confirmed, and nothing of what was only tried", async () => {

@@ -7,7 +7,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { bootForeign, removeUndeclared, requireFreePlaces, switchForeign } from "../../src/kit/foreign.ts";
 import type { Host, HostFiles } from "../../src/kit/host.ts";
-import { ACCOUNT_FILES, OWN_ACCOUNTS } from "../../src/machine/accounts.ts";
+import { ACCOUNT_FILES, LINGERING, OWN_ACCOUNTS } from "../../src/machine/accounts.ts";
 import type { SystemUser } from "../../src/machine/system-object.ts";
 import { FakeMachine, Killed, processOn, type ProcessOptions } from "../support/fake-machine.ts";
 
@@ -36,7 +36,7 @@ const user = (name: string, uid: number, more: Partial<NonNullable<SystemUser["a
 const group = (name: string, gid: number): { name: string; gid: number; members: [] } => ({ name, gid, members: [] });
 
 const WEB = user("web", 678, { isSystem: true });
-const ALICE = user("alice", 1500, { groups: ["sudo", "web"] });
+const ALICE = user("alice", 1500, { groups: ["sudo", "web"], isLingering: true });
 
 function newMachine(): FakeMachine {
   const machine = new FakeMachine();
@@ -54,7 +54,7 @@ function newMachine(): FakeMachine {
       {
         ...WEB,
         shell: "/bin/sh",
-        account: { ...WEB.account!, description: "the web", isLocked: true, groups: ["team"] },
+        account: { ...WEB.account!, description: "the web", isLocked: true, isLingering: true, groups: ["team"] },
       },
       user("bob", 1600, { groups: ["docker", "sudo"] }),
     ],
@@ -172,8 +172,10 @@ function hostOn(machine: FakeMachine, options: ProcessOptions = {}): Host {
   };
 }
 
-const accounts = (machine: FakeMachine): Record<string, string> =>
-  Object.fromEntries(ACCOUNT_FILES.map((file) => [file, hostOn(machine).files.readFile(`/etc/${file}`) ?? ""]));
+const accounts = (machine: FakeMachine): Record<string, string> => ({
+  ...Object.fromEntries(ACCOUNT_FILES.map((file) => [file, hostOn(machine).files.readFile(`/etc/${file}`) ?? ""])),
+  lingering: (machine.tree().list(LINGERING) ?? []).toSorted().join("\n"),
+});
 
 type Act = (host: Host) => void;
 const go =
@@ -231,6 +233,8 @@ test("users and groups are made as declared, and nobody else's is touched", () =
   );
   assert.match(made["group"] ?? "", /^sudo:x:27:mara,alice$/m);
   assert.match(made["shadow"] ?? "", /^alice:\*:/m);
+  assert.equal(made["lingering"], "alice");
+  assert.equal(accounts(deployed(OLD, NEW))["lingering"], "web");
   assert.match(accounts(deployed(OLD, NEW))["shadow"] ?? "", /^web:!\*:/m);
 });
 
@@ -291,7 +295,7 @@ test("nothing is left of what is taken away, to the byte, also when that is cut 
   };
   cutOff(left, confirm(BARE), (machine, where) => {
     confirm(BARE)(hostOn(machine));
-    assert.deepEqual(accounts(machine), BEFORE, where);
+    assert.deepEqual(accounts(machine), { ...BEFORE, lingering: "" }, where);
     assert.match(hostOn(machine).files.readFile(OWN_ACCOUNTS) ?? "", /"users":\[\],"groups":\[\]/);
   });
 });
@@ -360,4 +364,5 @@ test("a user that somebody has made anew is not ours any more", () => {
   go(OLD, BARE)(hostOn(machine));
   confirm(BARE)(hostOn(machine));
   assert.match(accounts(machine)["passwd"] ?? "", /^alice:x:1501/m);
+  assert.equal(accounts(machine)["lingering"], "alice");
 });

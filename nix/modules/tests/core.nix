@@ -602,6 +602,7 @@ let
               isNormalUser = true;
               uid = 1500;
               extraGroups = [ "sudo" ];
+              linger = true;
               openssh.authorizedKeys.keys = [ "k" ];
             };
             users.groups.team.members = [ "a" ];
@@ -631,6 +632,7 @@ let
             description = "";
             isSystem = false;
             isLocked = false;
+            isLingering = true;
             homeMode = "700";
             groups = [
               "sudo"

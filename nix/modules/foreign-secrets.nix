@@ -24,6 +24,9 @@ in
     "/etc/ssh/ssh_host_rsa_key"
   ];
 
+  pathPattern = "[a-zA-Z0-9_.@+/-]+";
+  pathRule = "a link on a host of the base \"foreign\" has letters, digits and . _ @ + - in its path";
+
   # Root would follow what others put there.
   reservedToo = [
     "/home"

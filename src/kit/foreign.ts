@@ -133,6 +133,15 @@ function noteDirectories(host: Host, directories: readonly string[]): void {
   host.files.writeDurably(DIRECTORIES, `${JSON.stringify({ version: 1, directories })}\n`);
 }
 
+/** What went wrong with secrets must not keep the rest of a boot from being done. */
+function providedSecrets(host: Host, system: SystemObject): string | undefined {
+  try {
+    return provideSecrets(host, system);
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
 /** At a boot, before services are started: what was confirmed is what runs. Later it changes nothing. Answers what is lacking. */
 export function bootForeign(host: Host): string | undefined {
   if (isRunningKnown(host)) return undefined;
@@ -143,7 +152,7 @@ export function bootForeign(host: Host): string | undefined {
   const others = [...new Set(roots)].filter((path) => path !== undefined && path !== system) as string[];
   const from = others.map((path) => host.system(path)).filter((other) => other.base === "foreign");
   const to = host.system(system);
-  const problems = provideSecrets(host, to);
+  const problems = providedSecrets(host, to);
   flipForeign(host, from, to);
   markActivated(host, system);
   bootSystem(host, system);

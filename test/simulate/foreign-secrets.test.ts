@@ -9,6 +9,7 @@ import { begin } from "../../src/kit/begin.ts";
 import { openUnfinished } from "../../src/kit/conclude.ts";
 import { confirm } from "../../src/kit/confirm.ts";
 import { execute } from "../../src/kit/executor.ts";
+import { bootForeign } from "../../src/kit/foreign.ts";
 import type { KitError } from "../../src/kit/kit-error.ts";
 import { revertRun } from "../../src/kit/revert-run.ts";
 import { requestRevert } from "../../src/kit/revert.ts";
@@ -206,6 +207,18 @@ test("a boot provides what can be had, and says what cannot", () => {
   assert.equal(machine.secret("db"), undefined);
   assert.match(machine.bootProblems ?? "", /secret 'db': failed to read header; secret 'conf': it needs db/);
   assert.equal(machine.units.get("other.service")?.activeState, "active");
+});
+
+test("a boot that cannot make files for secrets does the rest", () => {
+  const machine = deployed(OLD);
+  for (const path of machine.files.keys()) if (path.startsWith("/run/")) machine.files.delete(path);
+  const host = processOn(machine);
+  const make = (): never => {
+    throw new Error("No space left on device");
+  };
+  const secretFiles = Object.assign(Object.create(host.secretFiles) as typeof host.secretFiles, { make });
+  assert.equal(bootForeign({ ...host, secretFiles }), "No space left on device");
+  assert.equal(machine.readlink("/run/pristine/foreign/system"), OLD);
 });
 
 const REFUSED: Readonly<

@@ -701,6 +701,7 @@ let
       && refused "the group 'docker', which is not declared" { group = "docker"; }
       && refused "/home is not for files of yours" { path = "/home/alice/x"; }
       && refused "/srv/a is not for files of yours" { path = "/srv/a/x"; }
+      && refused "cannot be at /srv/a b: a link" { path = "/srv/a b"; }
       && refused "/etc/ssh is not for files of yours" { path = "/etc/ssh/x"; }
       && refused "cannot be had by a fleet that is given as a value" { }
       && fails "names the secret 'y', which is not declared" {

@@ -24,6 +24,9 @@
   linkTo,
   # Directories, beside the usual ones, in which none of them can be.
   reservedToo ? [ ],
+  # A pattern of the paths that links can have, and the same in words.
+  pathPattern ? ".*",
+  pathRule ? "",
   suggest ? _: _: "",
   # Further parts of the manifest.
   more ? { },
@@ -156,7 +159,8 @@ let
     ++ when (!groups ? ${item.group}) "is to have the group '${item.group}', which is not declared.${suggest item.group (attrNames groups)}"
     ++ when (!isDefault && within != [ ]) "cannot be at ${item.path}: ${head within} is not for files of yours"
     ++ when (match ".*//.*|.*/\\.\\.?(/.*)?" item.path != null)
-      "is at ${item.path}, which has empty parts or dots: write the plain path";
+      "is at ${item.path}, which has empty parts or dots: write the plain path"
+    ++ when (match pathPattern item.path == null) "cannot be at ${item.path}: ${pathRule}";
 
   given = secret: filter (key: secret.${key} != null) [ "file" "command" "environment" ];
   secretProblems =

@@ -35,6 +35,11 @@ export function describeRecord(
       return record.reason === undefined ? undefined : major(`${record.state}: ${record.reason.message}`);
     case "health":
       return major(describeResult(record.result));
+    case "profile": {
+      const { before, name, path, user } = record.move;
+      if (path === before) return undefined;
+      return major(`${path === null ? "remove" : "activate"} the profile ${name} of ${user}`);
+    }
     case "note":
       return major(record.message);
     case "recorded":

@@ -15,6 +15,7 @@ import { requireFreePlaces } from "./foreign.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
 import { diskOf } from "./measures.ts";
+import { areProfilesBack, keepProfiles, requireProfiles } from "./profiles.ts";
 import { requireSecrets } from "./secrets.ts";
 import { isScriptLocked, restoreBootDefault, runScript } from "./switch-to-configuration.ts";
 import {
@@ -58,6 +59,7 @@ export function begin(host: Host, plan: TransactionPlan): BeginAnswer {
 
   if (unfinished !== undefined && (isAlive(host, unfinished) || endsByItself(host, unfinished)))
     throw locked(unfinished);
+  requireProfilesMovable(host, plan, unfinished);
   const previous = previousSystem(host, unfinished);
   // A temporary system is replaced; what failed then returns to the one before it.
   const running = (unfinished?.state === "temporary" ? activatedSystem(host) : undefined) ?? previous;
@@ -101,6 +103,18 @@ function requireUnmoved(host: Host, { expectedPrevious, expectedGeneration }: Tr
     const since = `the boot default is generation ${generation ?? "none"}, and was ${expectedGeneration} when the plan was made`;
     throw new KitError("KIT_MOVED", `somebody has deployed since: ${since}`, { hint });
   }
+}
+
+/** What an interrupted transaction has made of profiles outlives a boot, before which this goal does nothing. */
+function requireProfilesMovable(
+  host: Host,
+  { goal }: TransactionPlan,
+  unfinished: TransactionRecord | undefined,
+): void {
+  if (goal !== "boot" || unfinished === undefined || areProfilesBack(host, unfinished)) return;
+  throw new KitError("KIT_STATE", `transaction ${unfinished.id} was interrupted, and its profiles are in force still`, {
+    hint: "deploy with the goal switch, which can return them",
+  });
 }
 
 function startExecutor(host: Host, record: TransactionRecord): void {
@@ -186,7 +200,9 @@ function preflight(host: Host, plan: TransactionPlan, previous: string): void {
     );
   }
   requireSystem(host, plan.system, previous);
+  for (const { path } of plan.profiles ?? []) if (path !== null) requireValid(host, path);
   requireArchitecture(host, plan.system);
+  requireProfiles(host, plan, baseOf(host, plan.system));
   if (baseOf(host, plan.system) === "foreign") requireForeign(host, plan);
   requireHooks(host, plan, previous);
   requireSecrets(host, host.system(plan.system));
@@ -223,6 +239,10 @@ function requireSystem(host: Host, path: string, previous: string): void {
   if (missing.length > 0) {
     throw new KitError("KIT_SYSTEM_INVALID", `${path} lacks ${missing.join(", ")}`);
   }
+  requireValid(host, path);
+}
+
+function requireValid(host: Host, path: string): void {
   const nixStore = host.which("nix-store");
   if (nixStore === undefined) return;
   // Valid means registered with its whole closure; a copy that was cut off is not.
@@ -302,9 +322,12 @@ function writeRecord(
   setRoot(host, "current", running);
   if (running !== previous) setRoot(host, "previous", previous);
   setRoot(host, "pending", plan.system);
+  keepProfiles(host, plan);
   if (host.kitPath !== undefined) setRoot(host, "kit", host.kitPath);
   takeLock(host, plan, superseded?.id);
   const now = host.uptimeMs();
+  const generations = readGenerations(host);
+  const generation = defaultGeneration(generations);
   record.append({
     kind: "recorded",
     facts: {
@@ -314,7 +337,8 @@ function writeRecord(
       bootId: host.bootId(),
       beganAtSeconds: Math.round(now / 1000),
       partial,
-      newestGeneration: readGenerations(host).at(-1)?.number ?? 0,
+      newestGeneration: generations.at(-1)?.number ?? 0,
+      ...(generation === undefined ? {} : { generation }),
       ordinal: 1 + Math.max(readReceipts(host)[0]?.ordinal ?? 0, superseded?.facts.ordinal ?? 0),
       ...(superseded === undefined ? {} : { supersedes: superseded.id }),
     },
@@ -356,6 +380,7 @@ export function parsePlan(text: string): TransactionPlan {
   if (!isCount(plan.keepGenerations)) problems.push("keepGenerations");
   if (!Array.isArray(plan.healthChecks)) problems.push("healthChecks");
   if (plan.hooks !== undefined && !Array.isArray(plan.hooks)) problems.push("hooks");
+  if (plan.profiles !== undefined && !Array.isArray(plan.profiles)) problems.push("profiles");
   if (typeof plan.operator !== "object") problems.push("operator");
   if (problems.length > 0) throw new KitError("KIT_USAGE", `the plan cannot be used: ${problems.join("; ")}`);
   return plan;

@@ -1,6 +1,7 @@
 /** Facts: what the host is, what it runs, what it would boot, and how it differs from what was declared. */
 
 import type { Drift, HostFacts } from "../machine/facts.ts";
+import type { FoundProfile } from "../machine/profile.ts";
 import type { SystemObject } from "../machine/system-object.ts";
 import { unitTypeOf, unitValues } from "../machine/unit-file.ts";
 import type { UnitState } from "../machine/unit-plan.ts";
@@ -8,6 +9,7 @@ import { failedUnits } from "./activation.ts";
 import { readDataVersions } from "./data-versions.ts";
 import type { Host } from "./host.ts";
 import { diskOf, memoryOf, uptimeSeconds } from "./measures.ts";
+import { findProfiles } from "./profiles.ts";
 import { activatedSystem, bootedSystem, profileSystem, readGenerations, runningSystem } from "./systems.ts";
 import { readLock, readReceipts, type TransactionRecord } from "./transaction-record.ts";
 
@@ -22,6 +24,7 @@ export function collectFacts(host: Host, unfinished: TransactionRecord | undefin
     profile: profileSystem(host) ?? null,
   };
   const units = host.units.list();
+  const profiles = findProfiles(host);
   return {
     version: 1,
     kitVersion: host.kitVersion,
@@ -42,7 +45,8 @@ export function collectFacts(host: Host, unfinished: TransactionRecord | undefin
     transaction: unfinished?.status() ?? null,
     lock: readLock(host) ?? null,
     lastReceipt: readReceipts(host)[0] ?? null,
-    drift: driftOf(host, systems, units, unfinished),
+    drift: [...driftOf(host, systems, units, unfinished), ...(unfinished === undefined ? movedProfiles(profiles) : [])],
+    ...(profiles.length === 0 ? {} : { profiles }),
     dataVersions: readDataVersions(host),
   };
 }
@@ -79,6 +83,12 @@ function driftOf(
   for (const unit of staleDefinitions(host)) drift.push({ kind: "unit-stale", unit });
   if (running !== null) drift.push(...notRunning(host, host.system(running), units));
   return drift;
+}
+
+function movedProfiles(profiles: readonly FoundProfile[]): Drift[] {
+  return profiles
+    .filter(({ found, path }) => found !== path)
+    .map((profile) => ({ kind: "profile-moved", profile }) as const);
 }
 
 function filesBelow(host: Host, directory: string): string[] {

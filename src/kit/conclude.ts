@@ -7,6 +7,7 @@ import { finishConfirm, isCommitted } from "./confirm.ts";
 import { runHookStep } from "./hooks.ts";
 import { dataAfterReturn } from "./data-versions.ts";
 import type { Host } from "./host.ts";
+import { areProfilesBack, releaseProfiles, returnProfiles } from "./profiles.ts";
 import { restoreBootDefault } from "./switch-to-configuration.ts";
 import { activatedSystem, bootedSystem, removeRoot, runningSystem, setRoot } from "./systems.ts";
 import {
@@ -71,7 +72,9 @@ export function openUnfinished(host: Host, repeated?: string): TransactionRecord
   } else {
     forgetBootOfNew(host, record);
     removeRoot(host, "pending");
-    // The power cut was the return.
+    // The power cut was the return, but for what lies on the disk.
+    for (const failure of returnProfiles(host, record)) record.append({ kind: "note", message: failure });
+    releaseProfiles(host);
     runHookStep(host, record, "post-rollback", { outcome: "reverted-by-reboot" });
     record.conclude("reverted-by-reboot", {
       data: dataAfterReturn(host, record),
@@ -103,7 +106,8 @@ function isBack(host: Host, record: TransactionRecord): boolean {
   // What is booted next, or was booted, is back by a boot.
   if (plan.goal === "reboot" && (facts.bootId !== host.bootId() || willBootOnce(host, record.base))) return false;
   if (isAtWork(host) || isTimed(host)) return false;
-  return activatedSystem(host) === facts.previous && runningSystem(host) === facts.previous;
+  const isSystem = activatedSystem(host) === facts.previous && runningSystem(host) === facts.previous;
+  return isSystem && areProfilesBack(host, record);
 }
 
 function wasConcluded(host: Host, record: TransactionRecord): boolean {
@@ -114,6 +118,7 @@ function wasConcluded(host: Host, record: TransactionRecord): boolean {
     const failed = failedUnits(host.units.list()).filter((unit) => !before.includes(unit));
     forgetBootOfNew(host, record);
     removeRoot(host, "pending");
+    releaseProfiles(host);
     record.conclude(failed.length === 0 ? "reverted" : "revert-failed", { reason, failedUnits: failed });
     return true;
   } catch {

@@ -1,6 +1,6 @@
 /** Confirmation: the new system becomes the boot default. The rename of the profile is the moment it counts. */
 
-import { generationsToRemove } from "../machine/generation.ts";
+import { type GenerationContent, generationsToRemove } from "../machine/generation.ts";
 import { stepsOf, type Receipt, type StepName, type TransactionGoal } from "../machine/transaction.ts";
 import { failedUnits } from "./activation.ts";
 import { removeBootOnce } from "./boot-once.ts";
@@ -10,6 +10,7 @@ import { removeUndeclared } from "./foreign.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { profilesOf, releaseProfiles } from "./profiles.ts";
 import { pruneSecrets } from "./secrets.ts";
 import { installBootLoader } from "./switch-to-configuration.ts";
 import {
@@ -57,6 +58,11 @@ export function isCommitted(host: Host, record: TransactionRecord): boolean {
   return record.bootIdOf("confirming") !== host.bootId() && bootedSystem(host) === plan.system;
 }
 
+/** What becomes a generation. */
+function contentOf(record: TransactionRecord): GenerationContent {
+  return { path: record.plan.system, profiles: profilesOf(record), since: record.facts.newestGeneration };
+}
+
 /** How hooks are told of a confirmation that does not make the system the boot default. */
 const OUTCOMES: Readonly<Partial<Record<TransactionGoal, string>>> = { test: "tested", temporary: "temporary" };
 
@@ -67,7 +73,7 @@ export function finishConfirm(host: Host, record: TransactionRecord): Receipt | 
   for (const step of stepsOf("confirm", record.plan.goal, record.base)) {
     const isRecorded = receipt === undefined;
     if (isRecorded) record.append({ kind: "step", step, event: "begin" });
-    if (step === "confirm-profile") generation = moveProfile(host, record.plan.system);
+    if (step === "confirm-profile") generation = moveProfile(host, contentOf(record));
     else if (step === "confirm-receipt") {
       record.append({ kind: "step", step, event: "end" });
       receipt = record.conclude(record.plan.goal === "test" ? "tested" : "confirmed", {
@@ -92,6 +98,7 @@ function act(host: Host, record: TransactionRecord, step: StepName): void {
       setRoot(host, "previous", facts.previous);
       if (plan.goal !== "boot" && bootId === host.bootId()) setRoot(host, "current", plan.system);
       removeRoot(host, "pending");
+      releaseProfiles(host);
       if (plan.goal === "reboot") removeBootOnce(host, record.base);
       if (plan.goal === "switch" && record.base === "foreign") removeUsers(host, record);
       pruneSecrets(host, record);

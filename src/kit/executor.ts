@@ -24,6 +24,7 @@ import { runHealthChecks } from "./health.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host, Outcome } from "./host.ts";
 import { StepFailure } from "./kit-error.ts";
+import { activateProfiles } from "./profiles.ts";
 import { revert } from "./revert.ts";
 import { decryptSecrets } from "./secrets.ts";
 import { switchTo } from "./switch-to-configuration.ts";
@@ -122,6 +123,9 @@ function act(activation: Activation, step: StepName): void {
       });
       break;
     case "post-activation":
+      runHookStep(host, record, step, { untilMs: endOfActivationMs(host, record) });
+      activateProfiles(host, record, endOfActivationMs(host, record));
+      break;
     case "pre-confirmation":
       runHookStep(host, record, step, { untilMs: endOfActivationMs(host, record) });
       break;

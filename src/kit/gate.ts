@@ -7,6 +7,7 @@
  */
 
 import type { HookRequest } from "../machine/hook.ts";
+import { areProfiles, type WantedProfile } from "../machine/profile.ts";
 import { PROGRAM_PATH } from "../machine/programs.ts";
 import type { TransactionPlan } from "../machine/transaction.ts";
 import type { Host } from "./host.ts";
@@ -53,9 +54,10 @@ export function gated(args: readonly string[]): readonly string[] {
  * and what was sent would be left out unseen.
  */
 export function gatedPlan(host: Host, plan: TransactionPlan): TransactionPlan {
-  const { system } = plan;
+  const { system, profiles = [] } = plan;
   const isKnown = system === runningSystem(host) || readGenerations(host).some(({ path }) => path === system);
   if (!isKnown) requireSigned(host, system);
+  requireConfirmed(host, profiles);
   const { meta } = host.system(system);
   const [brought] = meta === undefined ? [...plan.healthChecks, ...(plan.hooks ?? [])] : [];
   if (brought !== undefined) {
@@ -64,6 +66,15 @@ export function gatedPlan(host: Host, plan: TransactionPlan): TransactionPlan {
     });
   }
   return { ...plan, healthChecks: meta?.healthChecks ?? [], hooks: meta?.hooks ?? [] };
+}
+
+/** Whose script runs as whom, no signature says: only what somebody who is root has confirmed is taken. */
+function requireConfirmed(host: Host, profiles: readonly WantedProfile[]): void {
+  if (profiles.length === 0) return;
+  if (readGenerations(host).some((generation) => areProfiles(generation.profiles ?? [], profiles))) return;
+  throw new KitError("KIT_REFUSED", "the gate of this host takes no profiles but those of an earlier generation", {
+    hint: "deploy them as somebody who is root",
+  });
 }
 
 /** Hooks that belong to no transaction: those of the running system, which hear what deployments tell hooks. */

@@ -13,9 +13,10 @@ import {
   systemdBootEntryOf,
   withNextEntry,
 } from "../machine/boot-entry.ts";
+import { attachUnit, type AttachedUnit, detachUnit, whyNotAttached } from "./attached-unit.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
-import { mountOf, uptimeSeconds } from "./measures.ts";
+import { mountOf } from "./measures.ts";
 import { installBootLoader } from "./switch-to-configuration.ts";
 import { addGeneration, profileSystem } from "./systems.ts";
 import { LOCK } from "./transaction-record.ts";
@@ -30,12 +31,7 @@ const GRUB_ENVIRONMENT = "/boot/grub/grubenv";
 const GRUB_WRITES: ReadonlySet<string> = new Set(["ext2", "ext3", "ext4", "vfat", "xfs"]);
 const BOOTCTL_TIMEOUT_SECONDS = 30;
 
-const ETC_SYSTEMD = "/etc/systemd";
-const UNITS = `${ETC_SYSTEMD}/system.attached`;
-const WATCH = "pristine-resume.service";
-const WANTS = `${UNITS}/sysinit.target.wants`;
-/** What was booted is noted right after the start; when that seems to be before it, somebody has set the clock. */
-const CLOCK_TOLERANCE_SECONDS = 60;
+const WATCH: AttachedUnit = { name: "pristine-resume.service", wantedBy: "sysinit.target" };
 
 type Loader = "systemd-boot" | "GRUB";
 
@@ -46,7 +42,7 @@ function loaderOf(host: Host): Loader {
 
 /** Refuses what would not be forgotten when it is booted, or not watched over then. */
 export function requireOneShot(host: Host): void {
-  const why = whyNoOneShot(host) ?? whyNoWatch(host);
+  const why = whyNoOneShot(host) ?? whyNotAttached(host);
   if (why === undefined) return;
   throw new KitError("KIT_STATE", `this host cannot boot a system once: ${why}`, {
     hint: "deploy with --goal boot, and run 'pristine reboot'",
@@ -67,18 +63,6 @@ function whyNoOneShot(host: Host): string | undefined {
   return `GRUB cannot forget an entry on ${isMapped ? "a mapped device or a RAID" : type}, where /boot is`;
 }
 
-/** What watches over the boot lies in `/etc`, which some hosts make anew at each boot. */
-function whyNoWatch(host: Host): string | undefined {
-  const { code, stdout } = host.run(["stat", "--format=%W", ETC_SYSTEMD], { timeoutSeconds: 10 });
-  const bornAt = code === 0 ? Number(stdout) : 0;
-  const startedAt = Date.parse(host.wallClock()) / 1000 - uptimeSeconds(host);
-  const bootedAt = Date.parse(host.files.modifiedAt("/run/booted-system")) / 1000;
-  if (bootedAt < startedAt - CLOCK_TOLERANCE_SECONDS) {
-    return "its clock was set since it has booted, so that nothing shows whether /etc outlives a reboot";
-  }
-  return bornAt > 0 && bornAt < startedAt ? undefined : "nothing in /etc shows that it outlives a reboot";
-}
-
 /** Lets the next boot, and only that, be the system's; it is watched over before it can be booted. */
 export function setOneShot(host: Host, system: string): void {
   const profile = profileSystem(host);
@@ -97,12 +81,9 @@ export function setOneShot(host: Host, system: string): void {
     "Type=oneshot",
     `ExecStart=${host.kitCommand} resume`,
     "TimeoutStartSec=90",
-    "",
   ];
-  host.files.makeDirectory(WANTS);
-  host.files.writeDurably(`${UNITS}/${WATCH}`, unit.join("\n"));
-  host.files.replaceLink(`${WANTS}/${WATCH}`, `../${WATCH}`, { durable: true });
-  addGeneration(host, system);
+  attachUnit(host, WATCH, unit);
+  addGeneration(host, { path: system });
   installBootLoader(host, profile, { isForced: true });
   const loader = loaderOf(host);
   if (bootDefaultOf(loader, host.files) !== profile) throw new Error(`${loader} would not boot ${profile} by default`);
@@ -139,9 +120,5 @@ export function forgetOneShot(host: Host): void {
 
 /** Leaves nothing of the unit. */
 export function removeWatch(host: Host): void {
-  host.files.remove(`${WANTS}/${WATCH}`, { durable: false });
-  host.files.remove(`${UNITS}/${WATCH}`, { durable: true });
-  for (const directory of [WANTS, UNITS]) {
-    if (host.files.list(directory)?.length === 0) host.files.remove(directory, { durable: true });
-  }
+  detachUnit(host, WATCH);
 }

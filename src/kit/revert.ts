@@ -21,6 +21,7 @@ import { disarmAll } from "./deadline.ts";
 import { runHookStep } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
+import { releaseProfiles, returnProfiles } from "./profiles.ts";
 import { pruneSecrets } from "./secrets.ts";
 import { restoreBootDefault, switchTo } from "./switch-to-configuration.ts";
 import { profileSystem, removeRoot, setRoot } from "./systems.ts";
@@ -129,6 +130,7 @@ function act(activation: Activation, step: StepName): void {
       runHookStep(host, record, step);
       break;
     case "post-rollback":
+      returnAllProfiles(host, record);
       runHookStep(host, record, step, { outcome: "reverted" });
       break;
     case "revert-roots":
@@ -150,6 +152,15 @@ function act(activation: Activation, step: StepName): void {
     default:
       actLive(activation, step, record.unitPlan("back") ?? EMPTY_UNIT_PLAN);
   }
+}
+
+/** What failed of it is told in the receipt; hooks run all the same. */
+function returnAllProfiles(host: Host, record: TransactionRecord): void {
+  const failures = returnProfiles(host, record);
+  releaseProfiles(host);
+  if (failures.length === 0) return;
+  runHookStep(host, record, "post-rollback", { outcome: "revert-failed" });
+  throw new Error(failures.join("; "));
 }
 
 /** Says whether it could be written. */

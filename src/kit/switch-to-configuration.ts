@@ -102,12 +102,12 @@ export function installBootLoader(host: Host, system: string, { isForced }: Pick
 
 /** The boot default that a confirmation may have moved is what it was, and the menu has no entry of the new system. */
 export function restoreBootDefault(host: Host, record: TransactionRecord): void {
-  const { profile, newestGeneration } = record.facts;
+  const { profile, generation, newestGeneration } = record.facts;
   const mayDiffer = record.hasBegun("confirm-profile") || record.hasBegun("boot-once");
   if (!mayDiffer || profile === null || record.hasEnded("revert-boot-loader")) return;
-  if (profileSystem(host) !== profile) pointProfile(host, profile);
-  for (const { number, path } of readGenerations(host)) {
-    if (path === record.plan.system && path !== profile && number > (newestGeneration ?? number))
+  if (profileSystem(host) !== profile || generation !== undefined) pointProfile(host, profile, generation);
+  for (const { number, path, isDefault } of readGenerations(host)) {
+    if (path === record.plan.system && !isDefault && number > (newestGeneration ?? number))
       removeGeneration(host, number);
   }
   installBootLoader(host, profile, { isForced: true });

@@ -1,6 +1,7 @@
 /** Which systems a host runs, boots and keeps: the links that say so, and how they are moved. */
 
 import {
+  type GenerationContent,
   generationLinkName,
   generationNumberOf,
   numberForPath,
@@ -8,6 +9,7 @@ import {
   PROFILE_NAME,
 } from "../machine/generation.ts";
 import type { Generation } from "../machine/facts.ts";
+import type { PlacedProfile } from "../machine/profile.ts";
 import { SYSTEM_LINK, systemLinkTarget } from "../machine/skeleton.ts";
 import type { Host } from "./host.ts";
 
@@ -88,7 +90,10 @@ export function markActivated(host: Host, path: string): void {
   host.files.replaceLink(ACTIVATED, path, { durable: false });
 }
 
-export type GcRoot = "booted" | "current" | "previous" | "pending" | "kit" | "engine";
+export type GcRoot = "booted" | "current" | "previous" | "pending" | "kit" | "engine" | ProfileRoot;
+
+/** What keeps profiles that a transaction moves, and what keeps those of a generation. */
+export type ProfileRoot = `profile-${"next" | "before"}-${string}` | `generation-${number}-profile-${number}`;
 
 export function setRoot(host: Host, root: GcRoot, path: string): void {
   if (host.files.readlink(`${GC_ROOTS}/${root}`) === path) return;
@@ -100,8 +105,40 @@ export function removeRoot(host: Host, root: GcRoot): void {
   host.files.remove(`${GC_ROOTS}/${root}`, { durable: true });
 }
 
+/** Removes the roots of profiles whose names begin so. */
+export function removeProfileRoots(host: Host, prefix: "profile-" | `generation-${number}-profile-`): void {
+  for (const name of host.files.list(GC_ROOTS) ?? []) {
+    if (name.startsWith(prefix)) removeRoot(host, name as ProfileRoot);
+  }
+}
+
 export function rootedSystem(host: Host, root: GcRoot): string | undefined {
   return storePathAt(host, `${GC_ROOTS}/${root}`);
+}
+
+/** The profiles of generations, one file for each that has any. */
+const GENERATION_PROFILES = "/nix/var/pristine/profiles";
+
+function profilesFile(generation: number): string {
+  return `${GENERATION_PROFILES}/${generation}.json`;
+}
+
+function readProfiles(host: Host, generation: number): { profiles?: readonly PlacedProfile[] } {
+  const text = host.files.readFile(profilesFile(generation));
+  return text === undefined ? {} : { profiles: JSON.parse(text) as readonly PlacedProfile[] };
+}
+
+/** Notes what profiles a generation has, whose paths are kept as long as that is. */
+function writeProfiles(host: Host, generation: number, profiles: readonly PlacedProfile[]): void {
+  const text = `${JSON.stringify(profiles)}\n`;
+  const file = profilesFile(generation);
+  if (host.files.readFile(file) === text || (profiles.length === 0 && !host.files.exists(file))) return;
+  profiles.forEach(({ path }, index) => {
+    setRoot(host, `generation-${generation}-profile-${index}`, path);
+  });
+  host.files.makeDirectory(GENERATION_PROFILES);
+  if (profiles.length === 0) host.files.remove(file, { durable: true });
+  else host.files.writeDurably(file, text);
 }
 
 /** All generations of the profile, oldest first. */
@@ -115,32 +152,36 @@ export function readGenerations(host: Host): Generation[] {
     const path = storePathAt(host, link);
     if (path === undefined) continue;
     const isDefault = current === name || current === link;
-    generations.push({ number, path, date: host.files.modifiedAt(link), isDefault });
+    generations.push({ number, path, date: host.files.modifiedAt(link), isDefault, ...readProfiles(host, number) });
   }
   return generations.sort((one, other) => one.number - other.number);
 }
 
-/** Makes `path` the newest generation, unless it is that or the boot default already; its number. */
-export function addGeneration(host: Host, path: string): number {
-  const { number } = numberForPath(readGenerations(host), path);
+/** Makes a generation the newest one, unless it is that or the boot default already; its number. */
+export function addGeneration(host: Host, content: GenerationContent): number {
+  const generations = readGenerations(host);
+  const { path, profiles = generations.find(({ isDefault }) => isDefault)?.profiles ?? [] } = content;
+  const { number } = numberForPath(generations, content);
   const link = `${PROFILE_DIRECTORY}/${generationLinkName(number)}`;
   host.files.makeDirectory(PROFILE_DIRECTORY);
+  writeProfiles(host, number, profiles);
   if (host.files.readlink(link) !== path) host.files.replaceLink(link, path, { durable: true });
   return number;
 }
 
-/** Makes `path` the boot default under a number of its own; the rename of the profile is the moment it counts. */
-export function moveProfile(host: Host, path: string): number {
-  const number = addGeneration(host, path);
+/** Makes it the boot default under a number of its own; the rename of the profile is the moment it counts. */
+export function moveProfile(host: Host, content: GenerationContent): number {
+  const number = addGeneration(host, content);
   const name = generationLinkName(number);
   if (host.files.readlink(PROFILE) !== name) host.files.replaceLink(PROFILE, name, { durable: true });
   return number;
 }
 
-/** Makes the newest generation that names `path` the boot default again. */
-export function pointProfile(host: Host, path: string): void {
-  const generation = readGenerations(host).findLast((candidate) => candidate.path === path);
-  if (generation === undefined) moveProfile(host, path);
+/** Makes a generation the boot default again that names `path`: that of the number, or else the newest one. */
+export function pointProfile(host: Host, path: string, number: number | undefined): void {
+  const named = readGenerations(host).filter((candidate) => candidate.path === path);
+  const generation = named.find((candidate) => candidate.number === number) ?? named.at(-1);
+  if (generation === undefined) moveProfile(host, { path });
   else if (!generation.isDefault) {
     host.files.replaceLink(PROFILE, generationLinkName(generation.number), { durable: true });
   }
@@ -148,4 +189,6 @@ export function pointProfile(host: Host, path: string): void {
 
 export function removeGeneration(host: Host, number: number): void {
   host.files.remove(`${PROFILE_DIRECTORY}/${generationLinkName(number)}`, { durable: true });
+  if (host.files.exists(profilesFile(number))) host.files.remove(profilesFile(number), { durable: true });
+  removeProfileRoots(host, `generation-${number}-profile-`);
 }

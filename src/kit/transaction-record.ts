@@ -16,6 +16,7 @@ import {
 import type { SystemBase } from "../machine/system-object.ts";
 import type { HealthResult } from "../machine/health-check.ts";
 import type { HookResult } from "../machine/hook.ts";
+import type { ProfileMove } from "../machine/profile.ts";
 import { EMPTY_UNIT_PLAN, type UnitPlan } from "../machine/unit-plan.ts";
 import type { Host } from "./host.ts";
 import { KitError } from "./kit-error.ts";
@@ -193,6 +194,11 @@ export class TransactionRecord {
     );
   }
 
+  /** Profiles that it has come to, in order. */
+  profileMoves(): ProfileMove[] {
+    return this.#records.flatMap((record) => (record.kind === "profile" ? [record.move] : []));
+  }
+
   deadlineAtSeconds(): number | undefined {
     const found = this.#records.findLast((record) => record.kind === "deadline");
     return found?.kind === "deadline" ? found.atSeconds : undefined;
@@ -254,6 +260,7 @@ export class TransactionRecord {
     const { plan, facts } = this;
     const reason = more.reason ?? this.reason;
     const hooks = this.hookResults();
+    const profiles = this.profileMoves();
     const direction = outcome === "reverted" || outcome === "revert-failed" ? "back" : "forward";
     const receipt: Receipt = {
       version: 1,
@@ -276,6 +283,7 @@ export class TransactionRecord {
       units: this.unitPlan(direction) ?? this.unitPlan("forward") ?? EMPTY_UNIT_PLAN,
       health: healthOf(this.#records),
       ...(hooks.length === 0 ? {} : { hooks }),
+      ...(profiles.length === 0 ? {} : { profiles }),
       ...(more.data === undefined || more.data.length === 0 ? {} : { data: more.data }),
       failedUnits: more.failedUnits ?? [],
     };

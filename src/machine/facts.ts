@@ -2,6 +2,7 @@
 
 import type { RecordedVersion } from "./data-version.ts";
 import type { HealthResult } from "./health-check.ts";
+import type { FoundProfile, PlacedProfile } from "./profile.ts";
 import type { Operator, Receipt, TransactionLock, TransactionStatus } from "./transaction.ts";
 import type { UnitState } from "./unit-plan.ts";
 
@@ -14,6 +15,8 @@ export interface Generation {
   readonly date: string;
   /** The profile names it: the boot default. */
   readonly isDefault: boolean;
+  /** Profiles beside the system's that were confirmed with it; absent when there are none. */
+  readonly profiles?: readonly PlacedProfile[];
 }
 
 /** A way in which a host is not what its declaration says. */
@@ -35,7 +38,9 @@ export type Drift =
   /** systemd has not read the unit's present files. */
   | { readonly kind: "unit-stale"; readonly unit: string }
   /** Wanted by an active target, yet not running. */
-  | { readonly kind: "unit-not-running"; readonly unit: string; readonly activeState: string };
+  | { readonly kind: "unit-not-running"; readonly unit: string; readonly activeState: string }
+  /** The link of a profile leads elsewhere than to what was confirmed. */
+  | { readonly kind: "profile-moved"; readonly profile: FoundProfile };
 
 /** What `facts` prints. */
 export interface HostFacts {
@@ -78,6 +83,8 @@ export interface HostFacts {
   readonly lock: TransactionLock | null;
   readonly lastReceipt: Receipt | null;
   readonly drift: readonly Drift[];
+  /** Those of the boot default, beside the system's; absent when there are none. */
+  readonly profiles?: readonly FoundProfile[];
   /** Of services' data, as what has run has left it. */
   readonly dataVersions?: readonly RecordedVersion[];
 }

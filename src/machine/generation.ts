@@ -1,6 +1,7 @@
 /** The numbered generations of a system profile: which number comes next, which may go. */
 
 import type { Generation } from "./facts.ts";
+import { areProfiles, type PlacedProfile } from "./profile.ts";
 
 export const PROFILE_DIRECTORY = "/nix/var/nix/profiles";
 export const PROFILE_NAME = "system";
@@ -25,18 +26,34 @@ export function defaultGeneration(generations: readonly Generation[]): number | 
   return generations.find(({ isDefault }) => isDefault)?.number;
 }
 
+/** What a generation is of: a system, and the profiles beside it. */
+export interface GenerationContent {
+  readonly path: string;
+  /** The default's when absent. */
+  readonly profiles?: readonly PlacedProfile[] | undefined;
+  /** Newer ones are of the same transaction: what they have of profiles is not known before these are moved. */
+  readonly since?: number | undefined;
+}
+
 /**
  * The number that a profile moving to `path` gets: the default's own when it names that path already, and the newest
  * one's when that names it, which is what an interrupted confirmation leaves; else the next one.
  */
-export function numberForPath(generations: readonly Generation[], path: string): { number: number; isNew: boolean } {
+export function numberForPath(
+  generations: readonly Generation[],
+  { path, profiles, since = Number.POSITIVE_INFINITY }: GenerationContent,
+): { number: number; isNew: boolean } {
+  const wanted = profiles ?? generations.find(({ isDefault }) => isDefault)?.profiles ?? [];
+  const isSame = (generation: Generation): boolean =>
+    generation.path === path && areProfiles(generation.profiles ?? [], wanted);
   const newest = generations.reduce<Generation | undefined>(
     (best, generation) => (best === undefined || generation.number > best.number ? generation : best),
     undefined,
   );
-  const reused = generations.find((generation) => generation.isDefault && generation.path === path);
+  const reused = generations.find((generation) => generation.isDefault && isSame(generation));
   if (reused !== undefined) return { number: reused.number, isNew: false };
-  if (newest?.path === path) return { number: newest.number, isNew: false };
+  const isOurs = newest?.path === path && !newest.isDefault && newest.number > since;
+  if (newest !== undefined && (isOurs || isSame(newest))) return { number: newest.number, isNew: false };
   return { number: (newest?.number ?? 0) + 1, isNew: true };
 }
 

@@ -279,10 +279,10 @@ suite("generations", () => {
 
   test("numbers: the default's own, an interrupted confirmation's, the next one", () => {
     const list = [generation(1, "a"), generation(2, "b", true), generation(3, "c")];
-    assert.deepEqual(numberForPath(list, "b"), { number: 2, isNew: false });
-    assert.deepEqual(numberForPath(list, "c"), { number: 3, isNew: false });
-    assert.deepEqual(numberForPath(list, "a"), { number: 4, isNew: true });
-    assert.deepEqual(numberForPath([], "a"), { number: 1, isNew: true });
+    assert.deepEqual(numberForPath(list, { path: "b" }), { number: 2, isNew: false });
+    assert.deepEqual(numberForPath(list, { path: "c" }), { number: 3, isNew: false });
+    assert.deepEqual(numberForPath(list, { path: "a" }), { number: 4, isNew: true });
+    assert.deepEqual(numberForPath([], { path: "a" }), { number: 1, isNew: true });
   });
 
   test("the limit spares the default and the last generation of what is in use", () => {

@@ -9,6 +9,7 @@
 import type { SystemBase } from "./system-object.ts";
 import type { HealthCheck, HealthResult } from "./health-check.ts";
 import type { Hook, HookMoment, HookResult } from "./hook.ts";
+import type { ProfileMove, WantedProfile } from "./profile.ts";
 import type { UnitPlan } from "./unit-plan.ts";
 
 /**
@@ -72,6 +73,8 @@ export interface TransactionPlan {
   readonly hooks?: readonly Hook[];
   /** Go on although the systems' switch inhibitors differ. */
   readonly ignoreInhibitors?: boolean;
+  /** What the host's profiles are to be, in the order of their activation; absent when they stay as they are. */
+  readonly profiles?: readonly WantedProfile[];
 }
 
 export type StepName =
@@ -387,6 +390,8 @@ export interface TransactionRecordFacts {
   readonly partial: readonly string[];
   /** The newest generation then, which need not be the boot default's; absent in what earlier versions wrote. */
   readonly newestGeneration?: number;
+  /** The boot default's, where it has one. */
+  readonly generation?: number;
   /** An interrupted transaction this one took over. */
   readonly supersedes?: string;
   /** How many transactions came before on this host, and one: their order, whatever its clock says. */
@@ -424,6 +429,8 @@ export type JournalEvent =
       readonly command?: readonly string[];
       readonly result?: HookResult;
     }
+  /** A profile whose link is about to be moved, or is what it is to be already. */
+  | { readonly kind: "profile"; readonly move: ProfileMove }
   | { readonly kind: "note"; readonly message: string };
 
 /** One line of `journal.jsonl`. */
@@ -456,6 +463,8 @@ export interface Receipt {
   readonly health: readonly HealthResult[];
   /** The host's hooks that ran, in order. */
   readonly hooks?: readonly HookResult[];
+  /** Profiles that it came to, with what they were before. */
+  readonly profiles?: readonly ProfileMove[];
   /** On a way back: what the system that was left may have done to data. */
   readonly data?: readonly string[];
   /** Failed units at the end. */

@@ -123,5 +123,9 @@ function describeDrift(drift: Drift): string {
       return `${drift.unit}: its files changed, and systemd has not read them`;
     case "unit-not-running":
       return `${drift.unit} should run, but is ${drift.activeState}`;
+    case "profile-moved": {
+      const { found, name, path, user } = drift.profile;
+      return `the profile ${name} of ${user} is ${basename(found ?? "nothing")}, and ${basename(path)} was confirmed`;
+    }
   }
 }

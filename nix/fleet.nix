@@ -463,6 +463,7 @@ let
       meta = meta // {
         packages = map (package: removeAttrs package [ "path" ]) meta.packages;
       };
+      profiles = deployment.profileData;
       inherit (config) warnings;
     };
 

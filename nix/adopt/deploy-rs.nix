@@ -1,4 +1,5 @@
-# deploy-rs: a flake's output `deploy`, whose nodes have profiles; the one of the system becomes the host's.
+# deploy-rs: a flake's output `deploy`, whose nodes have profiles: the one of the system becomes the host's, and the others
+# `deployment.profiles`.
 { lib, report }:
 { input, ... }:
 let
@@ -202,6 +203,24 @@ let
 
   ## Hosts
 
+  # Why a profile beside the system's is not served; null when it is.
+  whyUnserved =
+    profile:
+    if profile.user == null then
+      "it has neither `user' nor `sshUser', which deploy-rs needs"
+    else if !(profile.path ? drvPath) then
+      "its path is no derivation"
+    else
+      null;
+  # What a profile beside the system's sets for itself, and has as the system's here.
+  ownSettings =
+    name: given: system:
+    map (option: report.differs "${name}.${option}" given.${option} "as for the system") (
+      filter (option: option != "user" && given.${option} or null != null && given.${option} != system.${option}) (
+        attrNames generic
+      )
+    );
+
   hostOf =
     name: node:
     let
@@ -212,6 +231,9 @@ let
       inherit (profile) settings;
       toplevel = toplevelOf profile.path;
       others = filter (other: other != systemName) (attrNames profiles);
+      order = node.profilesOrder or [ ];
+      placeInOrder = lib.listToAttrs (lib.imap0 (index: profile: lib.nameValuePair profile index) order);
+      further = filter (other: whyUnserved profiles.${other} == null) others;
       confirmTimeout = lib.max 5 (lib.min 3600 settings.confirmTimeout);
       left =
         if systems == [ ] && profiles ? system && profiles.system.user == null then
@@ -228,6 +250,11 @@ let
       platform = profile.path.system;
       system = toplevel;
       definitions.deployment = {
+        profiles = lib.genAttrs further (other: {
+          inherit (profiles.${other}) path user;
+          link = node.profiles.${other}.profilePath or null;
+          order = placeInOrder.${other} or (length order);
+        });
         target = {
           host = node.hostname or (throw "`deploy.nodes.${name}' of ${where} has no `hostname', which deploy-rs needs.");
           user = settings.sshUser;
@@ -252,15 +279,25 @@ let
         lib.optionals (systems != [ ]) (
           report.ofOptions (mapAttrs (option: note: { inherit (generic.${option}) default; inherit note; }) notes) settings
         )
-        ++ map (
+        ++ lib.concatMap (
           other:
-          report.unserved "profiles.${other}" (profiles.${other}.path.name or null)
-            "${
-              if systems == [ ] then "the node is left out" else "only the system is deployed"
-            }; `deploy .#NODE.${other}' goes on with this one"
+          let
+            option = "profiles.${other}";
+            value = profiles.${other}.path.name or null;
+            why = whyUnserved profiles.${other};
+          in
+          if systems == [ ] then
+            [ (report.unserved option value "the node is left out; `deploy .#NODE.${other}' goes on with this one") ]
+          else if why != null then
+            [ (report.unserved option value why) ]
+          else
+            [ (report.same option value "deployment.profiles.${other}") ] ++ ownSettings option node.profiles.${other} settings
         ) (if systems == [ ] then attrNames profiles else others)
-        ++ lib.optional (systems != [ ] && others != [ ] && node.profilesOrder or [ ] != [ ]) (
-          report.differs "profilesOrder" node.profilesOrder "only the system is deployed"
+        ++ lib.optional (systems != [ ] && others != [ ] && order != [ ]) (
+          if head order == systemName then
+            report.same "profilesOrder" order "deployment.profiles.<name>.order"
+          else
+            report.differs "profilesOrder" order "the system comes first, and then the others in this order"
         )
         ++ strangers "deploy.nodes.${name}" [ "hostname" "profiles" "profilesOrder" ] node
         ++ concatLists (
@@ -299,7 +336,7 @@ else
     inherit where;
     options = strangers "deploy" [ "nodes" ] deploy;
     behaviour = [
-      "The system in the profile is deployed, by its own switch-to-configuration; scripts that deploy-rs puts around it (deploy-rs-activate) are not run, nor are its checks of the flake."
+      "The system in the profile is deployed, by its own switch-to-configuration; the script that deploy-rs puts around it (deploy-rs-activate) is not run, nor are its checks of the flake. The scripts of other profiles are, when these have changed."
       "A host that fails returns alone; deploy-rs takes others back with it (--rollback-succeeded)."
       "deploy-rs cannot return to a generation that it has not made itself: once it is used again, its first deployment has no way back."
     ];

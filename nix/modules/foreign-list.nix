@@ -8,6 +8,7 @@
   ./foreign.nix
   ./health-checks.nix
   ./hooks.nix
+  ./profiles.nix
   ./secrets.nix
   ./system.nix
   ./systemd.nix

@@ -15,6 +15,7 @@
   ./networking.nix
   ./nix.nix
   ./persistence.nix
+  ./profiles.nix
   ./restricted-user.nix
   ./secrets.nix
   ./security/pam.nix

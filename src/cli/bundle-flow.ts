@@ -17,7 +17,15 @@ import { run } from "../system/process.ts";
 import type { BundleFlags } from "./commands/bundle.ts";
 import { EXIT } from "./exit-codes.ts";
 import { build } from "../library/build.ts";
-import { type FleetContext, kitOf, openContext, systemOf, warnOfHost } from "../library/context.ts";
+import {
+  type FleetContext,
+  kitOf,
+  openContext,
+  outputsOf,
+  profilesOf,
+  systemOf,
+  warnOfHost,
+} from "../library/context.ts";
 import { thisOperator } from "../library/rollout.ts";
 import { timeSpanOf, wholeNumberOf } from "./option-values.ts";
 import { safeText } from "../base/safe-text.ts";
@@ -44,7 +52,12 @@ export async function makeBundle(session: Session, name: string, flags: BundleFl
   const base = await baseOf(session, host, flags);
   if (base !== undefined) await requireBase(base, context.store, signal);
   warn(session, host);
-  await build(session, context, [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
+  const made = [...outputsOf(context, host), kitOf(context, host)];
+  await build(
+    session,
+    context,
+    made.map(({ drvPath }) => drvPath),
+  );
   const madeAt = new Date();
   const manifest = await writeBundle(flags.output, {
     fleet: context.inventory.name,
@@ -138,15 +151,16 @@ async function planFor(
   requireHooks(host, hooks, { old, wanted });
   const previous = base === undefined ? {} : { previous: base.system };
   const generation = base?.generation === undefined ? {} : { generation: base.generation };
+  const profiles = profilesOf(context, host, flags.goal);
   // Its name leaves room for the number of a second try.
   const id = `${newRolloutId(madeAt)}-${host.name}`.slice(0, BUNDLE_ID_CHARS_MAX);
   return {
     ...transactionPlan(
-      { host, system, ...previous, ...generation, healthChecks, hooks },
+      { host, system, ...previous, ...generation, ...profiles, healthChecks, hooks },
       {
         id,
         goal: flags.goal,
-        planHash: planHash(flags.goal, [{ host, system, ...previous }], inventory.hooks),
+        planHash: planHash(flags.goal, [{ host, system, ...previous, ...profiles }], inventory.hooks),
         operator: thisOperator(),
         reason: "bundle",
         ignoreInhibitors: flags.ignoreInhibitors ?? false,

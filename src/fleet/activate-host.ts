@@ -16,6 +16,7 @@ import {
   type TransactionPlan,
 } from "../machine/transaction.ts";
 import { hooksAt, hookSecondsOf } from "../machine/hook.ts";
+import { PROFILE_SECONDS_MAX } from "../machine/profile.ts";
 import type { UnitPlan } from "../machine/unit-plan.ts";
 import { type HostKit, KitError } from "./host-kit.ts";
 import type { HostResult } from "./outcome.ts";
@@ -77,7 +78,8 @@ async function watchActivation(options: ActivationOptions, began: Began): Promis
   const activationMs = (plan.activationTimeoutSeconds ?? ACTIVATION_TIMEOUT_SECONDS) * 1000;
   const rebootMs = plan.goal === "reboot" ? REBOOT_MS : 0;
   // What runs on the way back, and after a confirmation, has its own time.
-  const moreMs = rebootMs + hookSecondsOf(plan.hooks ?? []) * 1000 + RETURN_GRACE_MS;
+  const scriptSeconds = (plan.profiles ?? []).length * PROFILE_SECONDS_MAX;
+  const moreMs = rebootMs + (hookSecondsOf(plan.hooks ?? []) + scriptSeconds) * 1000 + RETURN_GRACE_MS;
   const giveUpAtMs = clock.nowMs() + activationMs + plan.confirmTimeoutSeconds * 1000 + moreMs;
   let isBegun = began.isCertain;
   let confirming = false;

@@ -8,7 +8,8 @@ import { OperationError } from "../base/errors.ts";
 import { StorePath } from "../format/store-path.ts";
 import type { DeployerCheck, HealthResult } from "../machine/health-check.ts";
 import { defaultGeneration } from "../machine/generation.ts";
-import { stepsOf, type TransactionPlan } from "../machine/transaction.ts";
+import type { WantedProfile } from "../machine/profile.ts";
+import { type Receipt, stepsOf, type TransactionPlan } from "../machine/transaction.ts";
 import type { ReadStore } from "../store/store.ts";
 import { activateHost, type ActivationKit, type ActivationOptions, resumeActivation } from "./activate-host.ts";
 import { copyToHost, type CopyTarget } from "./copy-to-host.ts";
@@ -171,7 +172,7 @@ async function deployHost(
       }
       const copyCall = { signal: options.cancel };
       await hooks.onBoth("preCopy", kit, copyCall);
-      onCopied(await copySystem(plan.system, { host: entry.host, session, note }, options));
+      onCopied(await copySystem(plan, { host: entry.host, session, note }, options));
       await hooks.onBoth("postCopy", kit, copyCall);
       if (rollout.goal !== "dry-activate") await options.checkBefore?.(entry.host, note);
       return await activate(kit, plan, { hooks, note, checks, uploads }, options);
@@ -241,12 +242,17 @@ async function takeBack(
     }
     note(`going back: ${reason}`);
     const { previous, system } = changes;
-    const { previous: _, generation: __, ...kept } = entry;
+    const { previous: _, generation: __, profiles: ___, ...kept } = entry;
     // What is only booted next does not run yet.
     const runs = rollout.goal === "boot" ? previous : system;
-    const back: ApprovedHost = { ...kept, system: previous, ...(runs === undefined ? {} : { previous: runs }) };
+    const back: ApprovedHost = {
+      ...kept,
+      system: previous,
+      ...(runs === undefined ? {} : { previous: runs }),
+      ...profilesBefore(changes),
+    };
     const because = { ...rollout, reason: `rollback: ${reason}` };
-    const { temporarySeconds: ___, ...forth } = transactionPlan(back, because);
+    const { temporarySeconds: ____, ...forth } = transactionPlan(back, because);
     const plan: TransactionPlan = {
       ...forth,
       goal: forth.goal === "temporary" ? "test" : forth.goal,
@@ -274,8 +280,14 @@ async function takeBack(
   return { ...changed, timeline: outcome.timeline, notTakenBack, ...(staysSo && { staysSo }) } as HostOutcome;
 }
 
+/** A temporary system's profiles return by themselves when another one takes over. */
+function profilesBefore(changed: Pick<Receipt, "profiles"> | object): Pick<ApprovedHost, "profiles"> {
+  if (!("profiles" in changed) || changed.profiles === undefined) return {};
+  return { profiles: changed.profiles.map(({ before, owner: _, ...profile }) => ({ ...profile, path: before })) };
+}
+
 async function copySystem(
-  system: string,
+  plan: TransactionPlan,
   { host, session, note }: { readonly host: HostInventory; readonly session: DeploySession; readonly note: Note },
   options: DeployOptions,
 ): Promise<{ paths: number; bytes: number }> {
@@ -283,7 +295,7 @@ async function copySystem(
   const copied = await copyToHost({
     from: options.localStore,
     to: session,
-    roots: [rootOf(system, options.localStore.storeDir)],
+    roots: rootsOf(plan, options.localStore.storeDir),
     substitutes: host.substituteOnDestination,
     clock: options.clock,
     signal: options.cancel,
@@ -387,6 +399,15 @@ function failureOf(error: unknown, cancel: AbortSignal): HostResult {
   const hint = error.hint === undefined ? {} : { hint: error.hint };
   if (NOT_REACHED.has(error.code)) return { status: "unreachable", reason: error.message, ...hint };
   return { status: "failed", code: error.code, reason: error.message, ...hint };
+}
+
+/** What a host is to have: its system, and what its profiles are to be. */
+export function rootsOf(
+  { system, profiles = [] }: { readonly system: string; readonly profiles?: readonly WantedProfile[] | undefined },
+  storeDir: string,
+): StorePath[] {
+  const paths = profiles.flatMap(({ path }) => path ?? []);
+  return [system, ...paths].map((path) => rootOf(path, storeDir));
 }
 
 /** The store path of a full path that is known to be a direct child of the store. */

@@ -112,6 +112,8 @@ export interface Inventory {
   readonly failed: ReadonlyMap<string, EvalDiagnostic>;
   /** The hosts' systems, of those that were asked for and can be evaluated. */
   readonly systems: ReadonlyMap<string, DerivationOutput>;
+  /** The profiles beside the system's of those hosts that have any, in the order of their activation. */
+  readonly profiles: ReadonlyMap<string, readonly DeclaredProfile[]>;
   /** The host kit by platform. */
   readonly kits: ReadonlyMap<string, DerivationOutput>;
   /** What evaluation produced: derivations and sources for the store. */
@@ -122,6 +124,13 @@ export interface Inventory {
 export interface DerivationOutput {
   readonly drvPath: string;
   readonly outPath: string;
+}
+
+/** `deployment.profiles`, as the deployer gets it. */
+export interface DeclaredProfile extends DerivationOutput {
+  readonly name: string;
+  readonly user: string;
+  readonly link: string | null;
 }
 
 /** What concerns the whole fleet, and each host as `host-NAME`. */
@@ -172,6 +181,7 @@ interface RawHost {
   readonly warnings: readonly string[];
   /** Of hosts whose systems are wanted. */
   readonly output?: RawOutput;
+  readonly profiles?: readonly (RawOutput & Pick<DeclaredProfile, "name" | "user" | "link">)[];
 }
 
 /** Where Pristine's own Nix code lies: beside `src/` and `dist/`. */
@@ -224,10 +234,20 @@ export async function loadInventory(
   }
   const { fleet, ...members } = JSON.parse(evaluation.text) as RawInventory;
   const outputs = new Map<string, DerivationOutput>();
+  const profiles = new Map<string, readonly DeclaredProfile[]>();
   const hosts: HostInventory[] = [];
   for (const [member, host] of Object.entries<RawHost>(members)) {
     const name = member.slice(HOST.length);
     if (host.output !== undefined) outputs.set(name, outputOf(host.output));
+    if (host.profiles !== undefined && host.profiles.length > 0) {
+      profiles.set(
+        name,
+        host.profiles.map((profile) => {
+          const { link, name: called, user } = profile;
+          return { ...outputOf(profile), name: called, user, link };
+        }),
+      );
+    }
     hosts.push(hostOf(name, host));
   }
   const platforms = [...new Set(hosts.map(({ system }) => system))];
@@ -238,6 +258,7 @@ export async function loadInventory(
     hosts,
     failed: new Map([...failures.declarations, ...failures.systems]),
     systems: outputs,
+    profiles,
     kits: new Map(
       Object.entries(JSON.parse(kits.text) as Readonly<Record<string, RawOutput>>).map(([system, kit]) => [
         system,
@@ -364,7 +385,7 @@ function openedFleet(file: string, systems: SystemsWanted): string {
       common = { inherit (fleet.inventory) name rollout hooks secrets leftOut; };
       isWanted = ${isWanted};
       declared = host: { inherit (host) system base deployment networking secrets sshMesh sshMeshHost; };
-      made = host: { inherit (host) warnings; output = { inherit (host) drvPath outputPath; }; };
+      made = host: { inherit (host) profiles warnings; output = { inherit (host) drvPath outputPath; }; };
       members = kind: of: names:
         builtins.listToAttrs (map (name: { name = kind + name; value = of name; }) names);`;
 }

@@ -10,6 +10,7 @@ import type { HostFacts } from "../machine/facts.ts";
 import type { HealthCheck } from "../machine/health-check.ts";
 import { type DataChange, dataChanges, snapshotHooks } from "../machine/data-version.ts";
 import { aborts, type Hook, hooksAt, hooksWithoutProgram } from "../machine/hook.ts";
+import { areProfiles, type ProfileChange, profileChanges, type WantedProfile } from "../machine/profile.ts";
 import { type RebootReason, rebootNeed } from "../machine/reboot-need.ts";
 import { describeInhibition } from "../machine/switch-inhibitors.ts";
 import { differingPackages, diffSystems, type SystemDiff } from "../machine/system-diff.ts";
@@ -23,7 +24,7 @@ import type { StorePath } from "../format/store-path.ts";
 import type { LocalStore } from "../store/local-store.ts";
 import type { ReadStore } from "../store/store.ts";
 import { mapConcurrently } from "../base/concurrency.ts";
-import { rootOf } from "./deploy.ts";
+import { rootOf, rootsOf } from "./deploy.ts";
 import { type HostInventory, unknownHost } from "./inventory.ts";
 import { bringEngine, requireFreePlaces, requireWayIn } from "./foreign.ts";
 import { requirePossible } from "./possible-checks.ts";
@@ -40,6 +41,10 @@ export interface HostPlan {
   readonly system?: string | undefined;
   /** The system that was fully activated last, which the plan was made against. */
   readonly previous?: string;
+  /** What the profiles beside the system's are to be; absent where they stay as they are. */
+  readonly profiles?: readonly WantedProfile[];
+  /** Those of them that differ from what was confirmed last. */
+  readonly profileChanges?: readonly ProfileChange[];
   readonly healthChecks: readonly HealthCheck[];
   /** Those that run on the host; the deployer's are the host's declaration's. */
   readonly hooks: readonly Hook[];
@@ -79,6 +84,7 @@ export interface FleetPlan {
 export interface PlanTarget extends Preflight {
   /** The system to plan for: as declared, or an earlier generation's. */
   readonly system?: string | undefined;
+  readonly profiles?: readonly WantedProfile[];
 }
 
 export interface PlanOptions {
@@ -127,19 +133,20 @@ export async function planFleet(targets: readonly PlanTarget[], options: PlanOpt
 }
 
 async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostPlan> {
-  const { session, system, probe } = target;
+  const { session, system, probe, profiles } = target;
   const { host } = session;
   if (target.error !== undefined) throw target.error;
   invariant(system !== undefined, `there is no system to plan for on ${host.name}`);
   const { signal, localStore } = options;
   options.onPhase(host.name, "looking at the host");
-  const root = rootOf(system, localStore.storeDir);
-  if (host.base === "foreign" && localStore.isValid(root)) await prepareForeign(session, system, options);
+  const roots = rootsOf({ system, profiles }, localStore.storeDir);
+  const isHere = roots.every((root) => localStore.isValid(root));
+  if (host.base === "foreign" && isHere) await prepareForeign(session, system, options);
   const kit = await session.kit(signal);
   const facts = await kit.facts({ signal });
   const previous = facts.systems.activated ?? undefined;
   // An earlier generation may exist only on the host.
-  const source = localStore.isValid(root) ? localStore : await session.store(signal);
+  const source = isHere ? localStore : await session.store(signal);
   const wanted = await systemObject(system, source, options);
   const healthChecks = healthChecksOf(wanted, host);
   const hooks = wanted.meta?.hooks ?? [];
@@ -149,12 +156,14 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     facts,
     healthChecks,
     hooks,
+    ...(profiles === undefined ? {} : { profiles, profileChanges: profileChanges(facts.profiles ?? [], profiles) }),
     warnings: target.warnings,
     ...(previous === undefined ? {} : { previous }),
     ...(source === localStore ? {} : { isOnHost: true as const }),
   };
-  const settled = previous === system && facts.systems.profile === system && facts.transaction === null;
-  if (settled) return { ...base, state: "unchanged" };
+  const isSystem = previous === system && facts.systems.profile === system && facts.transaction === null;
+  if (isSystem && (profiles === undefined || areProfiles(facts.profiles ?? [], profiles)))
+    return { ...base, state: "unchanged" };
 
   // An earlier generation has been deployed with its checks before.
   if (source === localStore || host.buildOnTarget === true || host.buildOn !== undefined) {
@@ -162,7 +171,7 @@ async function planHost(target: PlanTarget, options: PlanOptions): Promise<HostP
     requireSecretUnits(host, wanted);
   }
   const store = await session.store(signal);
-  const closure = await closureInfos(source, [root], signal);
+  const closure = await closureInfos(source, roots, signal);
   const present = await store.validPaths(
     [...closure.values()].map((info) => info.path),
     signal,
@@ -327,7 +336,7 @@ export function requireHooks(
 /** Names what is approved: nothing that may differ between two looks at the same hosts takes part. */
 export function planHash(
   goal: TransactionGoal,
-  hosts: readonly Pick<HostPlan, "host" | "previous" | "system">[],
+  hosts: readonly Pick<HostPlan, "host" | "previous" | "system" | "profiles">[],
   fleetHooks: readonly Hook[] = [],
 ): string {
   const deployers = (hooks: readonly Hook[] = []): { hooks?: object } => {
@@ -341,6 +350,7 @@ export function planHash(
     target: plan.host.target.host,
     previous: plan.previous ?? null,
     system: plan.system ?? null,
+    ...(plan.profiles === undefined || plan.profiles.length === 0 ? {} : { profiles: plan.profiles }),
     ...deployers(plan.host.hooks),
     ...uploaded(plan.host.uploads),
   }));

@@ -14,6 +14,7 @@ import {
   PROFILE_SECONDS_MAX,
   profileId,
   type ProfileMove,
+  type ProfileOwner,
   type WantedProfile,
 } from "../machine/profile.ts";
 import type { TransactionPlan } from "../machine/transaction.ts";
@@ -66,10 +67,11 @@ for number in $numbers; do
 done
 `;
 
-interface Account {
+/** As whom something is run. */
+interface Account extends ProfileOwner {
   readonly user: string;
-  readonly uid: string;
-  readonly home: string;
+  /** Whether the host has the user now. */
+  readonly isThere: boolean;
 }
 
 /** Refuses profiles that the host cannot take, and keeps what they are to be. */
@@ -83,7 +85,7 @@ export function requireProfiles(host: Host, plan: TransactionPlan, base: string 
   const why = whyNotAttached(host);
   if (why === undefined) return;
   throw new KitError("KIT_STATE", `this host could not return its profiles after a power cut: ${why}`, {
-    hint: "keep /etc/systemd over reboots, or deploy the profiles by themselves",
+    hint: "a host that has never been rebooted shows it after a reboot; where /etc is made anew at each boot, leave deployment.profiles to deploy-rs",
   });
 }
 
@@ -100,10 +102,16 @@ function rootOf(kind: "next" | "before", { name, user }: WantedProfile): `profil
 export function activateProfiles(host: Host, record: TransactionRecord, untilMs: number): void {
   const inherited = inheritedMoves(host, record);
   for (const profile of wantedBy(host, record, inherited)) {
-    const id = profileId(profile);
-    const account = accountOf(host, profile.user);
-    const move =
-      record.profileMoves().find((one) => profileId(one) === id) ?? begin(host, record, account, profile, inherited);
+    const older = inherited.find((one) => profileId(one) === profileId(profile));
+    const account = accountOf(host, profile.user) ?? (profile.path === null ? formerAccount(older) : undefined);
+    if (account === undefined && profile.path === null) {
+      const message = `the link of ${profileId(profile)} stays: the host has no such user any more`;
+      record.append({ kind: "note", message });
+      continue;
+    }
+    if (account === undefined) throw new Error(`the host has no user '${profile.user}', whose profile it is`);
+    const known = record.profileMoves().find((one) => profileId(one) === profileId(profile));
+    const move = known ?? begin(host, record, account, profile, inherited);
     if (!isChanged(move, inherited)) continue;
     moveLink(host, account, move.link, { path: move.path, forget: null });
     if (move.path === null || !hasScript(host, move.path)) continue;
@@ -129,7 +137,7 @@ function wantedBy(
   for (const one of gone) ids.add(profileId(one));
   const left = inherited
     .filter((one) => !ids.has(profileId(one)))
-    .map(({ before, ...one }) => ({ ...one, path: before }));
+    .map(({ before, owner: _, ...one }) => ({ ...one, path: before }));
   return [...wanted, ...gone, ...left];
 }
 
@@ -151,7 +159,9 @@ function begin(
   if (before === null && host.files.readlink(link) === undefined && host.files.exists(link)) {
     throw new StepFailure("post-activation", "step-failed", `${link} is no link, so no profile can be there`, []);
   }
-  const move: ProfileMove = { name: profile.name, user: profile.user, link, path: profile.path, before };
+  const { gid, home, uid } = account;
+  const { name, path, user } = profile;
+  const move: ProfileMove = { name, user, link, path, before, owner: { uid, gid, home } };
   if (before !== null) setRoot(host, rootOf("before", profile), before);
   if (isChanged(move, inherited)) attachReturn(host);
   record.append({ kind: "profile", move });
@@ -208,14 +218,14 @@ export function returnProfiles(host: Host, record: TransactionRecord): string[] 
 }
 
 function returnProfile(host: Host, record: TransactionRecord, move: ProfileMove): void {
-  const { before, link, path } = move;
-  const account = accountOf(host, move.user);
+  const { before, link, path, user } = move;
+  const account = accountOf(host, user) ?? formerAccount(move);
   if (leadsTo(host, link) !== before) {
     useReturnBallast(host, () => {
       moveLink(host, account, link, { path: before, forget: path });
     });
   }
-  if (before === null || !hasScript(host, before)) return;
+  if (before === null || !account.isThere || !hasScript(host, before)) return;
   const untilMs = host.uptimeMs() + PROFILE_SECONDS_MAX * 1000;
   const result = runScript(host, record, { account, link, move, moment: "postRollback", untilMs });
   if (!result.isOk) throw new Error(renderHookResult(result));
@@ -237,7 +247,9 @@ export function releaseProfiles(host: Host): void {
 /** What a transaction has made of profiles, for its generation; nothing when it leaves them as they are. */
 export function profilesOf(record: TransactionRecord): readonly PlacedProfile[] | undefined {
   if (record.plan.profiles === undefined) return undefined;
-  return record.profileMoves().flatMap(({ before: _, path, ...one }) => (path === null ? [] : [{ ...one, path }]));
+  return record
+    .profileMoves()
+    .flatMap(({ before: _, owner: __, path, ...one }) => (path === null ? [] : [{ ...one, path }]));
 }
 
 /** The confirmed profiles, and where their links lead. */
@@ -255,20 +267,30 @@ function inheritedMoves(host: Host, { facts }: TransactionRecord): readonly Prof
   return [...first.filter((one) => !ids.has(profileId(one))), ...own];
 }
 
-function accountOf(host: Host, user: string): Account {
+function accountOf(host: Host, user: string): Account | undefined {
   const isTheirs = (line: string): boolean => line.startsWith(`${user}:`);
   const line =
     host.files.readFile("/etc/passwd")?.split("\n").find(isTheirs) ??
     host.run(["getent", "passwd", user], { timeoutSeconds: COMMAND_SECONDS }).stdout;
-  const [, , uid, , , home] = line.trim().split(":");
-  if (uid === undefined || home === undefined) throw new Error(`the host has no user '${user}', whose profile it is`);
-  return { user, uid, home };
+  const [, , uid, gid, , home] = line.trim().split(":");
+  if (uid === undefined || gid === undefined || home === undefined) return undefined;
+  return { user, uid, gid, home, isThere: true };
 }
 
-function asUser({ user, uid, home }: Account, command: readonly string[], more: readonly string[] = []): string[] {
+function formerAccount(move: ProfileMove): Account;
+function formerAccount(move: ProfileMove | undefined): Account | undefined;
+function formerAccount(move: ProfileMove | undefined): Account | undefined {
+  return move && { ...move.owner, user: move.user, isThere: false };
+}
+
+function asUser(account: Account, command: readonly string[], more: readonly string[] = []): string[] {
+  const { user, uid, gid, home, isThere } = account;
   const environment = [`HOME=${home}`, `USER=${user}`, `LOGNAME=${user}`, ...more];
   const own = ["env", ...environment, ...command];
-  return uid === "0" ? own : ["runuser", "-u", user, "--", ...own];
+  if (uid === "0") return own;
+  return isThere
+    ? ["runuser", "-u", user, "--", ...own]
+    : ["setpriv", `--reuid=${uid}`, `--regid=${gid}`, "--clear-groups", "--", ...own];
 }
 
 function moveLink(

@@ -18,7 +18,7 @@ import { copyClosure } from "../store/copy.ts";
 import { readTextIfPresent } from "../system/files.ts";
 import type { AroundBuild } from "./build-hooks.ts";
 import { sessionMaker } from "./connect.ts";
-import { kitOf, systemOf } from "./context.ts";
+import { kitOf, outputsOf, systemOf } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 import { CONCURRENCY_DEFAULT } from "./request.ts";
 
@@ -66,7 +66,9 @@ export async function buildElsewhere(
   const { observer, signal } = deployer;
   const { context } = around;
   const hosts = around.hosts.filter(({ name }) => places.has(name));
-  const drvPaths = hosts.flatMap((host) => [systemOf(context, host).drvPath, kitOf(context, host).drvPath]);
+  const drvPaths = hosts.flatMap((host) =>
+    [...outputsOf(context, host), kitOf(context, host)].map(({ drvPath }) => drvPath),
+  );
   await instantiate(context.inventory.evaluation, drvPaths, context.store, signal);
   const builders = new Builders(deployer, around);
   try {
@@ -134,7 +136,7 @@ class Builders {
     const { context } = this.#around;
     const { store } = context;
     const kits = isKitElsewhere(host, place) ? [kitOf(context, host)] : [];
-    return [systemOf(context, host), ...kits]
+    return [...outputsOf(context, host), ...kits]
       .map(({ drvPath, outPath }) => ({
         drvPath: rootOf(drvPath, store.storeDir),
         output: rootOf(outPath, store.storeDir),
@@ -150,8 +152,10 @@ class Builders {
         hint: "deploy again when it is back, or build its system here (deployment.buildOnTarget = false)",
         retryable: true,
       });
-    const drvPath = rootOf(systemOf(context, host).drvPath, context.store.storeDir);
-    await this.#buildAt(hostPlace(sessions.get(name)!, "deployment.buildOnTarget"), host, drvPath);
+    const place = hostPlace(sessions.get(name)!, "deployment.buildOnTarget");
+    for (const { drvPath } of outputsOf(context, host)) {
+      await this.#buildAt(place, host, rootOf(drvPath, context.store.storeDir));
+    }
     return "built on the host";
   }
 
@@ -160,13 +164,16 @@ class Builders {
     const { context, sessions, unreached } = this.#around;
     const session = await this.#builderFor(host, builder);
     const to = sessions.get(host.name)!;
-    const system = rootOf(systemOf(context, host).outPath, context.store.storeDir);
+    const [{ outPath }, ...profiles] = outputsOf(context, host);
+    const system = rootOf(outPath, context.store.storeDir);
     return await this.#inTurn(builder, async () => {
       const place = hostPlace(session, "deployment.buildOn");
       let isStraight = false;
       for (const { drvPath, output } of wanted) {
         await this.#buildAt(place, host, drvPath);
-        const maySend = output.equals(system) && !unreached.has(host.name) && knowsWay(session.host, host);
+        // A host with profiles is copied to from one place.
+        const isAll = profiles.length === 0 && output.equals(system);
+        const maySend = isAll && !unreached.has(host.name) && knowsWay(session.host, host);
         if (maySend && (await this.#sendStraight(session, to))) isStraight = true;
         else await this.#bring(place, host, output);
       }

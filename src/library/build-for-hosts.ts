@@ -4,7 +4,7 @@ import { OperationError } from "../base/errors.ts";
 import { buildEach } from "./build.ts";
 import { buildElsewhere, isKitElsewhere, placesElsewhere } from "./build-elsewhere.ts";
 import { type AroundBuild, runBuildHooks } from "./build-hooks.ts";
-import { kitOf, systemOf } from "./context.ts";
+import { kitOf, outputsOf } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 
 type HostErrors = ReadonlyMap<string, OperationError>;
@@ -20,17 +20,17 @@ export async function buildForHosts(
   const hosts = around.hosts.filter(({ name }) => !refused.has(name));
   const places = await placesElsewhere(hosts);
   const drvPaths = hosts.flatMap((host) => [
-    ...(places.has(host.name) ? [] : [systemOf(context, host).drvPath]),
+    ...(places.has(host.name) ? [] : outputsOf(context, host).map(({ drvPath }) => drvPath)),
     ...(isKitElsewhere(host, places.get(host.name)) ? [] : [kitOf(context, host).drvPath]),
   ]);
   const failures = await buildEach(deployer, context, drvPaths);
   const elsewhere = await buildElsewhere(deployer, { ...around, hosts }, places);
   const unbuilt = new Map(
     hosts.flatMap((host) => {
-      const failure =
-        elsewhere.get(host.name) ??
-        failures.get(systemOf(context, host).drvPath) ??
-        failures.get(kitOf(context, host).drvPath);
+      const [failed] = [...outputsOf(context, host), kitOf(context, host)].flatMap(
+        ({ drvPath }) => failures.get(drvPath) ?? [],
+      );
+      const failure = elsewhere.get(host.name) ?? failed;
       if (failure === undefined) return [];
       if (!(failure instanceof OperationError)) throw failure;
       return [[host.name, failure]];

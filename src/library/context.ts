@@ -12,6 +12,8 @@ import {
   unknownHost,
 } from "../fleet/inventory.ts";
 import { parsePatterns, selectHosts } from "../fleet/selection.ts";
+import { movesProfiles, type WantedProfile } from "../machine/profile.ts";
+import type { TransactionGoal } from "../machine/transaction.ts";
 import { describeEvaluationError } from "../realise/evaluation-error-text.ts";
 import type { EvalDiagnostic } from "../realise/evaluation-request.ts";
 import { openLocalStore } from "../store/open-store.ts";
@@ -108,6 +110,25 @@ export function systemOf(context: FleetContext, host: HostInventory): Derivation
   const system = context.inventory.systems.get(host.name);
   invariant(system !== undefined, `the system of ${host.name} was not evaluated`);
   return system;
+}
+
+/** All that is made for a host: its system first, then its profiles. */
+export function outputsOf(
+  context: FleetContext,
+  host: HostInventory,
+): readonly [DerivationOutput, ...DerivationOutput[]] {
+  return [systemOf(context, host), ...(context.inventory.profiles.get(host.name) ?? [])];
+}
+
+/** What a host's profiles are to be; nothing where the goal leaves them as they are. */
+export function profilesOf(
+  context: FleetContext,
+  host: HostInventory,
+  goal: TransactionGoal,
+): { readonly profiles?: readonly WantedProfile[] } {
+  if (host.base !== "nixos" || !movesProfiles(goal)) return {};
+  const declared = context.inventory.profiles.get(host.name) ?? [];
+  return { profiles: declared.map(({ name, user, link, outPath: path }) => ({ name, user, link, path })) };
 }
 
 /** The kit for a host's platform. */

@@ -130,9 +130,10 @@ export async function deployPlanFile(
 
 /** Everything that is to be copied has to be in the local store still. */
 async function requireSystems(plan: ApprovedPlan, store: LocalStore, signal: AbortSignal): Promise<void> {
-  const paths = plan.hosts.flatMap(({ isOnHost, isUnchanged, system, kit }) =>
-    system === undefined || kit === undefined ? [] : isUnchanged || isOnHost === true ? [kit] : [system, kit],
-  );
+  const paths = plan.hosts.flatMap(({ isOnHost, isUnchanged, system, kit, profiles = [] }) => {
+    if (system === undefined || kit === undefined) return [];
+    return isUnchanged || isOnHost === true ? [kit] : [system, kit, ...profiles.flatMap(({ path }) => path ?? [])];
+  });
   const roots = [...new Set(paths)].map((path) => rootOf(path, store.storeDir));
   const valid = await store.validPaths(roots, signal);
   const missing = roots.find(({ baseName }) => !valid.has(baseName));

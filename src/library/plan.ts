@@ -13,12 +13,13 @@ import { type FleetPlan, planFleet } from "../fleet/plan.ts";
 import { type Preflight, preflightHosts, type PreflightOptions } from "../fleet/preflight.ts";
 import { requireUploads } from "../fleet/uploads.ts";
 import type { HostFacts } from "../machine/facts.ts";
+import { movesProfiles, type WantedProfile } from "../machine/profile.ts";
 import type { ApprovedPlan } from "../fleet/rollout/rollout-record.ts";
 import { buildKits } from "./build.ts";
 import { buildForHosts } from "./build-for-hosts.ts";
 import { requireHooks } from "./build-hooks.ts";
 import { type Sessions, withSessions } from "./connect.ts";
-import { type FleetContext, openContext, warnOfHost, withSystems } from "./context.ts";
+import { type FleetContext, openContext, profilesOf, warnOfHost, withSystems } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 import {
   approvedOf,
@@ -76,7 +77,11 @@ export async function withPlan<T>(
         const { name } = one.session.host;
         const error = unmade.get(name) ?? refused.get(name);
         return error === undefined
-          ? { ...one, system: context.inventory.systems.get(name)?.outPath }
+          ? {
+              ...one,
+              system: context.inventory.systems.get(name)?.outPath,
+              ...profilesOf(context, one.session.host, goal),
+            }
           : { ...one, error };
       }),
       {
@@ -109,8 +114,9 @@ export async function withRollbackPlan<T>(
   use: (open: OpenPlan) => Promise<T>,
 ): Promise<T> {
   const choose = ({ host }: HostSession, facts: HostFacts): Choice => {
-    const { path, number } = chooseGeneration(host.name, facts, request.generation);
-    return { system: path, reason: `rollback to generation ${number}` };
+    const { path, number, profiles = [] } = chooseGeneration(host.name, facts, request.generation);
+    const isMoving = host.base === "nixos" && movesProfiles(goalOf(request));
+    return { system: path, ...(isMoving ? { profiles } : {}), reason: `rollback to generation ${number}` };
   };
   return withReturnPlan(deployer, request, { choose, isOfOne: request.generation !== undefined }, use);
 }
@@ -118,6 +124,7 @@ export async function withRollbackPlan<T>(
 /** A system that a host has, and why it is to run there. */
 interface Choice {
   readonly system: string;
+  readonly profiles?: readonly WantedProfile[];
   readonly reason: string;
 }
 

@@ -28,6 +28,15 @@ export interface ProfileMove extends WantedProfile {
   readonly link: string;
   /** Where the link led before; null when there was none. */
   readonly before: string | null;
+  /** Who the user was then: a return may come when the host does not have it any more. */
+  readonly owner: ProfileOwner;
+}
+
+/** A user's numbers and home, as passwd(5) has them. */
+export interface ProfileOwner {
+  readonly uid: string;
+  readonly gid: string;
+  readonly home: string;
 }
 
 /** A declared profile as it is found. */

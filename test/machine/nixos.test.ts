@@ -25,6 +25,41 @@ const SERVES = "imports = [ ../web.nix ../nixos-shaped ];";
 const ERROR_500 = 'services.nginx.virtualHosts.shop.locations."/".return = 500;';
 const BROKEN_UNIT =
   'systemd.services.broken = { wantedBy = [ "multi-user.target" ]; serviceConfig.ExecStart = "/usr/bin/false"; };';
+/** A user with a profile, and one of root's; scripts say who has run them, and for what. */
+const PROFILES = `{ config, pkgs, ... }:
+let
+  version = "one";
+  tool = derivation {
+    name = "tool";
+    inherit (pkgs.pristine) busybox system;
+    builder = pkgs.pristine.busybox;
+    args = [ "sh" "-ec" "$busybox mkdir $out; echo tool >$out/tool" ];
+  };
+  activatable = derivation {
+    name = "app-\${version}";
+    inherit version;
+    inherit (pkgs.pristine) busybox system;
+    builder = pkgs.pristine.busybox;
+    script = ''
+      #!/bin/sh
+      echo "$(id -un) $HOME $PROFILE $(cat version)" >/persist/app/active
+      [ "$(cat version)" != broken ]
+    '';
+    args = [ "sh" "-ec" ''
+      $busybox mkdir $out
+      echo $version >$out/version
+      echo "$script" >$out/deploy-rs-activate
+      $busybox chmod 755 $out/deploy-rs-activate
+    '' ];
+  };
+in
+{
+  users.users.app = { isNormalUser = true; uid = 1234; home = "/persist/app"; };
+  deployment.profiles = {
+    app = { user = "app"; path = activatable; order = 1; };
+    tool = { user = "root"; path = tool; link = "/nix/var/nix/profiles/tool"; };
+  };
+}`;
 const limit = (seconds: number): AbortSignal => AbortSignal.timeout(seconds * 1000);
 
 const withoutNix = process.env["NIX_ORACLE"] === undefined && "NIX_ORACLE is not set";
@@ -36,6 +71,7 @@ function shape(directory: string, script: string | undefined): void {
   };
   cpSync(join(import.meta.dirname, "../support/nixos-shaped"), join(directory, "nixos-shaped"), { recursive: true });
   if (script !== undefined) cpSync(script, join(directory, "switch-to-configuration.pl"));
+  writeFileSync(join(directory, "profiles.nix"), PROFILES);
   edit("fleet.nix", 'name = "shop"', `name = "${TEST_LAB_NAME}"`);
   edit("fleet.nix", /\n *(?:lb|web2) = .*/g, "");
   writeFileSync(join(directory, "signing.key"), `${KEY.secret}\n`, { mode: 0o600 });
@@ -246,6 +282,66 @@ function deployments(title: string, script: string | undefined, skip: string | f
       assert.equal(await web1.sh(left), "");
       assert.equal((await web1.facts()).systems.booted, system);
       undo();
+    });
+
+    test("profiles of users go with the system, also alone, and return with it", async () => {
+      const active = "/persist/app app";
+      const link = "/persist/app/.local/state/nix/profiles/app";
+      const look = `cat ${link}/version; cat /persist/app/active; cat /nix/var/nix/profiles/tool/tool`;
+      const shows = (version: string): string =>
+        `${version}\n${active.split(" ")[1]} ${active.split(" ")[0]} ${link} ${version}\ntool`;
+      const left =
+        "ls -d /etc/systemd/system.attached /nix/var/nix/gcroots/pristine/profile-* 2>/dev/null; stat -c %U " + link;
+      const [before] = await systems();
+      // NixOS makes homes.
+      await web1.sh("install -d -o 1234 /persist/app");
+      const undo = edit(SERVES, `${SERVES.replace("];", "../profiles.nix ];")}`);
+      const first = await deploy();
+      assert.ok(first.status === "activated", JSON.stringify(first));
+      assert.equal(await web1.sh(look), shows("one"));
+      assert.equal(await web1.sh(left), "app");
+
+      fleet.edit("profiles.nix", '"one"', '"two"');
+      const planned = await fleet.run(["plan", "--lab"]);
+      assert.match(planned.stdout, /profile {3}app of app: \w+-app-one → \w+-app-two/);
+      const second = await deploy();
+      assert.ok(second.status === "activated", JSON.stringify(second));
+      assert.equal(second.receipt.system, first.receipt.system);
+      assert.equal(second.receipt.generation, (first.receipt.generation ?? 0) + 1);
+      assert.equal(await web1.sh(look), shows("two"));
+      assert.equal((await deploy()).status, "unchanged");
+
+      fleet.edit("profiles.nix", '"two"', '"broken"');
+      const failed = await deploy([], 2);
+      assert.ok(
+        failed.status === "rolled-back" && failed.reason.includes("hook profile app/app"),
+        JSON.stringify(failed),
+      );
+      assert.equal(await web1.sh(look), shows("two"));
+      assert.equal(await web1.sh(left), "app");
+
+      fleet.edit("profiles.nix", '"broken"', '"three"');
+      assert.equal((await deploy(["--temporary", "1h"])).status, "temporary");
+      assert.equal(await web1.sh(look), shows("three"));
+      await web1.lab.powerCut();
+      await web1.lab.powerOn(limit(60));
+      await web1.lab.waitForSsh(limit(60), 60_000);
+      // Nobody has asked the host anything.
+      assert.equal(await web1.sh(`systemctl start multi-user.target; ${look}`), shows("two"));
+      assert.equal(await web1.sh(left), "app");
+
+      await fleet.run(["rollback", "web1", "--lab", "--yes"]);
+      assert.equal(await web1.sh(look), shows("one"));
+      await web1.sh(`rm ${link}`);
+      const { web1: status } = await fleet.statuses();
+      assert.deepEqual(
+        status?.drift.map((drift) => drift.kind),
+        ["profile-moved"],
+      );
+      undo();
+      assert.equal((await deploy()).status, "activated");
+      assert.equal(await web1.sh(`ls ${link} /nix/var/nix/profiles/tool* 2>/dev/null || true`), "");
+      assert.equal((await systems())[0], before);
     });
 
     test("a rollback is a deployment, and a host keeps its base", async () => {

@@ -35,14 +35,15 @@ const LINKS = {
 };
 const RETURN = "/etc/systemd/system.attached/multi-user.target.wants/pristine-profiles.service";
 
-const ACCOUNTS = [
-  "root:x:0:0::/root:",
-  "alice:x:1000:1000::/persist/home/alice:",
-  "bob:x:1001:1001::/persist/home/bob:",
-];
+const ACCOUNTS = ["root:x:0:0::/root:", "alice:x:1000:100::/persist/home/alice:", "bob:x:1001:100::/persist/home/bob:"];
+/** As whom the host acts when the user is gone. */
+const UIDS: Readonly<Record<string, string>> = { "--reuid=1001": "bob" };
+/** Without it, bob is made by the new system alone. */
+const HAS_BOB = "/persist/has-bob";
 
-function newMachine(): FakeMachine {
+function newMachine({ system }: Partial<TransactionPlan> = {}): FakeMachine {
   const machine = new FakeMachine();
+  if (system === OLD) machine.files.set(HAS_BOB, { kind: "file", text: "" });
   for (const path of [OLD, NEW]) {
     machine.addSystem(path, { "web.service": `[Unit]\nDescription=d\n[Service]\nExecStart=/bin/web ${path}\n` });
     machine.makeNixos(path);
@@ -83,13 +84,17 @@ function on(machine: FakeMachine, options: ProcessOptions = {}): Host {
   const alive = (): void => {
     if (isDead) throw new Killed("killed");
   };
-  const whose = (command: readonly string[]): string => (command[0] === "runuser" ? (command[2] ?? "") : "root");
+  const whose = (command: readonly string[]): string =>
+    command[0] === "runuser" ? (command[2] ?? "") : command[0] === "setpriv" ? (UIDS[command[1] ?? ""] ?? "") : "root";
   return {
     ...host,
     run: (command, more): CommandResult => {
       const at = command.indexOf("profile");
-      if (command[0] === "getent")
-        return { code: 0, stdout: ACCOUNTS.find((line) => line.startsWith(`${command[2]}:`)) ?? "", stderr: "" };
+      if (command[0] === "getent") {
+        const isThere = command[2] !== "bob" || systemOf(machine) === NEW || machine.files.has(HAS_BOB);
+        const line = isThere ? ACCOUNTS.find((one) => one.startsWith(`${command[2]}:`)) : undefined;
+        return { code: line === undefined ? 2 : 0, stdout: line ?? "", stderr: "" };
+      }
       if (at < 0) return host.run(command, more);
       alive();
       const [link = "", path = "", forget = ""] = command.slice(at + 1);
@@ -240,18 +245,18 @@ function assertTidy(machine: FakeMachine): void {
     for (const { path } of profiles) assert.ok(roots.includes(path), `${path} has a root`);
 }
 
-const begun = (more: Partial<TransactionPlan> = {}, machine = newMachine()): FakeMachine => {
+const begun = (more: Partial<TransactionPlan> = {}, machine = newMachine(more)): FakeMachine => {
   const upSeconds = 4 + (machine.nowMs - machine.bootedAtMs) / 1000;
   machine.files.set("/proc/uptime", { kind: "file", text: `${upSeconds} 0` });
   begin(on(machine), planOf(more));
   return machine;
 };
-const settled = (more: Partial<TransactionPlan> = {}, machine = newMachine()): FakeMachine => {
+const settled = (more: Partial<TransactionPlan> = {}, machine = newMachine(more)): FakeMachine => {
   begun(more, machine);
   settle(machine);
   return machine;
 };
-const confirmed = (more: Partial<TransactionPlan> = {}, machine = newMachine()): FakeMachine => {
+const confirmed = (more: Partial<TransactionPlan> = {}, machine = newMachine(more)): FakeMachine => {
   settled(more, machine);
   confirm(on(machine), more.id ?? "t1");
   return machine;
@@ -475,7 +480,7 @@ const PHASES: readonly Phase[] = WAYS.flatMap(([title, plan]): Phase[] => [
   {
     title: `${title}: begin`,
     plan,
-    prepare: newMachine,
+    prepare: () => newMachine(plan),
     run: (machine, options) => {
       attempt(() => begin(on(machine, options), planOf(plan)));
     },
@@ -555,7 +560,7 @@ suite("the disk fills up", () => {
     Array.from({ length: 60 }, (_, at) => [system, at] as const),
   )) {
     test(`${system === OLD ? "profiles alone, " : ""}after ${writes} writes`, () => {
-      const machine = newMachine();
+      const machine = newMachine({ system });
       machine.disk.writesLeft = writes;
       try {
         begun({ system }, machine);

@@ -101,18 +101,21 @@ interface BuildOptions extends LockOptions {
 /** Builds the systems of hosts: what is wrong with one of them keeps no other from being built. */
 async function buildHosts(session: Session, names: readonly string[], { on }: BuildOptions): Promise<number> {
   const { buildEach } = await import("../../library/build.ts");
-  const { openContext, systemOf } = await import("../../library/context.ts");
+  const { openContext, outputsOf } = await import("../../library/context.ts");
   const { errorRecordOf } = await import("../render/plan.ts");
   const { safeText } = await import("../../base/safe-text.ts");
   const context = await openContext(session, { hosts: [...names, ...on], systems: true, keepGoing: true });
   const evaluated = context.hosts.filter(({ name }) => !context.failed.has(name));
-  const systems = new Map(evaluated.map((host) => [host.name, systemOf(context, host)]));
-  const drvPaths = [...systems.values()].map(({ drvPath }) => drvPath);
+  const outputs = new Map(evaluated.map((host) => [host.name, outputsOf(context, host)]));
+  const drvPaths = [...outputs.values()].flat().map(({ drvPath }) => drvPath);
   // For one system alone nothing else is worth building once something has failed.
   const unbuilt = await buildEach(session, context, drvPaths, { keepGoing: new Set(drvPaths).size > 1 });
-  const built = [...systems].filter(([, { drvPath }]) => !unbuilt.has(drvPath));
   const failed = new Map<string, Error>(context.failed);
-  for (const [host, { drvPath }] of systems) if (unbuilt.has(drvPath)) failed.set(host, unbuilt.get(drvPath)!);
+  for (const [host, made] of outputs) {
+    const [error] = made.flatMap(({ drvPath }) => unbuilt.get(drvPath) ?? []);
+    if (error !== undefined) failed.set(host, error);
+  }
+  const built = [...outputs].filter(([host]) => !failed.has(host));
   const [first] = unbuilt.values();
   if (first !== undefined && built.length === 0 && context.failed.size === 0) throw first;
   const { options, progress, terminal } = session;
@@ -121,10 +124,15 @@ async function buildHosts(session: Session, names: readonly string[], { on }: Bu
     progress.done(host, `${safeText(error.message)} [${error.code}]`, "failed");
   }
   if (options.json) {
-    const hosts = built.map(([host, { drvPath, outPath: path }]) => ({ host, drvPath, path }));
+    const hosts = built.map(([host, [{ drvPath, outPath: path }, ...profiles]]) => ({
+      host,
+      drvPath,
+      path,
+      ...(profiles.length === 0 ? {} : { profiles: profiles.map(({ outPath }) => outPath) }),
+    }));
     const errors = [...failed].map(([host, error]) => ({ host, error: errorRecordOf(error as OperationError) }));
     terminal.out(JSON.stringify({ hosts: [...hosts, ...errors] }));
-  } else for (const [host, { outPath }] of built) terminal.out(`${terminal.colors.bold(host)} ${outPath}`);
+  } else for (const [host, [{ outPath }]] of built) terminal.out(`${terminal.colors.bold(host)} ${outPath}`);
   return failed.size === 0 ? EXIT.ok : built.length === 0 ? EXIT.usage : EXIT.hostsFailed;
 }
 

@@ -8,6 +8,7 @@ import type { FleetPlan, HostPlan } from "../../fleet/plan.ts";
 import type { Upload } from "../../fleet/uploads.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
 import type { Hook } from "../../machine/hook.ts";
+import type { ProfileChange } from "../../machine/profile.ts";
 import { diffEtcFile, type SystemDiff } from "../../machine/system-diff.ts";
 import type { SystemObject } from "../../machine/system-object.ts";
 import { describeInhibitor } from "../../machine/switch-inhibitors.ts";
@@ -78,6 +79,7 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
   lines.push(`${name}: ${dim(basename(plan.previous ?? "nothing"))} → ${basename(plan.system ?? "nothing")}`);
   const full = options.full ?? false;
   if (diff !== undefined) lines.push(...renderDiff(diff, terminal, { units: "actions", full }));
+  lines.push(...renderProfiles(plan.profileChanges ?? []));
   if (diff !== undefined && options.fileDiffs && plan.wanted !== undefined)
     lines.push(...renderFileDiffs(diff, { old: plan.old, next: plan.wanted }, terminal));
   if (copy !== undefined) {
@@ -106,6 +108,13 @@ function renderHost(plan: HostPlan, goal: TransactionGoal, terminal: Terminal, o
     lines.push(warning.severity === "danger" ? `  ${red("LOCKOUT")}   ${text}` : `  ${yellow("note")}      ${text}`);
   }
   return lines;
+}
+
+function renderProfiles(changes: readonly ProfileChange[]): string[] {
+  const shown = (path: string | null): string => (path === null ? "nothing" : basename(path));
+  return changes.map(({ after, before, name, user }) =>
+    safeText(`  profile   ${name} of ${user}: ${before === null ? "" : `${shown(before)} → `}${shown(after)}`),
+  );
 }
 
 /** All that would run for a host that changes. */
@@ -291,6 +300,7 @@ export function planRecord(plan: FleetPlan, options: { readonly fileDiffs?: bool
         ? { files: fileRecords(host.diff, { old: host.old, next: host.wanted }) }
         : {}),
       reboot: host.reboot ?? null,
+      ...(host.profileChanges === undefined ? {} : { profiles: host.profileChanges }),
       checksBefore: checksBeforeOf(host, plan.goal),
       checks: checksOf(host, plan.goal),
       hooks: hooksOf(host),

@@ -14,7 +14,7 @@ import { closureInfos } from "../../store/copy.ts";
 import type { ReadStore } from "../../store/store.ts";
 import { fileError, isSystemError } from "../../system/file-error.ts";
 import { readChunks, removeFile, writeFileAtomic } from "../../system/files.ts";
-import { rootOf } from "../deploy.ts";
+import { rootOf, rootsOf } from "../deploy.ts";
 import { sshSignature } from "./ssh-signature.ts";
 
 /** What a host is known to run. */
@@ -107,7 +107,7 @@ async function* joined(beginning: Uint8Array, rest: AsyncIterable<Uint8Array>): 
 
 /** What the host lacks when it runs the base, references first. */
 async function missingInfos({ plan, kit, base, store, signal }: BundleRequest): Promise<PathInfo[]> {
-  const roots = [plan.system, kit].map((path) => rootOf(path, store.storeDir));
+  const roots = [...rootsOf(plan, store.storeDir), rootOf(kit, store.storeDir)];
   const closure = await closureInfos(store, roots, signal);
   const present =
     base === undefined

@@ -5,6 +5,7 @@ import { invariant, OperationError } from "../../base/errors.ts";
 import { defaultGeneration } from "../../machine/generation.ts";
 import type { HealthCheck } from "../../machine/health-check.ts";
 import type { Hook } from "../../machine/hook.ts";
+import type { WantedProfile } from "../../machine/profile.ts";
 import type { Operator, Receipt, TransactionGoal, TransactionPlan } from "../../machine/transaction.ts";
 import type { HostInventory } from "../inventory.ts";
 import type { FleetPlan, HostPlan } from "../plan.ts";
@@ -21,6 +22,8 @@ export interface ApprovedHost {
   /** The generation that the host booted by default then. */
   readonly generation?: number;
   readonly isUnchanged: boolean;
+  /** What its profiles are to be; absent where they stay as they are. */
+  readonly profiles?: readonly WantedProfile[];
   /** The system is on the host, and not in the store of who planned. */
   readonly isOnHost?: true;
   readonly healthChecks: readonly HealthCheck[];
@@ -132,6 +135,7 @@ function approvedHost(plan: HostPlan, kit: string | undefined): ApprovedHost {
     ...(previous === undefined ? {} : { previous }),
     ...(generation === undefined ? {} : { generation }),
     isUnchanged: state === "unchanged",
+    ...(plan.profiles === undefined ? {} : { profiles: plan.profiles }),
     ...(plan.isOnHost === true ? { isOnHost: true as const } : {}),
     healthChecks,
     previousHealthChecks: plan.old?.meta?.healthChecks ?? [],
@@ -166,7 +170,7 @@ export function transactionPlan(
   entry: Omit<ApprovedHost, "kit" | "isUnchanged" | "isOnHost" | "previousHealthChecks">,
   rollout: PlannedRollout,
 ): TransactionPlan {
-  const { host, system, previous, generation, healthChecks, hooks } = entry;
+  const { host, system, previous, generation, healthChecks, hooks, profiles } = entry;
   invariant(system !== undefined, `there is no system to deploy to ${host.name}`);
   return {
     version: 1,
@@ -185,6 +189,7 @@ export function transactionPlan(
     healthChecks,
     ...(hooks === undefined || hooks.length === 0 ? {} : { hooks }),
     ...(rollout.ignoreInhibitors ? { ignoreInhibitors: true } : {}),
+    ...(profiles === undefined ? {} : { profiles }),
   };
 }
 

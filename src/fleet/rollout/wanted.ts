@@ -11,6 +11,8 @@ import type { ApprovedPlan } from "./rollout-record.ts";
 
 const rootsOf = (fleet: string): string => `pristine/wanted/${fleet}`;
 const KIT = "-kit";
+const PROFILE = "-profile";
+const BESIDE_SYSTEM = new RegExp(`(?:${KIT}|${PROFILE}[0-9]+)$`);
 
 /** What hosts are to run must not be collected before they have it. */
 export async function keepWanted(
@@ -18,14 +20,18 @@ export async function keepWanted(
   store: LocalStore,
   signal: AbortSignal,
 ): Promise<void> {
-  for (const { host, system, kit } of hosts) {
+  for (const { host, system, kit, profiles = [] } of hosts) {
     if (system === undefined || kit === undefined) continue;
     const name = `${rootsOf(fleet)}/${host.name}`;
     const [systemPath, kitPath] = [rootOf(system, store.storeDir), rootOf(kit, store.storeDir)];
+    const profilePaths = profiles.flatMap(({ path }) => (path === null ? [] : [rootOf(path, store.storeDir)]));
     // An earlier generation may exist only on the host.
-    const valid = await store.validPaths([systemPath, kitPath], signal);
+    const valid = await store.validPaths([systemPath, kitPath, ...profilePaths], signal);
     if (valid.has(systemPath.baseName)) await store.addPermanentRoot(name, systemPath);
     if (valid.has(kitPath.baseName)) await store.addPermanentRoot(`${name}${KIT}`, kitPath);
+    for (const [index, path] of profilePaths.entries()) {
+      if (valid.has(path.baseName)) await store.addPermanentRoot(`${name}${PROFILE}${index}`, path);
+    }
   }
 }
 
@@ -39,7 +45,7 @@ export async function dropUnwanted(
   const isGone = (name: string): boolean => !declared.has(name);
   const gone = new Set<string>();
   for (const root of await store.permanentRootsIn(rootsOf(fleet))) {
-    const name = root.endsWith(KIT) ? root.slice(0, -KIT.length) : root;
+    const name = root.replace(BESIDE_SYSTEM, "");
     // A host may be called as another one's kit is.
     if (!isGone(root) || !isGone(name)) continue;
     await store.removePermanentRoot(`${rootsOf(fleet)}/${root}`);

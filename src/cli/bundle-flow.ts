@@ -25,6 +25,7 @@ import {
   profilesOf,
   systemOf,
   warnOfHost,
+  whyNoProfiles,
 } from "../library/context.ts";
 import { thisOperator } from "../library/rollout.ts";
 import { timeSpanOf, wholeNumberOf } from "./option-values.ts";
@@ -52,6 +53,7 @@ export async function makeBundle(session: Session, name: string, flags: BundleFl
   const base = await baseOf(session, host, flags);
   if (base !== undefined) await requireBase(base, context.store, signal);
   warn(session, host);
+  warnOfHost(session, host.name, whyNoProfiles(context, host, flags.goal));
   const made = [...outputsOf(context, host), kitOf(context, host)];
   await build(
     session,

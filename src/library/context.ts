@@ -131,6 +131,13 @@ export function profilesOf(
   return { profiles: declared.map(({ name, user, link, outPath: path }) => ({ name, user, link, path })) };
 }
 
+/** Why a host's profiles are no matter of a deployment, where it has any. */
+export function whyNoProfiles(context: FleetContext, host: HostInventory, goal: TransactionGoal): readonly string[] {
+  const declared = context.inventory.profiles.get(host.name) ?? [];
+  if (declared.length === 0 || movesProfiles(goal)) return [];
+  return [`profiles stay as they are with the goal ${goal}: ${declared.map(({ name }) => name).join(", ")}`];
+}
+
 /** The kit for a host's platform. */
 export function kitOf(context: FleetContext, host: HostInventory): { drvPath: string; outPath: string } {
   const kit = context.inventory.kits.get(host.system);

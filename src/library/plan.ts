@@ -19,7 +19,7 @@ import { buildKits } from "./build.ts";
 import { buildForHosts } from "./build-for-hosts.ts";
 import { requireHooks } from "./build-hooks.ts";
 import { type Sessions, withSessions } from "./connect.ts";
-import { type FleetContext, openContext, profilesOf, warnOfHost, withSystems } from "./context.ts";
+import { type FleetContext, openContext, profilesOf, warnOfHost, whyNoProfiles, withSystems } from "./context.ts";
 import type { Deployer } from "./deployer.ts";
 import {
   approvedOf,
@@ -70,6 +70,7 @@ export async function withPlan<T>(
     const unreached = new Set(looked.flatMap(({ error, session }) => (error === undefined ? [] : [session.host.name])));
     const hosts = present.filter(({ name }) => !context.failed.has(name));
     const goal = goalOf(request);
+    for (const host of hosts) warnOfHost(deployer, host.name, whyNoProfiles(context, host, goal));
     const { refused, unbuilt } = await buildForHosts(deployer, { context, goal, hosts, sessions, unreached });
     const unmade = new Map([...context.failed, ...unbuilt]);
     const plan = await planFleet(

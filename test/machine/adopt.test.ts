@@ -167,13 +167,32 @@ suite("a fleet of several tools", { skip: UNMET, concurrency: 1, timeout: 8 * 60
     );
     await fleet.run(["secrets", "upload", "web3", "--lab"]);
     assert.equal(await web3.sh(keys), UPLOADED);
-    await fleet.run(["reboot", "web3", "--lab", "--yes"]);
+    await fleet.run(["reboot", "web2", "web3", "--lab", "--yes"]);
     assert.equal(await web3.sh(keys), UPLOADED);
     assert.equal(
       spawnSync("grep", ["-rlF", "canary-of-text", join(shop.directory, "state")]).status,
       1,
       "it is in no journal",
     );
+  });
+
+  test("a further profile of a node of deploy-rs is deployed beside its system", async () => {
+    const tool = `derivation {
+      name = "tool";
+      inherit (system) busybox system;
+      builder = system.busybox;
+      args = [ "sh" "-ec" "echo a tool >$out" ];
+    }`;
+    const system = "profiles.system.path";
+    fleet.edit("deploy.nix", system, `profiles.tool = { user = "root"; path = ${tool}; };\n      ${system}`);
+    const { web2: outcome, ...others } = await fleet.deploy([]);
+    assert.equal(outcome?.status, "activated", JSON.stringify(outcome));
+    assert.ok(Object.values(others).every(({ status }) => status === "unchanged"));
+    const web2 = await fleet.host("web2");
+    assert.equal(await web2.sh("cat /nix/var/nix/profiles/per-user/root/tool"), "a tool");
+    const { web2: status } = await fleet.statuses({});
+    assert.deepEqual([status?.asDeclared, status?.drift], [true, []]);
+    assert.equal((await fleet.deploy([]))["web2"]?.status, "unchanged");
   });
 
   test("a host on which something does not hold before is left as it is, the others go on, and all go back", async () => {

@@ -330,8 +330,16 @@ function deployments(title: string, script: string | undefined, skip: string | f
       assert.equal(await web1.sh(`systemctl start multi-user.target; ${look}`), shows("two"));
       assert.equal(await web1.sh(left), "app");
 
+      fleet.edit("profiles.nix", '"three"', '"four"');
+      const kit = "/nix/var/nix/gcroots/pristine/kit/bin/pristine-kit";
+      await web1.sh(`mkdir -p /persist/stick; ${kit} facts >/persist/stick/facts`);
+      const stick = join(web1.lab.diskRoot, "persist/stick");
+      await fleet.ask(["bundle", "web1", "--output", join(stick, "four"), "--from", join(stick, "facts")]);
+      await web1.sh(`${kit} apply /persist/stick/four`);
+      assert.equal(await web1.sh(look), shows("four"));
+
       await fleet.run(["rollback", "web1", "--lab", "--yes"]);
-      assert.equal(await web1.sh(look), shows("one"));
+      assert.equal(await web1.sh(look), shows("two"));
       await web1.sh(`rm ${link}`);
       const { web1: status } = await fleet.statuses();
       assert.deepEqual(

@@ -283,7 +283,7 @@ async function takeBack(
 /** A temporary system's profiles return by themselves when another one takes over. */
 function profilesBefore(changed: Pick<Receipt, "profiles"> | object): Pick<ApprovedHost, "profiles"> {
   if (!("profiles" in changed) || changed.profiles === undefined) return {};
-  return { profiles: changed.profiles.map(({ before, owner: _, ...profile }) => ({ ...profile, path: before })) };
+  return { profiles: changed.profiles.map(({ before: path, link, name, user }) => ({ name, user, link, path })) };
 }
 
 async function copySystem(

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, beforeEach, test } from "node:test";
@@ -17,6 +17,8 @@ after(() => rmSync(scratch, { recursive: true }));
 beforeEach(() => {
   rmSync(bin, { recursive: true, force: true });
   mkdirSync(bin);
+  // All that a host has here: this machine's own sudo is none of it.
+  for (const tool of ["cat", "echo", "env", "printf", "sh", "true"]) symlinkSync(`/usr/bin/${tool}`, join(bin, tool));
 });
 
 /** A sudo whose user has this password; it reads that by single bytes, as the true one does. */
@@ -46,7 +48,7 @@ const ran: string[] = [];
 /** Runs a command as a host's shell would. */
 async function run({ argv, stdin }: Command): Promise<ProcessOutcome> {
   ran.push(argv.join(" "));
-  const env = { PATH: `${bin}:/usr/bin:/bin` };
+  const env = { PATH: bin };
   const [program, ...args] = ["/usr/bin/env", ...argv];
   const { status, stdout, stderr } = spawnSync(program!, args, { env, input: stdin ?? "" });
   return { code: status ?? 1, signal: undefined, timedOut: false, stdout, stderr } as unknown as ProcessOutcome;

@@ -137,7 +137,7 @@ function wantedBy(
   for (const one of gone) ids.add(profileId(one));
   const left = inherited
     .filter((one) => !ids.has(profileId(one)))
-    .map(({ before, owner: _, ...one }) => ({ ...one, path: before }));
+    .map(({ before: path, link, name, user }) => ({ name, user, link, path }));
   return [...wanted, ...gone, ...left];
 }
 
@@ -249,7 +249,7 @@ export function profilesOf(record: TransactionRecord): readonly PlacedProfile[] 
   if (record.plan.profiles === undefined) return undefined;
   return record
     .profileMoves()
-    .flatMap(({ before: _, owner: __, path, ...one }) => (path === null ? [] : [{ ...one, path }]));
+    .flatMap(({ link, name, path, user }) => (path === null ? [] : [{ name, user, link, path }]));
 }
 
 /** The confirmed profiles, and where their links lead. */

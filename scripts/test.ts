@@ -38,6 +38,7 @@ const FAST_NEEDED: PackageOf = {
   curl: "curl",
   fish: "fish",
   gpgv: "gpgv",
+  hg: "mercurial",
   openssl: "openssl",
   ssh: "openssh-client",
   xz: "xz-utils",

@@ -49,6 +49,16 @@ test("arguments arrive as they are, whatever the host's shell would make of them
   assert.deepEqual(stdout.toString().split("\0").slice(0, -1), words);
 });
 
+test("what is open to a machine is not taken for the machine that another file of ssh's has under its name", async () => {
+  const pathOf = async (configFile?: string): Promise<string | undefined> => {
+    const { stdout } = await new SshConnection({ host: "web" }, { configFile }).run({ argv: ["args"] }, { signal });
+    return /^-oControlPath=(.*)$/m.exec(stdout.toString())?.[1];
+  };
+  const paths = await Promise.all([undefined, "/one", "/two"].map(pathOf));
+  assert.equal(new Set(paths).size, 3);
+  assert.equal(await pathOf("/two"), paths[2]);
+});
+
 test("a fresh connection shares nothing with those that are open", async () => {
   const connection = new SshConnection(
     { host: "web", user: "root", port: 2222, sshOptions: ["-J", "gate"] },

@@ -6,8 +6,10 @@
  * used, for as long as it answers.
  */
 
+import { resolve } from "node:path";
 import { OperationError } from "../base/errors.ts";
 import { quotePosix } from "../base/shell-words.ts";
+import { hashBytes } from "../format/hash.ts";
 import { ensureDirectory, statusOf } from "../system/files.ts";
 import { runtimeDirectory } from "../system/directories.ts";
 import { userId } from "../system/identity.ts";
@@ -231,7 +233,7 @@ export class SshConnection {
     if (!options.fresh) this.#multiplexed.add(address);
     const multiplex = options.fresh
       ? ["-oControlMaster=no", "-oControlPath=none"]
-      : ["-oControlMaster=auto", `-oControlPath=${await controlDirectory()}/%C`, "-oControlPersist=30"];
+      : ["-oControlMaster=auto", `-oControlPath=${await this.#controlPath()}`, "-oControlPersist=30"];
     return [
       "ssh",
       ...config,
@@ -247,6 +249,18 @@ export class SshConnection {
       address,
       ...(command.length === 0 ? [] : [command.map(quotePosix).join(" ")]),
     ];
+  }
+
+  /** One alias may be one machine in a file of ssh's and another one in another file, which ssh's `%C` does not tell apart. */
+  async #controlPath(): Promise<string> {
+    const { configFile } = this.#options;
+    const file =
+      configFile === undefined
+        ? ""
+        : `-${hashBytes("sha256", Buffer.from(resolve(configFile)))
+            .toBase16()
+            .slice(0, 8)}`;
+    return `${await controlDirectory()}/%C${file}`;
   }
 
   /** What kept a program from being run on the host, or from being heard to its end. */

@@ -37,20 +37,38 @@ export function runHookStep(
   for (const moment of HOOK_STEPS.get(step) ?? []) {
     if (moment.endsWith("Reboot") && record.plan.goal !== "reboot") continue;
     for (const hook of hooksAt([...(record.plan.hooks ?? []), ...more], "host", moment)) {
-      const run = (): HookResult => {
-        record.append({ kind: "hook", name: hook.name, moment, command: hook.command });
-        const result = runHook(host, hook, moment, { facts: factsOf(record, outcome), untilMs });
-        record.append({ kind: "hook", name: hook.name, moment, result });
-        return result;
-      };
-      // What has failed counts also when the executor was killed before it could act on that.
-      const known = record.hookResults().find((result) => result.name === hook.name && result.moment === moment);
-      const result = known ?? run();
+      const result = runRecordedHook(host, record, { hook, moment, outcome, untilMs });
       if (!result.isOk && aborts(hook, moment)) {
         throw new StepFailure(step, "hook-failed", renderHookResult(result), result.output);
       }
     }
   }
+}
+
+/** Runs a hook between its two records; one that has ended before has the result that it had then. */
+export function runRecordedHook(
+  host: Host,
+  record: TransactionRecord,
+  {
+    hook,
+    moment,
+    outcome,
+    untilMs,
+  }: {
+    readonly hook: Hook;
+    readonly moment: HookMoment;
+    readonly outcome?: string | undefined;
+    readonly untilMs: number;
+  },
+): HookResult {
+  const { name, command } = hook;
+  // What has failed counts also when the executor was killed before it could act on that.
+  const known = record.hookResults().find((result) => result.name === name && result.moment === moment);
+  if (known !== undefined) return known;
+  record.append({ kind: "hook", name, moment, command });
+  const result = runHook(host, hook, moment, { facts: factsOf(record, outcome), untilMs });
+  record.append({ kind: "hook", name, moment, result });
+  return result;
 }
 
 /** The deployer asks at moments at which there is no transaction. */

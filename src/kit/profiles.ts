@@ -5,7 +5,7 @@
  * Links of users are moved by these users: what leads to a link is theirs.
  */
 
-import { hookOutput, type HookMoment, type HookResult, renderHookResult } from "../machine/hook.ts";
+import { type Hook, type HookMoment, renderHookResult } from "../machine/hook.ts";
 import {
   type FoundProfile,
   isWantedProfile,
@@ -19,9 +19,10 @@ import {
 } from "../machine/profile.ts";
 import type { TransactionPlan } from "../machine/transaction.ts";
 import { attachUnit, type AttachedUnit, detachUnit, whyNotAttached } from "./attached-unit.ts";
+import { runRecordedHook } from "./hooks.ts";
 import type { Host } from "./host.ts";
 import { KitError, StepFailure } from "./kit-error.ts";
-import { isStorePath, readGenerations, removeProfileRoots, setRoot } from "./systems.ts";
+import { isStorePath, type ProfileRoot, readGenerations, removeProfileRoots, setRoot } from "./systems.ts";
 import { LOCK, TransactionRecord, useReturnBallast } from "./transaction-record.ts";
 
 const NIX_PROFILES = "/nix/var/nix/profiles/per-user";
@@ -81,7 +82,7 @@ export function requireProfiles(host: Host, plan: TransactionPlan, base: string 
   if (bad !== undefined) throw new KitError("KIT_USAGE", `the profile ${JSON.stringify(bad)} cannot be used`);
   if (profiles.length === 0) return;
   if (base !== "nixos")
-    throw new KitError("KIT_SYSTEM_INVALID", `only hosts of NixOS have profiles beside the system's`);
+    throw new KitError("KIT_SYSTEM_INVALID", "only hosts of NixOS have profiles beside the system's");
   const why = whyNotAttached(host);
   if (why === undefined) return;
   throw new KitError("KIT_STATE", `this host could not return its profiles after a power cut: ${why}`, {
@@ -91,11 +92,12 @@ export function requireProfiles(host: Host, plan: TransactionPlan, base: string 
 
 /** Keeps what no link leads to yet. */
 export function keepProfiles(host: Host, { profiles = [] }: TransactionPlan): void {
-  for (const profile of profiles) if (profile.path !== null) setRoot(host, rootOf("next", profile), profile.path);
+  for (const profile of profiles) if (profile.path !== null) setRoot(host, rootNameOf("next", profile), profile.path);
 }
 
-function rootOf(kind: "next" | "before", { name, user }: WantedProfile): `profile-next-${string}` {
-  return `profile-${kind}-${user}-${name}` as `profile-next-${string}`;
+/** No name of a user or of a profile has the colon. */
+function rootNameOf(kind: "next" | "before", { name, user }: WantedProfile): ProfileRoot {
+  return `profile-${kind}-${user}:${name}`;
 }
 
 /** Makes profiles what the plan says, and returns those of an interrupted transaction that it says nothing of. */
@@ -103,7 +105,9 @@ export function activateProfiles(host: Host, record: TransactionRecord, untilMs:
   const inherited = inheritedMoves(host, record);
   for (const profile of wantedBy(host, record, inherited)) {
     const older = inherited.find((one) => profileId(one) === profileId(profile));
-    const account = accountOf(host, profile.user) ?? (profile.path === null ? formerAccount(older) : undefined);
+    const account =
+      accountOf(host, profile.user) ??
+      (profile.path === null && older !== undefined ? formerAccount(older) : undefined);
     if (account === undefined && profile.path === null) {
       const message = `the link of ${profileId(profile)} stays: the host has no such user any more`;
       record.append({ kind: "note", message });
@@ -111,11 +115,12 @@ export function activateProfiles(host: Host, record: TransactionRecord, untilMs:
     }
     if (account === undefined) throw new Error(`the host has no user '${profile.user}', whose profile it is`);
     const known = record.profileMoves().find((one) => profileId(one) === profileId(profile));
-    const move = known ?? begin(host, record, account, profile, inherited);
+    const move = known ?? beginMove(host, record, account, profile, inherited);
     if (!isChanged(move, inherited)) continue;
     moveLink(host, account, move.link, { path: move.path, forget: null });
     if (move.path === null || !hasScript(host, move.path)) continue;
-    const result = runScript(host, record, { account, link: move.link, move, moment: "postActivation", untilMs });
+    const hook = scriptOf(host, account, move, "postActivation");
+    const result = runRecordedHook(host, record, { hook, moment: "postActivation", untilMs });
     if (!result.isOk) throw new StepFailure("post-activation", "hook-failed", renderHookResult(result), result.output);
   }
 }
@@ -146,7 +151,7 @@ function confirmedProfiles(host: Host): readonly PlacedProfile[] {
 }
 
 /** From its record on, the way back is known. */
-function begin(
+function beginMove(
   host: Host,
   record: TransactionRecord,
   account: Account,
@@ -162,7 +167,7 @@ function begin(
   const { gid, home, uid } = account;
   const { name, path, user } = profile;
   const move: ProfileMove = { name, user, link, path, before, owner: { uid, gid, home } };
-  if (before !== null) setRoot(host, rootOf("before", profile), before);
+  if (before !== null) setRoot(host, rootNameOf("before", profile), before);
   if (isChanged(move, inherited)) attachReturn(host);
   record.append({ kind: "profile", move });
   return move;
@@ -227,7 +232,8 @@ function returnProfile(host: Host, record: TransactionRecord, move: ProfileMove)
   }
   if (before === null || !account.isThere || !hasScript(host, before)) return;
   const untilMs = host.uptimeMs() + PROFILE_SECONDS_MAX * 1000;
-  const result = runScript(host, record, { account, link, move, moment: "postRollback", untilMs });
+  const hook = scriptOf(host, account, move, "postRollback");
+  const result = runRecordedHook(host, record, { hook, moment: "postRollback", untilMs });
   if (!result.isOk) throw new Error(renderHookResult(result));
 }
 
@@ -277,10 +283,9 @@ function accountOf(host: Host, user: string): Account | undefined {
   return { user, uid, gid, home, isThere: true };
 }
 
-function formerAccount(move: ProfileMove): Account;
-function formerAccount(move: ProfileMove | undefined): Account | undefined;
-function formerAccount(move: ProfileMove | undefined): Account | undefined {
-  return move && { ...move.owner, user: move.user, isThere: false };
+/** Who a user was that the host does not have any more. */
+function formerAccount({ owner, user }: ProfileMove): Account {
+  return { ...owner, user, isThere: false };
 }
 
 function asUser(account: Account, command: readonly string[], more: readonly string[] = []): string[] {
@@ -310,42 +315,21 @@ function hasScript(host: Host, path: string): boolean {
   return host.files.exists(`${path}/${PROFILE_SCRIPT}`);
 }
 
-interface ScriptRun {
-  readonly account: Account;
-  readonly link: string;
-  readonly move: ProfileMove;
-  readonly moment: HookMoment;
-  readonly untilMs: number;
-}
-
-/** Runs what activates the path that the link leads to; once ended, it does not run again at the same moment. */
-function runScript(
-  host: Host,
-  record: TransactionRecord,
-  { account, link, move, moment, untilMs }: ScriptRun,
-): HookResult {
-  const name = `profile ${profileId(move)}`;
-  const known = record.hookResults().find((one) => one.name === name && one.moment === moment);
-  if (known !== undefined) return known;
+/** What activates the path that a profile's link leads to, as a hook of its user's. */
+function scriptOf(host: Host, account: Account, { link, ...profile }: ProfileMove, moment: HookMoment): Hook {
   const runtime = `/run/user/${account.uid}`;
-  const more = [
+  const environment = [
     `PROFILE=${link}`,
     `PATH=/run/wrappers/bin:${account.home}/.nix-profile/bin:/etc/profiles/per-user/${account.user}/bin:/run/current-system/sw/bin:/usr/bin:/bin`,
     ...(host.files.exists(runtime) ? [`XDG_RUNTIME_DIR=${runtime}`] : []),
   ];
-  const command = asUser(account, ["sh", "-c", 'cd "$PROFILE" && exec "$0"', `${link}/${PROFILE_SCRIPT}`], more);
-  record.append({ kind: "hook", name, moment, command });
-  const began = host.uptimeMs();
-  const timeoutSeconds = Math.max(1, Math.min(PROFILE_SECONDS_MAX, (untilMs - began) / 1000));
-  const { code, output } = host.runHook(command, { timeoutSeconds, environment: {} });
-  const result: HookResult = {
-    name,
-    moment,
-    isOk: code === 0,
-    milliseconds: Math.max(0, Math.round(host.uptimeMs() - began)),
-    message: code === 124 ? `no end within ${Math.round(timeoutSeconds)} s` : `exit ${code}`,
-    output: hookOutput(output),
+  return {
+    name: `profile ${profileId(profile)}`,
+    on: "host",
+    when: [moment],
+    command: asUser(account, ["sh", "-c", 'cd "$PROFILE" && exec "$0"', `${link}/${PROFILE_SCRIPT}`], environment),
+    timeoutSeconds: PROFILE_SECONDS_MAX,
+    environment: {},
+    onFailure: "abort",
   };
-  record.append({ kind: "hook", name, moment, result });
-  return result;
 }

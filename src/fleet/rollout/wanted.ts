@@ -11,8 +11,8 @@ import type { ApprovedPlan } from "./rollout-record.ts";
 
 const rootsOf = (fleet: string): string => `pristine/wanted/${fleet}`;
 const KIT = "-kit";
-const PROFILE = "-profile";
-const BESIDE_SYSTEM = new RegExp(`(?:${KIT}|${PROFILE}[0-9]+)$`);
+/** No host has the point in its name. */
+const PROFILE = ".profile-";
 
 /** What hosts are to run must not be collected before they have it. */
 export async function keepWanted(
@@ -20,6 +20,7 @@ export async function keepWanted(
   store: LocalStore,
   signal: AbortSignal,
 ): Promise<void> {
+  const present = await store.permanentRootsIn(rootsOf(fleet));
   for (const { host, system, kit, profiles = [] } of hosts) {
     if (system === undefined || kit === undefined) continue;
     const name = `${rootsOf(fleet)}/${host.name}`;
@@ -29,6 +30,9 @@ export async function keepWanted(
     const valid = await store.validPaths([systemPath, kitPath, ...profilePaths], signal);
     if (valid.has(systemPath.baseName)) await store.addPermanentRoot(name, systemPath);
     if (valid.has(kitPath.baseName)) await store.addPermanentRoot(`${name}${KIT}`, kitPath);
+    for (const root of present) {
+      if (root.startsWith(`${host.name}${PROFILE}`)) await store.removePermanentRoot(`${rootsOf(fleet)}/${root}`);
+    }
     for (const [index, path] of profilePaths.entries()) {
       if (valid.has(path.baseName)) await store.addPermanentRoot(`${name}${PROFILE}${index}`, path);
     }
@@ -45,9 +49,10 @@ export async function dropUnwanted(
   const isGone = (name: string): boolean => !declared.has(name);
   const gone = new Set<string>();
   for (const root of await store.permanentRootsIn(rootsOf(fleet))) {
-    const name = root.replace(BESIDE_SYSTEM, "");
+    const [owner = root] = root.split(PROFILE);
+    const name = owner.endsWith(KIT) ? owner.slice(0, -KIT.length) : owner;
     // A host may be called as another one's kit is.
-    if (!isGone(root) || !isGone(name)) continue;
+    if (!isGone(owner) || !isGone(name)) continue;
     await store.removePermanentRoot(`${rootsOf(fleet)}/${root}`);
     gone.add(name);
   }

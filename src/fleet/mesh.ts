@@ -54,6 +54,8 @@ if [ -n "$3" ] && found=$(ssh-keygen -y -P '' -f "$(pathOf "$@")" 2>/dev/null) &
   exit
 fi
 umask 077
+# Of who was killed; whoever is at work has a minute.
+find "$1" -maxdepth 1 -name '.new.*' -mmin +10 -exec rm -rf {} +
 new=$(mktemp -d "$1/.new.XXXXXX")
 trap 'rm -rf "$new"' EXIT
 ssh-keygen -q -t ed25519 -C '' -N '' -f "$new/key"

@@ -1,6 +1,7 @@
 /** Writing down the modules for NixOS configurations, which Pristine does not evaluate. */
 
 import { dirname, join } from "node:path";
+import { fileError, isSystemError } from "../system/file-error.ts";
 import { ensureDirectory, filesBelow, readText, writeFileAtomic } from "../system/files.ts";
 import { nixDirectory } from "./inventory.ts";
 
@@ -11,8 +12,12 @@ export async function writeNixosModule(directory: string, signal: AbortSignal): 
   for (const name of await filesBelow(modules)) {
     signal.throwIfAborted();
     const path = join(directory, name);
-    await ensureDirectory(dirname(path));
-    await writeFileAtomic(path, await readText(join(modules, name)));
+    try {
+      await ensureDirectory(dirname(path));
+      await writeFileAtomic(path, await readText(join(modules, name)));
+    } catch (error) {
+      throw isSystemError(error) ? fileError(`writing ${path}`, error) : error;
+    }
     written.push(path);
   }
   return written;

@@ -20,6 +20,12 @@ export function fileError(action: string, error: unknown): OperationError {
       cause: error,
     });
   }
+  if (code === "EEXIST" || code === "ENOTDIR") {
+    return new OperationError("FILE_IN_THE_WAY", `a file is where a directory is to be (${action}: ${message})`, {
+      hint: "name another place, or take the file away",
+      cause: error,
+    });
+  }
   return new OperationError("FILE_OPERATION_FAILED", `${action}: ${message}`, { cause: error });
 }
 

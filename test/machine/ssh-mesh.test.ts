@@ -146,7 +146,11 @@ for (const base of BASES) {
 
     test("a new key takes the place of the old one, and a boot with an empty root keeps it", async () => {
       const [before, earlier] = [publicKey("one"), publicKey("two")];
+      // What a command has left that was killed.
+      const left = "/persist/etc/ssh/mesh/.new.000000";
+      await one.sh(`mkdir ${left}; touch -d '1 hour ago' ${left}`);
       await fleet.run(["mesh", "rotate", "one", "two", "--lab"]);
+      assert.equal(await one.sh("ls -A /persist/etc/ssh/mesh | grep -c new || true"), "0");
       assert.notEqual(publicKey("one"), before);
       assert.notEqual(publicKey("two"), earlier);
       await deploy();

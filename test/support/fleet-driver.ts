@@ -1,7 +1,7 @@
 /** Runs `pristine` on a fleet as a user would, and looks at the fleet's lab hosts behind its back. */
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { HostOutcome } from "../../src/fleet/outcome.ts";
@@ -31,6 +31,12 @@ export interface Run {
 }
 
 const COMMAND_DEADLINE_MS = 240_000;
+
+/** Commands under way, which do not outlive this process: they would write to what it removes. */
+const children = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of children) child.kill("SIGKILL");
+});
 
 export class FleetDriver {
   readonly directory: string;
@@ -67,6 +73,8 @@ export class FleetDriver {
       timeout: COMMAND_DEADLINE_MS,
       killSignal: "SIGKILL",
     });
+    children.add(child);
+    child.once("close", () => children.delete(child));
     const kill = (signal: NodeJS.Signals): void => {
       child.kill(signal);
     };

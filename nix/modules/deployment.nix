@@ -88,7 +88,7 @@ in
       type = types.nullOr types.raw;
       default = null;
       example = lib.literalExpression "import <nixpkgs/nixos> { configuration = ./web1.nix; }";
-      description = "The evaluated NixOS configuration whose system `deployment.system` is, by default. It says what the system has by Pristine's module, where the configuration imports that (`docs/manual/hosts.md`): secrets and a restricted user. Hosts adopted from `nixosConfigurations`, Colmena and morph have it already.";
+      description = "The evaluated NixOS configuration whose system `deployment.system` is, by default. It says what the system has by Pristine's module, where the configuration imports that (`docs/manual/hosts.md`): secrets, meshes of ssh and a restricted user. Hosts adopted from `nixosConfigurations`, Colmena and morph have it already.";
     };
     isNixos = mkOption {
       type = types.bool;

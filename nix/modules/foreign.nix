@@ -152,8 +152,8 @@ in
               BindReadOnlyPaths = [
                 "/nix/store"
                 "-/run/pristine/foreign"
-              # Also where there are none: with the first one, services that do not use it stay as they are.
-              "-/run/pristine/foreign/secrets:/run/secrets"
+                # Also where there are none: with the first one, services that do not use it stay as they are.
+                "-/run/pristine/foreign/secrets:/run/secrets"
               ]
               ++ map (path: "-/etc/${path}") hostFiles;
             };

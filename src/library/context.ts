@@ -131,7 +131,7 @@ export function profilesOf(
   return { profiles: declared.map(({ name, user, link, outPath: path }) => ({ name, user, link, path })) };
 }
 
-/** Why a host's profiles are no matter of a deployment, where it has any. */
+/** Says that a goal leaves a host's profiles as they are, where it has any. */
 export function whyNoProfiles(context: FleetContext, host: HostInventory, goal: TransactionGoal): readonly string[] {
   const declared = context.inventory.profiles.get(host.name) ?? [];
   if (declared.length === 0 || movesProfiles(goal)) return [];

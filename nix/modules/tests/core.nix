@@ -641,6 +641,25 @@ let
           };
         }
       && lib.length groups == 2;
+    "profiles of a NixOS host are in their order, and mean nothing on another" =
+      let
+        make = name: derivation { inherit name; builder = "/bin/sh"; system = "x86_64-linux"; };
+        profiles = {
+          b = { user = "alice"; path = make "b"; };
+          a = { user = "alice"; path = make "a"; link = "/nix/var/nix/profiles/a"; };
+          z = { user = "root"; path = make "z"; order = 1; };
+        };
+        nixos = profiles: (host { deployment = { system = make "nixos"; inherit profiles; }; }).deployment.profileData;
+        data = nixos profiles;
+        isRefused = profile: !(builtins.tryEval (builtins.deepSeq (nixos { x = profile; }) null)).success;
+      in
+      map (one: one.name) data == [ "z" "a" "b" ]
+      && map (one: one.link) data == [ null "/nix/var/nix/profiles/a" null ]
+      && (lib.head data).outputPath == builtins.unsafeDiscardStringContext profiles.z.path.outPath
+      && isRefused { user = "a/b"; path = make "x"; }
+      && isRefused { user = "a"; path = make "x"; link = "profiles/x"; }
+      && fails "is a profile beside a NixOS system, which 'h1' does not have" { deployment = { inherit profiles; }; }
+      && fails "is a profile beside a NixOS system" { deployment = { base = "foreign"; inherit profiles; }; };
     "secrets of foreign hosts are decrypted by the host's own keys, and seen by services from the store" =
       let
         module = {

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Hook } from "../machine/hook.ts";
+import type { PlacedProfile, WantedProfile } from "../machine/profile.ts";
 import { readingOnce } from "../machine/system-object.ts";
 import type { TransactionPlan } from "../machine/transaction.ts";
 import { gated, gatedHooks, gatedPlan, placeKit } from "./gate.ts";
@@ -25,7 +26,13 @@ const CHECK = { name: "page", http: { url: "http://localhost/" } };
 
 /** A host that runs `SYSTEM`, whose store says so of a path when it is asked. */
 function hostThat(
-  answers: { readonly info?: CommandResult; readonly verified?: number; readonly keys?: string[] } = {},
+  answers: {
+    readonly info?: CommandResult;
+    readonly verified?: number;
+    readonly keys?: string[];
+    /** Of its one generation, where it has that. */
+    readonly profiles?: readonly PlacedProfile[];
+  } = {},
 ): {
   readonly host: Host;
   readonly ran: string[][];
@@ -36,16 +43,21 @@ function hostThat(
   const links: Record<string, string> = {
     "/system": SYSTEM.slice(1),
     [`${SYSTEM}/etc/pristine/restricted-deployment.json`]: KEYS_FILE,
+    "/nix/var/nix/profiles/system-1-link": SYSTEM,
   };
   const texts: Record<string, string> = {
     [`${SYSTEM}/meta.json`]: meta,
     [`${OTHER}/meta.json`]: meta,
+    ...(answers.profiles === undefined
+      ? {}
+      : { "/nix/var/pristine/profiles/1.json": JSON.stringify(answers.profiles) }),
     [KEYS_FILE]: JSON.stringify({ trustedKeys: answers.keys ?? ["shop-1:AA=="] }),
   };
   const files = {
     readlink: (path: string) => links[path],
     readFile: (path: string) => texts[path],
-    list: () => [],
+    list: () => (answers.profiles === undefined ? [] : ["system-1-link"]),
+    modifiedAt: () => "",
     exists: () => true,
   };
   const host = {
@@ -98,6 +110,31 @@ test("a plan for a system that has no checks and hooks may have none", () => {
     () => gatedPlan(host, plan(BARE)),
     /'drain' is not part of \S+-nixos-system-web, and a restricted user brings none/,
   );
+});
+
+test("profiles are taken as somebody who is root has confirmed them, and are not taken away", () => {
+  const tool = { name: "tool", user: "root", link: "/nix/var/nix/profiles/tool", path: OTHER };
+  const deploy = (confirmed: readonly PlacedProfile[] | undefined, profiles?: readonly WantedProfile[]): void => {
+    const { host } = hostThat(confirmed === undefined ? {} : { profiles: confirmed });
+    gatedPlan(host, { ...plan(SYSTEM), ...(profiles === undefined ? {} : { profiles }) });
+  };
+  deploy(undefined, []);
+  deploy([], []);
+  deploy([tool], [tool]);
+  deploy([tool]);
+  const refused: readonly (readonly [readonly PlacedProfile[] | undefined, readonly WantedProfile[]])[] = [
+    [undefined, [tool]],
+    [[], [tool]],
+    [[tool], [{ ...tool, user: "alice" }]],
+    [[tool], [{ ...tool, path: SYSTEM }]],
+    [[tool], [{ ...tool, link: "/etc/cron.d" }]],
+    [[tool], []],
+  ];
+  for (const [confirmed, profiles] of refused) {
+    assert.throws(() => {
+      deploy(confirmed, profiles);
+    }, /takes no profiles but those of an earlier generation/);
+  }
 });
 
 test("a system that the host does not know needs a signature of a key that it trusts", () => {

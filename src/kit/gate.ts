@@ -54,10 +54,10 @@ export function gated(args: readonly string[]): readonly string[] {
  * and what was sent would be left out unseen.
  */
 export function gatedPlan(host: Host, plan: TransactionPlan): TransactionPlan {
-  const { system, profiles = [] } = plan;
+  const { system, profiles } = plan;
   const isKnown = system === runningSystem(host) || readGenerations(host).some(({ path }) => path === system);
   if (!isKnown) requireSigned(host, system);
-  requireConfirmed(host, profiles);
+  if (profiles !== undefined) requireConfirmed(host, profiles);
   const { meta } = host.system(system);
   const [brought] = meta === undefined ? [...plan.healthChecks, ...(plan.hooks ?? [])] : [];
   if (brought !== undefined) {
@@ -70,8 +70,9 @@ export function gatedPlan(host: Host, plan: TransactionPlan): TransactionPlan {
 
 /** Whose script runs as whom, no signature says: only what somebody who is root has confirmed is taken. */
 function requireConfirmed(host: Host, profiles: readonly WantedProfile[]): void {
-  if (profiles.length === 0) return;
-  if (readGenerations(host).some((generation) => areProfiles(generation.profiles ?? [], profiles))) return;
+  const generations = readGenerations(host);
+  if (generations.length === 0 && profiles.length === 0) return;
+  if (generations.some((generation) => areProfiles(generation.profiles ?? [], profiles))) return;
   throw new KitError("KIT_REFUSED", "the gate of this host takes no profiles but those of an earlier generation", {
     hint: "deploy them as somebody who is root",
   });
